@@ -1,0 +1,1 @@
+//! A strict, scriptable stand-in for the Messages and Message Batches APIs

@@ -1,0 +1,1 @@
+//! The EventBridge Scheduler API, and timers that fire.

@@ -1,0 +1,1 @@
+//! Messages and Message Batches over HTTP

@@ -1,0 +1,1 @@
+//! Composition root: reads settings once and builds the real adapters

@@ -1,0 +1,1 @@
+//! Jobs, schedules and the run state machine: every decision, no IO

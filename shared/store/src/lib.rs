@@ -1,0 +1,1 @@
+//! The table on DynamoDB and the blobs on object storage

@@ -1,0 +1,1 @@
+//! Timers on EventBridge Scheduler and calls between functions on Lambda

@@ -1,0 +1,1 @@
+//! HTTPS to addresses users supply: guarded against internal targets, bounded and signed

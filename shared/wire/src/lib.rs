@@ -1,0 +1,1 @@
+//! API JSON types and exit codes shared by the API function and the CLI
