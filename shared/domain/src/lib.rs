@@ -1,1 +1,20 @@
-//! Jobs, schedules and the run state machine: every decision, no IO
+//! Jobs, schedules and the run state machine: every decision Nightshift makes, as pure functions over data.
+//!
+//! Nothing here reads a clock, the network or the environment: `now` is always a parameter, and what to do next comes back
+//! as [`run::Effect`]s that `engine` performs. It knows nothing of DynamoDB, EventBridge, HTTP or any chat platform.
+
+pub mod batch;
+pub mod config;
+pub mod delivery;
+pub mod event;
+pub mod fault;
+pub mod ids;
+pub mod job;
+pub mod model;
+pub mod money;
+pub mod run;
+pub mod schedule;
+pub mod signing;
+
+pub use fault::FieldError;
+pub use ids::{AttemptId, JobId, RunKey};

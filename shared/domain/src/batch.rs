@@ -1,0 +1,270 @@
+//! A batch, from the intent to create it to its end, and when to look at it.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::job::OnTimeout;
+use crate::{AttemptId, RunKey};
+
+/// How long a create may stay without an answer before it is taken for not done (DESIGN §5.4).
+pub const CREATE_SETTLES_AFTER: TimeDelta = TimeDelta::minutes(10);
+/// The clocks' disagreement tolerated when a batch is looked for by its creation time.
+pub const CLOCK_SKEW: TimeDelta = TimeDelta::seconds(60);
+/// How long a create may take over HTTP.
+pub const CREATE_TIMEOUT: TimeDelta = TimeDelta::seconds(60);
+/// The delay of the timer that is armed before the create.
+pub const FIRST_POLL: TimeDelta = TimeDelta::minutes(2);
+/// Least time ahead of a timer that a function arms (Lambda counts direct loops; Scheduler's precision is a minute).
+pub const LEAST_AHEAD: TimeDelta = TimeDelta::seconds(60);
+
+const LADDER_START_MS: f64 = 60_000.0;
+const LADDER_FACTOR: f64 = 1.5;
+const LADDER_TOP_MS: f64 = 900_000.0;
+
+/// A batch of ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Batch {
+    /// Our id, made before Anthropic's.
+    pub id: AttemptId,
+    /// The provider's name in the configuration.
+    pub provider: String,
+    /// How it stands.
+    pub state: BatchState,
+    /// Its rows.
+    pub members: Vec<Member>,
+    /// SHA-256 of the rows' `custom_id`s and bodies, for a person who has to compare.
+    pub digest: String,
+    /// When its create was about to be sent.
+    pub started_at: DateTime<Utc>,
+    /// When its members have waited long enough.
+    pub deadline: DateTime<Utc>,
+    /// What they want then.
+    pub on_timeout: OnTimeout,
+    /// How many polls were armed.
+    pub polls: u32,
+    /// When the armed poll is due.
+    pub next_poll_at: DateTime<Utc>,
+    /// Batches of the provider that were taken for it and proved not to be.
+    #[serde(default)]
+    pub rejected: Vec<String>,
+    /// When it was last seen at the provider.
+    #[serde(default)]
+    pub checked_at: Option<DateTime<Utc>>,
+    /// Rises with every write.
+    pub rev: u64,
+}
+
+impl Batch {
+    /// Whether its id at Anthropic is a guess that its results have still to prove.
+    pub fn is_tentative(&self) -> bool {
+        matches!(self.state, BatchState::Open { adopted: true, .. })
+    }
+}
+
+/// One row of a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Member {
+    /// The run.
+    pub run: RunKey,
+    /// Its hop.
+    pub hop: u32,
+    /// Which try at the hop.
+    pub attempt: u32,
+    /// Whether its outcome has been handed to the run.
+    pub settled: bool,
+}
+
+impl Member {
+    /// Its name at Anthropic.
+    pub fn custom_id(&self) -> String {
+        self.run.custom_id(self.hop, self.attempt)
+    }
+}
+
+/// How a batch stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum BatchState {
+    /// Its create is about to be sent, or was sent without an answer.
+    Creating,
+    /// It runs there.
+    Open {
+        /// Anthropic's id.
+        remote: String,
+        /// Found by listing, to be verified by its results.
+        #[serde(default)]
+        adopted: bool,
+    },
+    /// It was told to stop.
+    Canceling {
+        /// Anthropic's id.
+        remote: String,
+    },
+    /// It has ended and every member knows.
+    Settled {
+        /// Anthropic's id; `None` when it never came to be.
+        remote: Option<String>,
+    },
+}
+
+impl BatchState {
+    /// Anthropic's id, once known.
+    pub fn remote(&self) -> Option<&str> {
+        match self {
+            Self::Creating => None,
+            Self::Open { remote, .. } | Self::Canceling { remote } => Some(remote),
+            Self::Settled { remote } => remote.as_deref(),
+        }
+    }
+}
+
+/// The `n`-th wait of the poll ladder (from 1): a minute, then half as long again up to a quarter of an hour, spread by
+/// ±10 % that is stable per batch, never past `deadline` unless the deadline is nearer than the timers can tell.
+pub fn poll_at(id: &AttemptId, n: u32, now: DateTime<Utc>, deadline: DateTime<Utc>) -> DateTime<Utc> {
+    let exponent = i32::try_from(n.saturating_sub(1).min(16)).unwrap_or(16);
+    let base = (LADDER_START_MS * LADDER_FACTOR.powi(exponent)).min(LADDER_TOP_MS);
+    #[expect(clippy::cast_possible_truncation, reason = "at most 990,000")]
+    let wait = TimeDelta::milliseconds((base * (0.9 + 0.2 * spread(id, n))) as i64).max(LEAST_AHEAD);
+    let planned = now + wait;
+    if deadline > now { planned.min(deadline.max(now + LEAST_AHEAD)) } else { planned }
+}
+
+/// A number in [0, 1) that is the same for the same batch and poll.
+fn spread(id: &AttemptId, n: u32) -> f64 {
+    let digest = Sha256::digest(format!("{id}/{n}").as_bytes());
+    f64::from(u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]])) / f64::from(u32::MAX)
+}
+
+/// What a listing shows of a batch that may be ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// Anthropic's id.
+    pub remote: String,
+    /// When it was created there.
+    pub created_at: DateTime<Utc>,
+    /// How many rows it has.
+    pub rows: u64,
+    /// Whether it has ended, so that its rows can be read.
+    pub ended: bool,
+    /// Whether the table knows whose it is.
+    pub known: bool,
+    /// Whether another intent of ours was taken for it without proof, so that it may yet be this one's.
+    pub tentative: bool,
+}
+
+/// What to think of a create whose answer never came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Search {
+    /// It is this one, as far as can be told.
+    Adopt(String),
+    /// Several could be it; their rows will tell once they have ended.
+    Several(Vec<String>),
+    /// Nothing yet; it may still appear.
+    WaitUntil(DateTime<Utc>),
+    /// It was never created.
+    NotThere,
+}
+
+/// Judges a listing for a create that started at `batch.started_at`: candidates are unknown to us, of the same size, and
+/// created between its start and the last moment its request could have been taken.
+pub fn search(batch: &Batch, listed: &[Candidate], now: DateTime<Utc>) -> Search {
+    let (from, to) = (batch.started_at - CLOCK_SKEW, batch.started_at + CREATE_TIMEOUT + CLOCK_SKEW);
+    let fits = |one: &&Candidate| {
+        one.rows == batch.members.len() as u64
+            && (from..=to).contains(&one.created_at)
+            && !batch.rejected.contains(&one.remote)
+    };
+    let fitting: Vec<&Candidate> = listed.iter().filter(fits).filter(|one| !one.known && !one.tentative).collect();
+    let contested = listed.iter().filter(fits).any(|one| one.tentative);
+    match fitting.as_slice() {
+        [one] => Search::Adopt(one.remote.clone()),
+        // Whoever was taken for it will be proved right or wrong when it has ended.
+        [] if now >= batch.started_at + CREATE_SETTLES_AFTER && !contested => Search::NotThere,
+        [] => Search::WaitUntil(batch.started_at + CREATE_SETTLES_AFTER),
+        several => Search::Several(several.iter().map(|one| one.remote.clone()).collect()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now() -> DateTime<Utc> {
+        DateTime::from_timestamp(1_795_219_200, 0).unwrap()
+    }
+
+    fn intent() -> Batch {
+        let run = RunKey::parse("a_20261120T070000Z").unwrap();
+        Batch {
+            id: AttemptId::new("01KAHJ5Z3M7Q2W4E6R8T0YABCD"),
+            provider: "anthropic".into(),
+            state: BatchState::Creating,
+            members: vec![Member { run, hop: 1, attempt: 1, settled: false }],
+            digest: String::new(),
+            started_at: now(),
+            deadline: now() + TimeDelta::days(1),
+            on_timeout: OnTimeout::Fail,
+            polls: 1,
+            next_poll_at: now() + FIRST_POLL,
+            rejected: Vec::new(),
+            checked_at: None,
+            rev: 1,
+        }
+    }
+
+    fn candidate(remote: &str, after_s: i64, rows: u64) -> Candidate {
+        let created_at = now() + TimeDelta::seconds(after_s);
+        Candidate { remote: remote.into(), created_at, rows, ended: false, known: false, tentative: false }
+    }
+
+    #[test]
+    fn the_ladder_climbs_from_a_minute_to_a_quarter_of_an_hour_within_a_tenth() {
+        let far = now() + TimeDelta::days(7);
+        let bases = [60, 90, 135, 202, 303, 455, 683, 900, 900];
+        for (n, base) in (1..).zip(bases) {
+            let wait = (poll_at(&intent().id, n, now(), far) - now()).num_seconds();
+            assert!(wait >= 60 && (base * 9 / 10..=base * 11 / 10 + 1).contains(&wait) || wait == 60, "{n}: {wait}");
+        }
+        assert!(poll_at(&intent().id, u32::MAX, now(), far) - now() <= TimeDelta::seconds(990));
+    }
+
+    #[test]
+    fn the_last_poll_is_at_the_deadline() {
+        let deadline = now() + TimeDelta::seconds(200);
+        assert_eq!(poll_at(&intent().id, 8, now(), deadline), deadline);
+        let near = now() + TimeDelta::seconds(5);
+        assert_eq!(poll_at(&intent().id, 8, now(), near), now() + LEAST_AHEAD);
+    }
+
+    #[test]
+    fn one_fitting_batch_is_adopted_and_none_is_taken_for_lost_only_after_ten_minutes() {
+        let batch = intent();
+        let soon = now() + TimeDelta::minutes(2);
+        let late = now() + CREATE_SETTLES_AFTER;
+        assert_eq!(search(&batch, &[candidate("b1", 1, 1)], soon), Search::Adopt("b1".into()));
+        assert_eq!(search(&batch, &[], soon), Search::WaitUntil(late));
+        assert_eq!(search(&batch, &[], late), Search::NotThere);
+    }
+
+    #[test]
+    fn a_batch_that_another_intent_only_guessed_to_be_its_own_is_waited_for() {
+        let guessed = Candidate { tentative: true, ..candidate("b1", 1, 1) };
+        let late = now() + CREATE_SETTLES_AFTER;
+        assert_eq!(search(&intent(), &[guessed], late), Search::WaitUntil(late));
+    }
+
+    #[test]
+    fn batches_of_another_size_time_or_owner_are_not_ours() {
+        let batch = intent();
+        let late = now() + CREATE_SETTLES_AFTER;
+        let known = Candidate { known: true, ..candidate("b1", 1, 1) };
+        for other in [known, candidate("b2", 1, 2), candidate("b3", -61, 1), candidate("b4", 121, 1)] {
+            assert_eq!(search(&batch, std::slice::from_ref(&other), late), Search::NotThere, "{other:?}");
+        }
+        let two = [candidate("b1", 1, 1), candidate("b2", 2, 1)];
+        assert_eq!(search(&batch, &two, late), Search::Several(vec!["b1".into(), "b2".into()]));
+    }
+}

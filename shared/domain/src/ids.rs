@@ -1,0 +1,231 @@
+//! Names of things, and every name derived from them.
+//!
+//! Guarantee: whatever is derived here (Anthropic's `custom_id`, EventBridge schedule names) fits 64 characters of
+//! `[0-9A-Za-z_-]`, the narrower of the two services' rules (Anthropic batch-processing page; Scheduler API model).
+
+use std::fmt;
+
+use chrono::{DateTime, NaiveDateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::FieldError;
+
+/// Longest job id, so that every derived name fits.
+pub const JOB_ID_MAX: usize = 36;
+
+const SLOT_FORMAT: &str = "%Y%m%dT%H%M%SZ";
+
+macro_rules! text_id {
+    ($name:ident) => {
+        impl $name {
+            /// The id as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+/// A job's id: 1 to 36 characters of `[0-9A-Za-z-]`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct JobId(String);
+text_id!(JobId);
+
+impl JobId {
+    /// Checks and takes `text`.
+    pub fn parse(text: &str) -> Result<Self, FieldError> {
+        let fits = !text.is_empty()
+            && text.len() <= JOB_ID_MAX
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        if fits {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(FieldError::new("invalid_job_id", "jobId", format!("\"{}\" is not a job id", text.escape_debug()))
+                .hint("1 to 36 letters, digits and hyphens"))
+        }
+    }
+
+    /// The name of the job's own schedule.
+    pub fn timer_name(&self) -> String {
+        format!("j-{self}")
+    }
+}
+
+impl TryFrom<String> for JobId {
+    type Error = FieldError;
+    fn try_from(text: String) -> Result<Self, FieldError> {
+        Self::parse(&text)
+    }
+}
+
+impl From<JobId> for String {
+    fn from(id: JobId) -> Self {
+        id.0
+    }
+}
+
+/// A run's key: `<jobId>_<slot>` for an occurrence, `<jobId>_m<time><random>` for a run somebody asked for. The key alone
+/// tells job and slot, so it finds its row.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RunKey(String);
+text_id!(RunKey);
+
+impl RunKey {
+    /// The run of the occurrence at `slot`.
+    pub fn of_slot(job: &JobId, slot: DateTime<Utc>) -> Self {
+        Self(format!("{job}_{}", slot_text(slot)))
+    }
+
+    /// A run asked for at `now`: ten characters of time, ten of chance (both ends of a ULID).
+    pub fn manual(job: &JobId, ulid: &str) -> Self {
+        let (time, chance) = (&ulid[..10], &ulid[ulid.len() - 10..]);
+        Self(format!("{job}_m{time}{chance}"))
+    }
+
+    /// Checks and takes `text`.
+    pub fn parse(text: &str) -> Result<Self, FieldError> {
+        let key = Self(text.to_owned());
+        let known = text.split_once('_').is_some_and(|(job, rest)| {
+            JobId::parse(job).is_ok() && (parse_slot(rest).is_some() || manual_time(rest).is_some())
+        });
+        if known {
+            Ok(key)
+        } else {
+            Err(FieldError::new("invalid_run_id", "runId", format!("\"{}\" is not a run id", text.escape_debug()))
+                .hint("run ids look like <jobId>_20261120T070000Z; `nightshift cron runs` lists them"))
+        }
+    }
+
+    /// The job it belongs to.
+    pub fn job_id(&self) -> JobId {
+        JobId(self.0.split_once('_').map_or_else(String::new, |(job, _)| job.to_owned()))
+    }
+
+    /// The instant it sorts by, to the second: its slot, or when it was asked for.
+    pub fn slot(&self) -> DateTime<Utc> {
+        let rest = self.0.split_once('_').map_or("", |(_, rest)| rest);
+        parse_slot(rest).or_else(|| manual_time(rest)).unwrap_or(DateTime::UNIX_EPOCH)
+    }
+
+    /// The `custom_id` of a batch row: unique per hop and attempt, so a late result of a given-up attempt is told apart.
+    pub fn custom_id(&self, hop: u32, attempt: u32) -> String {
+        format!("{self}_{hop}_{attempt}")
+    }
+
+    /// The run, hop and attempt behind a `custom_id` of ours.
+    pub fn of_custom_id(custom_id: &str) -> Option<(Self, u32, u32)> {
+        let mut parts = custom_id.rsplitn(3, '_');
+        let attempt = parts.next()?.parse().ok()?;
+        let hop = parts.next()?.parse().ok()?;
+        Some((Self::parse(parts.next()?).ok()?, hop, attempt))
+    }
+
+    /// The name of the run's `n`-th resume timer.
+    pub fn resume_timer(&self, n: u32) -> String {
+        format!("r-{self}-{n}")
+    }
+}
+
+impl TryFrom<String> for RunKey {
+    type Error = FieldError;
+    fn try_from(text: String) -> Result<Self, FieldError> {
+        Self::parse(&text)
+    }
+}
+
+impl From<RunKey> for String {
+    fn from(key: RunKey) -> Self {
+        key.0
+    }
+}
+
+/// Our id of one attempt to create a batch (a ULID): it exists before Anthropic's id does.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct AttemptId(String);
+text_id!(AttemptId);
+
+impl AttemptId {
+    /// Takes a ULID.
+    pub fn new(ulid: impl Into<String>) -> Self {
+        Self(ulid.into())
+    }
+
+    /// The name of the batch's `n`-th poll timer.
+    pub fn poll_timer(&self, n: u32) -> String {
+        format!("p-{self}-{n}")
+    }
+}
+
+/// `20261120T070000Z`.
+pub fn slot_text(instant: DateTime<Utc>) -> String {
+    instant.format(SLOT_FORMAT).to_string()
+}
+
+fn parse_slot(text: &str) -> Option<DateTime<Utc>> {
+    NaiveDateTime::parse_from_str(text, SLOT_FORMAT).ok().map(|naive| naive.and_utc())
+}
+
+/// The instant in the first ten characters of a ULID (48 bits of milliseconds in Crockford's base 32).
+fn manual_time(text: &str) -> Option<DateTime<Utc>> {
+    const ALPHABET: &str = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+    let rest = text.strip_prefix('m').filter(|rest| rest.len() == 20)?;
+    let mut millis: i64 = 0;
+    for letter in rest.chars().take(10) {
+        millis = millis.checked_mul(32)?.checked_add(i64::try_from(ALPHABET.find(letter)?).ok()?)?;
+    }
+    let instant = DateTime::from_timestamp_millis(millis)?;
+    rest.bytes().all(|byte| byte.is_ascii_alphanumeric()).then_some(instant)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ULID: &str = "01KAHJ5Z3M7Q2W4E6R8T0YABCD";
+
+    fn longest() -> JobId {
+        JobId::parse(&"x".repeat(JOB_ID_MAX)).unwrap()
+    }
+
+    #[test]
+    fn every_derived_name_of_the_longest_job_fits_64_characters() {
+        let slot = DateTime::from_timestamp(1_795_219_200, 0).unwrap();
+        for key in [RunKey::of_slot(&longest(), slot), RunKey::manual(&longest(), ULID)] {
+            for name in [key.custom_id(99, 9), key.resume_timer(999), longest().timer_name()] {
+                assert!(name.len() <= 64, "{name} has {} characters", name.len());
+                assert!(name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'));
+            }
+        }
+        assert!(AttemptId::new(ULID).poll_timer(100_000).len() <= 64);
+    }
+
+    #[test]
+    fn a_run_key_alone_tells_its_job_and_slot() {
+        let slot = DateTime::from_timestamp(1_795_219_200, 0).unwrap();
+        let key = RunKey::of_slot(&longest(), slot);
+        assert_eq!(RunKey::parse(key.as_str()).unwrap(), key);
+        assert_eq!((key.job_id(), key.slot()), (longest(), slot));
+
+        let manual = RunKey::manual(&longest(), ULID);
+        assert_eq!(RunKey::parse(manual.as_str()).unwrap().slot().timestamp_millis() / 1000, manual.slot().timestamp());
+        assert_eq!(RunKey::of_custom_id(&manual.custom_id(2, 3)), Some((manual, 2, 3)));
+    }
+
+    #[test]
+    fn ids_with_other_characters_are_refused() {
+        for text in ["", "a_b", "a b", "a:b", "ü", &"x".repeat(37)] {
+            assert!(JobId::parse(text).is_err(), "{text}");
+        }
+        for text in ["", "job", "job_", "job_20261120", "job_m123", "_20261120T070000Z"] {
+            assert!(RunKey::parse(text).is_err(), "{text}");
+        }
+    }
+}

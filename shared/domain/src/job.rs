@@ -1,0 +1,510 @@
+//! A job: when to run and what to ask, in the words and the JSON of the product (its API shows these types as they are).
+
+use serde::{Deserialize, Serialize};
+
+use crate::schedule::Schedule;
+use crate::{JobId, RunKey};
+
+mod input;
+mod lifecycle;
+mod patch;
+
+pub use input::{Defaults, parse_new, zone_of};
+pub use lifecycle::{DISABLE_AFTER, JobStep, on_run_moved};
+pub use patch::{Patched, apply as apply_patch, redeclare};
+
+/// Longest a batch turn may wait: seven days.
+pub const MAX_WAIT_LIMIT_MS: u64 = 7 * 24 * 3_600_000;
+/// Shortest a batch turn may wait: a minute.
+pub const MAX_WAIT_LEAST_MS: u64 = 60_000;
+
+/// A stored job.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Job {
+    /// Its id.
+    pub job_id: JobId,
+    /// The agent it is pinned to; `None` is the default agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_id: Option<String>,
+    /// What people call it.
+    pub name: String,
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Whether its timer runs it.
+    pub enabled: bool,
+    /// Whether it goes after its first success.
+    pub delete_after_run: bool,
+    /// When it was added, epoch ms.
+    pub created_at_ms: i64,
+    /// When its definition last changed, epoch ms.
+    pub updated_at_ms: i64,
+    /// Makes `cron.add` idempotent: the same key means the same job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declaration_key: Option<String>,
+    /// When it runs.
+    pub schedule: Schedule,
+    /// Which session the turn belongs to.
+    pub session_target: SessionTarget,
+    /// When a queued system event is looked at.
+    pub wake_mode: WakeMode,
+    /// What to do.
+    pub payload: Payload,
+    /// Where the answer goes; `None` for main-session jobs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<Delivery>,
+    /// When to raise an alarm; `None` follows the configuration, `Off` is `false` in JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure_alert: Option<FailureAlert>,
+    /// What becomes of occurrences missed while nothing could run.
+    pub missed: Missed,
+    /// Drops an occurrence that would start later than this.
+    #[serde(default)]
+    pub max_lateness_ms: Option<u64>,
+    /// What becomes of a fire while an earlier run is live.
+    pub overlap: Overlap,
+    /// How it fares.
+    #[serde(default)]
+    pub state: JobState,
+}
+
+/// Which session a job's turn belongs to: `main`, `isolated` or `session:<name>`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum SessionTarget {
+    /// The agent's main session, by way of a queued system event.
+    Main,
+    /// A fresh session per run.
+    Isolated,
+    /// A session of that name whose history stays.
+    Named(String),
+}
+
+impl SessionTarget {
+    /// Reads one of the three forms, in any case.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let lower = text.to_ascii_lowercase();
+        match lower.as_str() {
+            "main" => Some(Self::Main),
+            "isolated" | "current" => Some(Self::Isolated),
+            _ => {
+                lower.strip_prefix("session:")?;
+                let name = text["session:".len()..].trim();
+                let fits = !name.is_empty()
+                    && name.len() <= 64
+                    && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'));
+                fits.then(|| Self::Named(name.to_owned()))
+            }
+        }
+    }
+}
+
+impl TryFrom<String> for SessionTarget {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::parse(&text).ok_or_else(|| format!("\"{text}\" is no session target"))
+    }
+}
+
+impl From<SessionTarget> for String {
+    fn from(target: SessionTarget) -> Self {
+        match target {
+            SessionTarget::Main => "main".to_owned(),
+            SessionTarget::Isolated => "isolated".to_owned(),
+            SessionTarget::Named(name) => format!("session:{name}"),
+        }
+    }
+}
+
+/// When a queued system event is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WakeMode {
+    /// A heartbeat starts at once.
+    Now,
+    /// It waits for the next scheduled heartbeat.
+    #[default]
+    NextHeartbeat,
+}
+
+/// What a run does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Payload {
+    /// Queues a text for the agent's main session.
+    SystemEvent {
+        /// The text.
+        text: String,
+        /// The model of the heartbeat turn that consumes it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        model: Option<String>,
+        /// The thinking level of that turn.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        thinking: Option<Thinking>,
+    },
+    /// Runs one agent turn.
+    AgentTurn(AgentTurn),
+}
+
+impl Payload {
+    /// What is said to the agent.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::SystemEvent { text, .. } => text,
+            Self::AgentTurn(turn) => &turn.message,
+        }
+    }
+
+    /// The same, to be replaced.
+    pub fn text_mut(&mut self) -> &mut String {
+        match self {
+            Self::SystemEvent { text, .. } => text,
+            Self::AgentTurn(turn) => &mut turn.message,
+        }
+    }
+}
+
+/// One agent turn.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AgentTurn {
+    /// What is asked.
+    pub message: String,
+    /// `provider/model` or an alias; the agent's otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Tried in order when the first hop fails for a passing reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallbacks: Option<Vec<String>>,
+    /// How hard to think; the agent's otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thinking: Option<Thinking>,
+    /// Bounds the whole turn in realtime.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_seconds: Option<u64>,
+    /// Leaves out the agent's instructions and documents.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub light_context: bool,
+    /// Names of tools it may use; empty means none, `None` the agent's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tools_allow: Option<Vec<String>>,
+    /// Whether and how it goes through Message Batches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<BatchPolicy>,
+}
+
+/// How hard to think.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Thinking {
+    /// Not at all, or as little as the model can.
+    Off,
+    /// Hardly.
+    Minimal,
+    /// Little.
+    Low,
+    /// Some.
+    Medium,
+    /// Much.
+    High,
+    /// More.
+    Xhigh,
+    /// As much as there is.
+    Max,
+    /// The model decides.
+    Adaptive,
+}
+
+impl Thinking {
+    /// Every level by its word.
+    pub const WORDS: [(&'static str, Self); 8] = [
+        ("off", Self::Off),
+        ("minimal", Self::Minimal),
+        ("low", Self::Low),
+        ("medium", Self::Medium),
+        ("high", Self::High),
+        ("xhigh", Self::Xhigh),
+        ("max", Self::Max),
+        ("adaptive", Self::Adaptive),
+    ];
+
+    /// The level called `word`.
+    pub fn parse(word: &str) -> Option<Self> {
+        let word = word.trim().to_ascii_lowercase();
+        Self::WORDS.iter().find(|(name, _)| *name == word).map(|(_, level)| *level)
+    }
+}
+
+/// Whether and how a turn goes through Message Batches.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchPolicy {
+    /// Whether it does.
+    pub enabled: bool,
+    /// Always, or where it pays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<BatchMode>,
+    /// How long the whole turn may wait, ms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_wait_ms: Option<u64>,
+    /// What happens when it waited that long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_timeout: Option<OnTimeout>,
+}
+
+/// Always, or where it pays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BatchMode {
+    /// Every hop goes through a batch.
+    Always,
+    /// The planner decides per run.
+    Auto,
+}
+
+/// What happens when a batch turn waited its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnTimeout {
+    /// The run fails.
+    #[default]
+    Fail,
+    /// The missing hop and all later ones run in realtime.
+    Realtime,
+}
+
+/// Where an answer goes.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Delivery {
+    /// How.
+    pub mode: DeliveryMode,
+    /// The channel's name, or `last`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
+    /// The target, in the channel's grammar, or the webhook's address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// A thread or topic, which wins over one inside `to`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thread_id: Option<String>,
+    /// The channel's account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_id: Option<String>,
+    /// An unresolvable target does not fail the run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub best_effort: bool,
+    /// Where failure notices go instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure_destination: Option<Destination>,
+}
+
+/// How an answer goes out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeliveryMode {
+    /// As a message to a chat.
+    #[default]
+    Announce,
+    /// As a signed POST of the finished run.
+    Webhook,
+    /// Not at all.
+    None,
+}
+
+/// A place for notices.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Destination {
+    /// How.
+    #[serde(default)]
+    pub mode: DeliveryMode,
+    /// The channel's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
+    /// The target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// The channel's account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_id: Option<String>,
+}
+
+/// When to raise an alarm about a job: `false`, or the rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum FailureAlert {
+    /// `false`: never. (`true` means the configured rule.)
+    Switch(bool),
+    /// This rule.
+    Rule(AlertRule),
+}
+
+/// After how many failures, how often, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AlertRule {
+    /// Consecutive failures before the first alert.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<u32>,
+    /// Least time between two alerts, ms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cooldown_ms: Option<u64>,
+    /// Whether skipped occurrences count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub include_skipped: Option<bool>,
+    /// How.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<DeliveryMode>,
+    /// The channel's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
+    /// The target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// The channel's account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_id: Option<String>,
+}
+
+/// What becomes of missed occurrences.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Missed {
+    /// Recorded only.
+    Skip,
+    /// The latest one runs.
+    #[default]
+    Once,
+    /// All run, at most 24.
+    All,
+}
+
+/// What becomes of a fire while an earlier run is live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Overlap {
+    /// It is recorded as skipped.
+    #[default]
+    Skip,
+    /// It runs beside it.
+    Allow,
+    /// One waits.
+    Queue,
+}
+
+/// How a job fares.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct JobState {
+    /// Its next occurrence, epoch ms; `None` while disabled or spent.
+    pub next_run_at_ms: Option<i64>,
+    /// Since when a run is live.
+    pub running_at_ms: Option<i64>,
+    /// When the last run started.
+    pub last_run_at_ms: Option<i64>,
+    /// How it ended.
+    pub last_status: Option<RunStatus>,
+    /// Why it failed.
+    pub last_error: Option<String>,
+    /// How long it took.
+    pub last_duration_ms: Option<i64>,
+    /// What became of its delivery.
+    pub last_delivery_status: Option<DeliveryStatus>,
+    /// Failures in a row.
+    pub consecutive_errors: u32,
+    /// Skipped occurrences in a row.
+    pub consecutive_skipped: u32,
+    /// Set when Nightshift disabled it.
+    pub auto_disabled: Option<AutoDisabled>,
+}
+
+/// Why and when Nightshift disabled a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AutoDisabled {
+    /// The reason, for a person.
+    pub reason: String,
+    /// When, epoch ms.
+    pub at_ms: i64,
+    /// How many failures in a row it had.
+    pub consecutive_errors: u32,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunStatus {
+    /// The turn ended well.
+    Ok,
+    /// It failed.
+    Error,
+    /// It did not run.
+    Skipped,
+}
+
+/// What became of a run's delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeliveryStatus {
+    /// Every chunk arrived.
+    Delivered,
+    /// A chunk was refused for good.
+    Failed,
+    /// A chunk's outcome is not known.
+    Unknown,
+    /// There was nothing worth sending.
+    Suppressed,
+    /// Nobody asked for it.
+    NotRequested,
+}
+
+/// A job as the table keeps it: what people see, and what only the engine needs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobRecord {
+    /// The job.
+    pub job: Job,
+    /// Rises whenever its timing changes; timers of an older one are judged against the current schedule.
+    pub generation: u64,
+    /// Rises with every write.
+    #[serde(default)]
+    pub rev: u64,
+    /// Runs that are live.
+    #[serde(default)]
+    pub active: Vec<RunKey>,
+    /// The run that waits for its turn (`overlap: queue`).
+    #[serde(default)]
+    pub waiting: Option<RunKey>,
+    /// How many runs it has had.
+    #[serde(default)]
+    pub sequence: u64,
+    /// Fires that were no occurrence.
+    #[serde(default)]
+    pub stray_fires: u64,
+    /// The blob that holds the payload's text when it is too long for the row, which then holds its beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_blob: Option<String>,
+    /// The timer service refused its expression, so that it runs as a chain of one-shots.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub chained: bool,
+}
+
+impl JobRecord {
+    /// A job that was just added.
+    pub fn new(job: Job) -> Self {
+        Self {
+            job,
+            generation: 1,
+            rev: 1,
+            active: Vec::new(),
+            waiting: None,
+            sequence: 0,
+            stray_fires: 0,
+            message_blob: None,
+            chained: false,
+        }
+    }
+}

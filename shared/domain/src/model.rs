@@ -1,0 +1,242 @@
+//! What a turn asks of a model, what comes back, and what each outcome means for the run.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::job::Thinking;
+
+/// One message of a turn. `content` is the raw JSON of its content (a string or an array of blocks), kept byte for byte
+/// because thinking blocks are only valid unchanged (Anthropic extended-thinking page).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TurnMessage {
+    /// `user` or `assistant`.
+    pub role: Role,
+    /// Raw JSON.
+    pub content: String,
+}
+
+/// Who speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// We.
+    User,
+    /// The model.
+    Assistant,
+}
+
+/// One model call of a turn, in no provider's words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HopRequest {
+    /// The provider's name for the model.
+    pub model: String,
+    /// Most tokens it may answer with.
+    pub max_tokens: u64,
+    /// The system prompt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system: Option<String>,
+    /// The conversation so far.
+    pub messages: Vec<TurnMessage>,
+    /// The effort, already one the model knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effort: Option<String>,
+}
+
+/// A model's answer to one hop.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reply {
+    /// The provider's message id.
+    pub message_id: String,
+    /// The id of the HTTP request, for support.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// The model that answered.
+    pub model: String,
+    /// Why it stopped.
+    pub stop_reason: StopReason,
+    /// The raw JSON of the content blocks.
+    pub content: String,
+    /// The text blocks, joined.
+    pub text: String,
+    /// The raw usage object.
+    pub usage: Value,
+}
+
+/// Why a model stopped (Messages API, "handling stop reasons").
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopReason {
+    /// It was done.
+    EndTurn,
+    /// It ran into `max_tokens`.
+    MaxTokens,
+    /// It met a stop sequence.
+    StopSequence,
+    /// It wants tools run.
+    ToolUse,
+    /// A server-side loop paused; the turn goes on when its content is sent back.
+    PauseTurn,
+    /// It refused.
+    Refusal,
+    /// The context is full.
+    ModelContextWindowExceeded,
+    /// Something newer than this program.
+    #[serde(untagged)]
+    Other(String),
+}
+
+impl StopReason {
+    /// Reads the API's word.
+    pub fn parse(word: &str) -> Self {
+        match word {
+            "end_turn" => Self::EndTurn,
+            "max_tokens" => Self::MaxTokens,
+            "stop_sequence" => Self::StopSequence,
+            "tool_use" => Self::ToolUse,
+            "pause_turn" => Self::PauseTurn,
+            "refusal" => Self::Refusal,
+            "model_context_window_exceeded" => Self::ModelContextWindowExceeded,
+            other => Self::Other(other.to_owned()),
+        }
+    }
+}
+
+/// What a provider says a model can do (`GET /v1/models`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ModelInfo {
+    /// The model.
+    pub id: String,
+    /// Whether it takes batches.
+    pub batch: bool,
+    /// Most tokens it may answer with.
+    pub max_tokens: u64,
+    /// Efforts it knows, lowest first.
+    pub efforts: Vec<String>,
+    /// Whether it is retired.
+    pub retired: bool,
+}
+
+const EFFORTS: [(&str, Thinking); 5] = [
+    ("low", Thinking::Low),
+    ("medium", Thinking::Medium),
+    ("high", Thinking::High),
+    ("xhigh", Thinking::Xhigh),
+    ("max", Thinking::Max),
+];
+
+/// The effort for a thinking level on this model, and a note where it had to be clamped. `None` leaves the model's own
+/// default, which is also what `adaptive` means.
+pub fn effort_for(level: Option<Thinking>, info: &ModelInfo) -> (Option<String>, Option<String>) {
+    let Some(level) = level.filter(|level| *level != Thinking::Adaptive) else { return (None, None) };
+    if info.efforts.is_empty() {
+        return (None, None);
+    }
+    let known = |name: &str| info.efforts.iter().any(|effort| effort == name);
+    let at_most = EFFORTS.iter().rev().find(|(name, rank)| *rank <= level && known(name));
+    let chosen = at_most.or_else(|| EFFORTS.iter().find(|(name, _)| known(name))).map(|(name, _)| (*name).to_owned());
+    let exact = EFFORTS.iter().any(|(name, rank)| *rank == level && chosen.as_deref() == Some(*name));
+    let word = Thinking::WORDS.iter().find(|(_, each)| *each == level).map_or("", |(word, _)| *word);
+    let note = match &chosen {
+        Some(effort) if !exact => Some(format!("thinking {word} is effort {effort} on {}", info.id)),
+        Some(_) | None => None,
+    };
+    (chosen, note)
+}
+
+/// How a model call failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelErrorKind {
+    /// The key is missing, wrong, revoked or expired (401).
+    Auth,
+    /// The key may not do this (403).
+    Permission,
+    /// The account cannot pay (402).
+    Billing,
+    /// The account's own spend limit is reached (429 without `retry-after`, or 400).
+    SpendLimit,
+    /// No such model or batch (404).
+    NotFound,
+    /// The request is wrong (400).
+    Invalid,
+    /// The request is too large (413).
+    TooLarge,
+    /// Too many requests (429).
+    RateLimited,
+    /// The provider is overloaded (529).
+    Overloaded,
+    /// The provider failed (5xx).
+    Server,
+    /// The provider or we gave up waiting.
+    Timeout,
+    /// It was never sent: name lookup or connection failed.
+    NotSent,
+    /// It may have been received; no answer came.
+    Unanswered,
+}
+
+impl ModelErrorKind {
+    /// Whether trying the same again later can help (PRODUCT §6: transient or permanent).
+    pub fn is_transient(self) -> bool {
+        match self {
+            Self::RateLimited | Self::Overloaded | Self::Server | Self::Timeout | Self::NotSent | Self::Unanswered => {
+                true
+            }
+            Self::Auth
+            | Self::Permission
+            | Self::Billing
+            | Self::SpendLimit
+            | Self::NotFound
+            | Self::Invalid
+            | Self::TooLarge => false,
+        }
+    }
+
+    /// The run's failure code when this ends it.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Auth => "model_auth",
+            Self::Permission => "model_permission",
+            Self::Billing => "model_billing",
+            Self::SpendLimit => "spend_limit",
+            Self::NotFound => "model_not_found",
+            Self::Invalid => "model_invalid_request",
+            Self::TooLarge => "request_too_large",
+            Self::RateLimited => "rate_limited",
+            Self::Overloaded => "model_overloaded",
+            Self::Server => "model_error",
+            Self::Timeout => "model_timeout",
+            Self::NotSent => "model_unreachable",
+            Self::Unanswered => "model_no_answer",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_the_model_lacks_is_clamped_with_a_note_and_never_refused() {
+        let info = ModelInfo {
+            id: "claude-x".into(),
+            batch: true,
+            max_tokens: 64_000,
+            efforts: ["low", "medium", "high"].map(str::to_owned).to_vec(),
+            retired: false,
+        };
+        let effort = |level| effort_for(Some(level), &info);
+        assert_eq!(effort(Thinking::High), (Some("high".into()), None));
+        assert_eq!(
+            effort(Thinking::Max),
+            (Some("high".into()), Some("thinking max is effort high on claude-x".into()))
+        );
+        assert_eq!(effort(Thinking::Off).0.as_deref(), Some("low"));
+        assert_eq!(effort(Thinking::Adaptive), (None, None));
+        assert_eq!(effort_for(None, &info), (None, None));
+        assert_eq!(effort_for(Some(Thinking::High), &ModelInfo { efforts: vec![], ..info }), (None, None));
+    }
+}

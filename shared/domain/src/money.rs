@@ -1,0 +1,198 @@
+//! What a hop cost, from the provider's raw usage and a dated price table; exact, in billionths of a dollar.
+//!
+//! Prices: Anthropic pricing page and release notes, state of 2026-11-20; the configuration's rows win over these.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Billionths of a US dollar.
+pub type NanoUsd = u64;
+
+/// The price of a model from a day on, US dollars per million tokens.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PriceRow {
+    /// `provider/model`.
+    pub model: String,
+    /// The first day it holds (UTC).
+    pub from: NaiveDate,
+    /// Input.
+    pub input: f64,
+    /// Output.
+    pub output: f64,
+    /// Writing a cache entry of five minutes.
+    #[serde(default)]
+    pub cache_write_5m: f64,
+    /// Writing a cache entry of an hour.
+    #[serde(default)]
+    pub cache_write_1h: f64,
+    /// Reading the cache.
+    #[serde(default)]
+    pub cache_read: f64,
+    /// The prompt length above which `factor_above` applies to the whole request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<u64>,
+    /// The factor above that length.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub factor_above: Option<u32>,
+}
+
+/// model, input, output, write 5m, write 1h, read.
+const LIST: [(&str, f64, f64, f64, f64, f64); 13] = [
+    ("claude-fable-5-2", 8.0, 40.0, 10.0, 16.0, 0.20),
+    ("claude-fable-5-1", 10.0, 50.0, 12.5, 20.0, 0.25),
+    ("claude-fable-5", 10.0, 50.0, 12.5, 20.0, 1.0),
+    ("claude-opus-5-5", 4.0, 20.0, 5.0, 8.0, 0.20),
+    ("claude-opus-5", 5.0, 25.0, 6.25, 10.0, 0.5),
+    ("claude-opus-4", 5.0, 25.0, 6.25, 10.0, 0.5),
+    ("claude-sonnet-5-5", 2.0, 10.0, 2.5, 4.0, 0.10),
+    ("claude-sonnet-5", 2.0, 10.0, 2.5, 4.0, 0.20),
+    ("claude-sonnet-4", 3.0, 15.0, 3.75, 6.0, 0.30),
+    ("claude-haiku-5-5", 0.10, 0.50, 0.125, 0.20, 0.01),
+    ("claude-haiku-4", 1.0, 5.0, 1.25, 2.0, 0.10),
+    ("claude-mythos-5-2", 8.0, 40.0, 10.0, 16.0, 0.20),
+    ("claude-mythos-5", 10.0, 50.0, 12.5, 20.0, 0.25),
+];
+
+/// Web search, US dollars per use; not halved in batches (pricing page).
+const WEB_SEARCH_NANO: NanoUsd = 10_000_000;
+
+/// Haiku 5.5 costs five times as much for a whole request whose prompt is longer than this.
+const HAIKU_THRESHOLD: u64 = 100_000;
+
+/// What a hop cost and what it would have cost in realtime.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Cost {
+    /// What was paid.
+    pub paid_nano_usd: NanoUsd,
+    /// What the same tokens would have cost in realtime.
+    pub realtime_nano_usd: NanoUsd,
+}
+
+impl Cost {
+    /// Two hops together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            paid_nano_usd: self.paid_nano_usd + other.paid_nano_usd,
+            realtime_nano_usd: self.realtime_nano_usd + other.realtime_nano_usd,
+        }
+    }
+}
+
+/// The price of `provider/model` at `when`: the latest configured row that holds, else the list price, else `None`.
+pub fn price(reference: &str, when: DateTime<Utc>, configured: &[PriceRow]) -> Option<PriceRow> {
+    let day = when.date_naive();
+    let own = configured.iter().filter(|row| row.model == reference && row.from <= day).max_by_key(|row| row.from);
+    if let Some(row) = own {
+        return Some(row.clone());
+    }
+    let model = reference.strip_prefix("anthropic/")?;
+    let listed = LIST
+        .iter()
+        .filter(|row| model == row.0 || model.strip_prefix(row.0).is_some_and(|rest| rest.starts_with('-')))
+        .max_by_key(|row| row.0.len())?;
+    let stepped = listed.0 == "claude-haiku-5-5";
+    Some(PriceRow {
+        model: reference.to_owned(),
+        from: NaiveDate::MIN,
+        input: listed.1,
+        output: listed.2,
+        cache_write_5m: listed.3,
+        cache_write_1h: listed.4,
+        cache_read: listed.5,
+        threshold: stepped.then_some(HAIKU_THRESHOLD),
+        factor_above: stepped.then_some(5),
+    })
+}
+
+/// The cost of one hop's raw usage. In a batch every token price is halved, search fees are not.
+pub fn cost(usage: &Value, price: &PriceRow, batch: bool) -> Cost {
+    let tokens = |name: &str| usage.get(name).and_then(Value::as_u64).unwrap_or(0);
+    let written = |name: &str| usage.get("cache_creation").and_then(|c| c.get(name)).and_then(Value::as_u64);
+    let (write_short, write_long) = match (written("ephemeral_5m_input_tokens"), written("ephemeral_1h_input_tokens")) {
+        (None, None) => (tokens("cache_creation_input_tokens"), 0),
+        (five, hour) => (five.unwrap_or(0), hour.unwrap_or(0)),
+    };
+    let read = tokens("cache_read_input_tokens");
+    let input = tokens("input_tokens");
+    let prompt = input + write_short + write_long + read;
+    let factor = match price.threshold {
+        Some(threshold) if prompt > threshold => u64::from(price.factor_above.unwrap_or(1)),
+        Some(_) | None => 1,
+    };
+    let parts = [
+        (input, price.input),
+        (write_short, price.cache_write_5m),
+        (write_long, price.cache_write_1h),
+        (read, price.cache_read),
+        (tokens("output_tokens"), price.output),
+    ];
+    let token_cost: NanoUsd = parts.iter().map(|(count, usd)| count * nano_per_token(*usd)).sum::<u64>() * factor;
+    let searches =
+        usage.get("server_tool_use").and_then(|tools| tools.get("web_search_requests")).and_then(Value::as_u64);
+    let fees = searches.unwrap_or(0) * WEB_SEARCH_NANO;
+    Cost { paid_nano_usd: if batch { token_cost / 2 } else { token_cost } + fees, realtime_nano_usd: token_cost + fees }
+}
+
+/// Dollars per million tokens are thousands of nano-dollars per token.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "prices are small and not negative")]
+fn nano_per_token(usd_per_million: f64) -> NanoUsd {
+    (usd_per_million.max(0.0) * 1000.0).round() as NanoUsd
+}
+
+/// Nano-dollars as dollars, for people and JSON.
+#[expect(clippy::cast_precision_loss, reason = "a run's cost is far below the 2^53 that a double holds exactly")]
+pub fn usd(nano: NanoUsd) -> f64 {
+    nano as f64 / 1e9
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn day(text: &str) -> DateTime<Utc> {
+        format!("{text}T12:00:00Z").parse().unwrap()
+    }
+
+    #[test]
+    fn a_batch_hop_costs_half_of_every_token_price_and_all_of_the_search_fee() {
+        let row = price("anthropic/claude-sonnet-5-5", day("2026-11-20"), &[]).unwrap();
+        let usage = json!({"input_tokens": 1000, "output_tokens": 500, "server_tool_use": {"web_search_requests": 2}});
+        let cost = cost(&usage, &row, true);
+        assert_eq!(cost.realtime_nano_usd, 1000 * 2000 + 500 * 10_000 + 20_000_000);
+        assert_eq!(cost.paid_nano_usd, 1000 * 1000 + 500 * 5000 + 20_000_000);
+    }
+
+    #[test]
+    fn cache_writes_and_reads_are_counted_beside_the_input() {
+        let row = price("anthropic/claude-opus-5-5", day("2026-11-20"), &[]).unwrap();
+        let usage = json!({"input_tokens": 10, "cache_read_input_tokens": 100, "output_tokens": 1,
+            "cache_creation_input_tokens": 70,
+            "cache_creation": {"ephemeral_5m_input_tokens": 50, "ephemeral_1h_input_tokens": 20}});
+        let nano = cost(&usage, &row, false).paid_nano_usd;
+        assert_eq!(nano, 10 * 4000 + 100 * 200 + 50 * 5000 + 20 * 8000 + 20_000);
+    }
+
+    #[test]
+    fn a_long_prompt_costs_haiku_five_times_as_much() {
+        let row = price("anthropic/claude-haiku-5-5", day("2026-11-20"), &[]).unwrap();
+        let of = |input: u64| cost(&json!({"input_tokens": input, "output_tokens": 0}), &row, false).paid_nano_usd;
+        assert_eq!((of(100_000), of(100_001)), (100_000 * 100, 100_001 * 500));
+    }
+
+    #[test]
+    fn a_dated_model_name_has_its_familys_price_and_configured_rows_win_from_their_day() {
+        let listed = price("anthropic/claude-haiku-4-5-20251001", day("2026-11-20"), &[]).unwrap();
+        assert!((listed.input - 1.0).abs() < f64::EPSILON);
+        let own = PriceRow { input: 9.0, from: "2026-11-20".parse().unwrap(), ..listed.clone() };
+        let at =
+            |when| price("anthropic/claude-haiku-4-5-20251001", day(when), std::slice::from_ref(&own)).unwrap().input;
+        assert!((at("2026-11-19") - 1.0).abs() < f64::EPSILON);
+        assert!((at("2026-11-20") - 9.0).abs() < f64::EPSILON);
+        assert!(price("local-vllm/qwen", day("2026-11-20"), &[]).is_none());
+    }
+}

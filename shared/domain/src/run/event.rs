@@ -1,0 +1,167 @@
+//! What can happen to a run, and what is to be done about it.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::job::DeliveryStatus;
+use crate::model::{ModelErrorKind, Reply};
+use crate::{AttemptId, RunKey};
+
+use super::{Plan, Run, WaitReason};
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// The run was planned.
+    Planned(Box<Plan>),
+    /// It cannot be run at all, and nothing was paid.
+    Refused {
+        /// The failure code.
+        code: String,
+        /// For a person.
+        message: String,
+    },
+    /// Its job's earlier run is live and it is to wait.
+    Blocked(WaitReason),
+    /// What it waited for is over.
+    PlaceFreed,
+    /// It is not to run.
+    Skipped {
+        /// Why.
+        reason: String,
+    },
+    /// A main-session event was queued; there is no turn.
+    Queued,
+    /// The model answered a realtime hop.
+    Replied(Reply),
+    /// A realtime hop failed.
+    ModelFailed {
+        /// How.
+        kind: ModelErrorKind,
+        /// What was said.
+        message: String,
+        /// When the provider wants to be asked again.
+        retry_after: Option<TimeDelta>,
+    },
+    /// The invocation has no time for the next hop.
+    TimeRanOut,
+    /// Its time to go on has come.
+    Resumed,
+    /// Its holder died while a realtime hop was with the model.
+    HolderDied,
+    /// The intent to create its batch is about to be written.
+    Sealed(AttemptId),
+    /// Its batch exists.
+    BatchCreated {
+        /// Anthropic's id.
+        remote: String,
+    },
+    /// Its batch was refused, and certainly does not exist.
+    BatchRefused {
+        /// How.
+        kind: ModelErrorKind,
+        /// What was said.
+        message: String,
+        /// When the provider wants to be asked again.
+        retry_after: Option<TimeDelta>,
+    },
+    /// Its batch was searched for long enough and never came to be.
+    BatchLost,
+    /// Several batches could be it and none proved to be.
+    BatchAmbiguous,
+    /// Its batch ended.
+    BatchEnded(RowResult),
+    /// Its time is up.
+    DeadlinePassed,
+    /// Somebody wants it stopped.
+    CancelRequested,
+    /// Its delivery is over.
+    Delivered(DeliveryStatus),
+}
+
+/// What a batch has for a run.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RowResult {
+    /// An answer.
+    Succeeded(Reply),
+    /// An error; nothing was paid.
+    Errored {
+        /// How.
+        kind: ModelErrorKind,
+        /// What was said.
+        message: String,
+    },
+    /// It was stopped before the model saw it.
+    Canceled,
+    /// The batch ran out of its 24 hours.
+    Expired,
+    /// The results have no such row.
+    Missing,
+}
+
+/// What is to be done after the run is written. Every one is safe to repeat; `engine` says how, per effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Plan it: resolve target, agent, model and path.
+    Plan,
+    /// Send a realtime hop.
+    CallModel,
+    /// Put the hop in a batch.
+    Submit,
+    /// Tell the batch to stop.
+    CancelBatch(AttemptId),
+    /// Arm a timer that resumes the run.
+    ArmResume(DateTime<Utc>),
+    /// Have the answer delivered.
+    Deliver,
+    /// Close the run: the job's state, counters, timers.
+    Close,
+}
+
+/// What a run becomes, and what is to be done about it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Transition {
+    /// The run, with its `rev` raised.
+    pub run: Run,
+    /// In order.
+    pub effects: Vec<Effect>,
+}
+
+/// The event has nothing to say to a run that stands like this: it was late, or a repeat.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("run {run} is {state}; {event} does not concern it")]
+pub struct Rejected {
+    /// The run.
+    pub run: RunKey,
+    /// How it stands.
+    pub state: &'static str,
+    /// What happened.
+    pub event: &'static str,
+}
+
+impl Event {
+    /// The event's name, as the README's table has it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Planned(_) => "planned",
+            Self::Refused { .. } => "refused",
+            Self::Blocked(_) => "blocked",
+            Self::PlaceFreed => "place freed",
+            Self::Skipped { .. } => "skipped",
+            Self::Queued => "queued",
+            Self::Replied(_) => "replied",
+            Self::ModelFailed { .. } => "model failed",
+            Self::TimeRanOut => "time ran out",
+            Self::Resumed => "resumed",
+            Self::HolderDied => "holder died",
+            Self::Sealed(_) => "sealed",
+            Self::BatchCreated { .. } => "batch created",
+            Self::BatchRefused { .. } => "batch refused",
+            Self::BatchLost => "batch lost",
+            Self::BatchAmbiguous => "batch ambiguous",
+            Self::BatchEnded(_) => "batch ended",
+            Self::DeadlinePassed => "deadline passed",
+            Self::CancelRequested => "cancel requested",
+            Self::Delivered(_) => "delivered",
+        }
+    }
+}

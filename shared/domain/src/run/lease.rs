@@ -1,0 +1,82 @@
+//! Who works on a run, and when a run needs somebody's attention.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{Run, State};
+
+/// How long a lease holds without being renewed.
+pub const LEASE: TimeDelta = TimeDelta::seconds(90);
+/// How often a holder that waits for the model renews it.
+pub const RENEW_EVERY: TimeDelta = TimeDelta::seconds(30);
+/// How long a run that nobody holds may stand still before the sweeper looks at it.
+const STILL: TimeDelta = TimeDelta::minutes(5);
+
+/// A hold on a run. Every write raises the run's `rev`, which is the condition of the holder's next write, so a holder that
+/// lost its lease also lost the power to write.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Lease {
+    /// The invocation that holds it.
+    pub owner: String,
+    /// When it ends.
+    pub until: DateTime<Utc>,
+}
+
+/// Somebody else works on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// Who.
+    pub owner: String,
+    /// Until when at least.
+    pub until: DateTime<Utc>,
+}
+
+/// Takes or renews the lease for `owner`.
+pub fn take(run: &Run, owner: &str, now: DateTime<Utc>) -> Result<Run, Held> {
+    if let Some(lease) = run.lease.as_ref().filter(|lease| lease.until > now && lease.owner != owner) {
+        return Err(Held { owner: lease.owner.clone(), until: lease.until });
+    }
+    let mut taken = run.clone();
+    taken.lease = Some(Lease { owner: owner.to_owned(), until: now + LEASE });
+    taken.rev += 1;
+    Ok(taken)
+}
+
+/// Gives the lease back.
+#[must_use]
+pub fn release(run: &Run) -> Run {
+    let mut released = run.clone();
+    released.lease = None;
+    released.rev += 1;
+    released
+}
+
+/// When the sweeper should look at a run that has not moved by then; `None` for one that is over, or whose batch is
+/// looked after instead.
+pub fn attention_at(run: &Run) -> Option<DateTime<Utc>> {
+    if run.state.is_terminal() {
+        return None;
+    }
+    if let Some(lease) = &run.lease {
+        return Some(lease.until);
+    }
+    match &run.state {
+        State::Paused { resume_at, .. } => Some(*resume_at),
+        State::Due
+        | State::Waiting { .. }
+        | State::Running { .. }
+        | State::Ready { .. }
+        | State::Submitting { .. }
+        | State::Canceling { .. }
+        | State::Delivering => Some(run.state_since + STILL),
+        // A batch has a due time of its own.
+        State::Submitted { .. }
+        | State::Succeeded
+        | State::DeliveryFailed
+        | State::DeliveryUnknown
+        | State::Failed { .. }
+        | State::Skipped { .. }
+        | State::Canceled => None,
+    }
+}

@@ -1,0 +1,271 @@
+//! A run is a row: one occurrence of a job, or one turn somebody asked for, from claim to close.
+//!
+//! [`next`] is the whole state machine: given a run, what happened and the time, it says what the run becomes and what is
+//! to be done about it. Every answer is written with one conditional write before its effects are performed, so a crash
+//! leaves either the old row, whose effects are due again, or the new one, whose effects are.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::delivery::Target;
+use crate::job::{AgentTurn, Delivery, DeliveryStatus, OnTimeout, RunStatus, WakeMode};
+use crate::model::TurnMessage;
+use crate::money::Cost;
+use crate::{AttemptId, JobId, RunKey};
+
+mod event;
+mod lease;
+mod next;
+mod plan;
+mod state;
+
+pub use event::{Effect, Event, Rejected, RowResult, Transition};
+pub use lease::{Held, LEASE, Lease, RENEW_EVERY, attention_at, release, take};
+pub use next::{next, retry_delay};
+pub use plan::{BATCH_MAX_TOKENS, Credential, Fallback, PathChoice, REALTIME_MAX_TOKENS, choose_path, credential_kind};
+pub use state::{CancelReason, State, WaitReason};
+
+/// A text that is in the row, or in the blob store when it is long.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Text {
+    /// Here.
+    Inline(String),
+    /// There.
+    Blob {
+        /// Its key.
+        key: String,
+        /// Its length.
+        bytes: u64,
+    },
+}
+
+/// One run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Run {
+    /// Its key.
+    pub key: RunKey,
+    /// The job (a pseudo-job for hooks and heartbeats).
+    pub job_id: JobId,
+    /// The job's name when it was claimed.
+    pub job_name: String,
+    /// The agent that answers.
+    pub agent_id: String,
+    /// What started it.
+    pub origin: Origin,
+    /// What it does.
+    pub task: Task,
+    /// The occurrence it stands for, or when it was asked for.
+    pub slot: DateTime<Utc>,
+    /// The job's how-manieth run.
+    pub sequence: u64,
+    /// When its row was written.
+    pub created_at: DateTime<Utc>,
+    /// When it began to work.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub ended_at: Option<DateTime<Utc>>,
+    /// How it stands.
+    pub state: State,
+    /// Since when it stands so.
+    pub state_since: DateTime<Utc>,
+    /// Who works on it.
+    #[serde(default)]
+    pub lease: Option<Lease>,
+    /// Rises with every write; the condition of the next one.
+    pub rev: u64,
+    /// What is asked, as the job said when it was claimed; the message itself is in `prompt`.
+    pub turn: AgentTurn,
+    /// The frozen first message.
+    pub prompt: Text,
+    /// Where the answer goes.
+    pub delivery: Option<Delivery>,
+    /// How the turn is run; set once, before anything is paid.
+    #[serde(default)]
+    pub plan: Option<Plan>,
+    /// What was said after the first message, raw.
+    #[serde(default)]
+    pub history: Vec<TurnMessage>,
+    /// Every model call that answered.
+    #[serde(default)]
+    pub hops: Vec<Hop>,
+    /// Retries its planning has had.
+    #[serde(default)]
+    pub planning_tries: u32,
+    /// How many resume timers were armed; names the next one.
+    #[serde(default)]
+    pub timers: u32,
+    /// The answer.
+    #[serde(default)]
+    pub answer: Option<Text>,
+    /// What became of the delivery.
+    #[serde(default)]
+    pub delivery_status: Option<DeliveryStatus>,
+    /// Why nothing was sent, or why it failed.
+    #[serde(default)]
+    pub delivery_note: Option<String>,
+    /// Whether somebody wants it stopped.
+    #[serde(default)]
+    pub cancel_requested: bool,
+    /// What was paid.
+    #[serde(default)]
+    pub cost: Cost,
+    /// What happened, for people.
+    #[serde(default)]
+    pub events: Vec<LogLine>,
+}
+
+/// What started a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// Its schedule.
+    Schedule,
+    /// A person or program.
+    Manual,
+}
+
+/// What a run does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "task", rename_all = "camelCase")]
+pub enum Task {
+    /// One agent turn.
+    Turn,
+    /// Queues its prompt for the agent's main session.
+    QueueEvent {
+        /// When that session looks at it.
+        wake: WakeMode,
+    },
+}
+
+/// How a turn is run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Plan {
+    /// The path its hops take now.
+    pub path: Path,
+    /// Why it is not the batch it was asked to be.
+    #[serde(default)]
+    pub fallback_reason: Option<String>,
+    /// The provider's name in the configuration.
+    pub provider: String,
+    /// The provider's name for the model.
+    pub model: String,
+    /// Most tokens a hop may answer with.
+    pub max_tokens: u64,
+    /// The effort.
+    #[serde(default)]
+    pub effort: Option<String>,
+    /// The system prompt, frozen.
+    #[serde(default)]
+    pub system: Option<Text>,
+    /// The resolved target; `None` when nothing is sent.
+    #[serde(default)]
+    pub target: Option<Target>,
+    /// When the turn must have ended.
+    pub deadline: DateTime<Utc>,
+    /// What happens to a batch turn then.
+    pub on_timeout: OnTimeout,
+    /// What a realtime turn may take, for a batch turn that ends in realtime.
+    pub realtime_seconds: u64,
+    /// Most hops.
+    pub max_hops: u32,
+    /// Remarks for the person who reads the run.
+    #[serde(default)]
+    pub notes: Vec<String>,
+}
+
+/// How a hop reaches the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Path {
+    /// `POST /v1/messages`.
+    Realtime,
+    /// `POST /v1/messages/batches`.
+    Batch,
+}
+
+/// A model call that answered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Hop {
+    /// Its number, from 1.
+    pub n: u32,
+    /// The path it took.
+    pub path: Path,
+    /// The model that answered.
+    pub model: String,
+    /// The provider's message id.
+    pub message_id: String,
+    /// The HTTP request's id, in realtime.
+    #[serde(default)]
+    pub request_id: Option<String>,
+    /// The batch, by our id.
+    #[serde(default)]
+    pub batch: Option<AttemptId>,
+    /// Why the model stopped.
+    pub stop_reason: String,
+    /// The raw usage.
+    pub usage: Value,
+    /// What it cost.
+    pub cost: Cost,
+    /// When it answered.
+    pub at: DateTime<Utc>,
+}
+
+/// Something that happened to a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LogLine {
+    /// When, epoch ms.
+    pub at_ms: i64,
+    /// A machine's word for it.
+    pub event: String,
+    /// A person's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+impl Run {
+    /// The path its hops took: `realtime`, `batch`, `mixed`, or `None` before a plan.
+    pub fn path_word(&self) -> Option<&'static str> {
+        let plan = self.plan.as_ref()?;
+        let batched = self.hops.iter().filter(|hop| hop.path == Path::Batch).count();
+        Some(match (self.hops.len(), batched) {
+            (0, _) if plan.path == Path::Batch => "batch",
+            (all, batched) if batched == all && all > 0 => "batch",
+            (_, 0) => "realtime",
+            (_, _) => "mixed",
+        })
+    }
+
+    /// `ok`, `error` or `skipped`, once it has ended.
+    pub fn status(&self) -> Option<RunStatus> {
+        match &self.state {
+            State::Succeeded | State::DeliveryUnknown | State::DeliveryFailed => Some(RunStatus::Ok),
+            State::Failed { .. } | State::Canceled => Some(RunStatus::Error),
+            State::Skipped { .. } => Some(RunStatus::Skipped),
+            State::Due
+            | State::Waiting { .. }
+            | State::Running { .. }
+            | State::Paused { .. }
+            | State::Ready { .. }
+            | State::Submitting { .. }
+            | State::Submitted { .. }
+            | State::Canceling { .. }
+            | State::Delivering => None,
+        }
+    }
+
+    /// Adds a line to its log.
+    pub fn log(&mut self, now: DateTime<Utc>, event: &str, detail: Option<String>) {
+        self.events.push(LogLine { at_ms: now.timestamp_millis(), event: event.to_owned(), detail });
+    }
+
+    /// How long it has taken, or took.
+    pub fn duration(&self, now: DateTime<Utc>) -> TimeDelta {
+        self.started_at.map_or(TimeDelta::zero(), |started| self.ended_at.unwrap_or(now) - started)
+    }
+}

@@ -1,0 +1,212 @@
+//! The states of a run. Variants hold only what that state has.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::AttemptId;
+
+/// How a run stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum State {
+    /// Claimed, not yet planned.
+    Due,
+    /// Waits for a place.
+    Waiting {
+        /// Which.
+        reason: WaitReason,
+    },
+    /// A realtime hop is with the model.
+    Running {
+        /// Its number, from 1.
+        hop: u32,
+        /// How often it was started.
+        starts: u32,
+        /// Retries this hop has had.
+        tries: u32,
+    },
+    /// Waits for its time to go on.
+    Paused {
+        /// The hop to go on with.
+        hop: u32,
+        /// When.
+        resume_at: DateTime<Utc>,
+        /// Retries this hop has had.
+        tries: u32,
+        /// Which batch attempt is next, when its hops are batched.
+        attempt: u32,
+    },
+    /// Its hop is to be put in a batch.
+    Ready {
+        /// The hop.
+        hop: u32,
+        /// Which try at it.
+        attempt: u32,
+        /// Retries this hop has had.
+        tries: u32,
+    },
+    /// The intent to create its batch is written; whether it exists is not known yet.
+    Submitting {
+        /// The hop.
+        hop: u32,
+        /// Which try at it.
+        attempt: u32,
+        /// Retries this hop has had.
+        tries: u32,
+        /// The batch.
+        batch: AttemptId,
+    },
+    /// Its batch is at work.
+    Submitted {
+        /// The hop.
+        hop: u32,
+        /// Which try at it.
+        attempt: u32,
+        /// The batch.
+        batch: AttemptId,
+    },
+    /// Its batch was told to stop; a result may still have made it.
+    Canceling {
+        /// The hop.
+        hop: u32,
+        /// Which try at it.
+        attempt: u32,
+        /// The batch.
+        batch: AttemptId,
+        /// Why.
+        why: CancelReason,
+    },
+    /// It has an answer that is not yet delivered.
+    Delivering,
+    /// Done, and delivered where that was asked.
+    Succeeded,
+    /// Done, but the far side refused the answer.
+    DeliveryFailed,
+    /// Done, but whether the answer arrived is not known.
+    DeliveryUnknown,
+    /// Ended without an answer.
+    Failed {
+        /// The failure code.
+        code: String,
+        /// What happened, for a person.
+        message: String,
+    },
+    /// Did not run.
+    Skipped {
+        /// Why.
+        reason: String,
+    },
+    /// Stopped on request.
+    Canceled,
+}
+
+/// What a waiting run waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum WaitReason {
+    /// The job's earlier run.
+    Overlap,
+}
+
+/// Why a batch was told to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum CancelReason {
+    /// It waited its time.
+    Timeout,
+    /// Somebody asked.
+    Requested,
+}
+
+impl State {
+    /// The state's name, as the README's table and the API have it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Due => "due",
+            Self::Waiting { .. } => "waiting",
+            Self::Running { .. } => "running",
+            Self::Paused { .. } => "paused",
+            Self::Ready { .. } => "ready",
+            Self::Submitting { .. } => "submitting",
+            Self::Submitted { .. } => "submitted",
+            Self::Canceling { .. } => "canceling",
+            Self::Delivering => "delivering",
+            Self::Succeeded => "succeeded",
+            Self::DeliveryFailed => "deliveryFailed",
+            Self::DeliveryUnknown => "deliveryUnknown",
+            Self::Failed { .. } => "failed",
+            Self::Skipped { .. } => "skipped",
+            Self::Canceled => "canceled",
+        }
+    }
+
+    /// Whether nothing can happen to it any more.
+    pub fn is_terminal(&self) -> bool {
+        match self {
+            Self::Succeeded
+            | Self::DeliveryFailed
+            | Self::DeliveryUnknown
+            | Self::Failed { .. }
+            | Self::Skipped { .. }
+            | Self::Canceled => true,
+            Self::Due
+            | Self::Waiting { .. }
+            | Self::Running { .. }
+            | Self::Paused { .. }
+            | Self::Ready { .. }
+            | Self::Submitting { .. }
+            | Self::Submitted { .. }
+            | Self::Canceling { .. }
+            | Self::Delivering => false,
+        }
+    }
+
+    /// Whether it holds its job's place: a turn does, a delivery does not.
+    pub fn holds_place(&self) -> bool {
+        !self.is_terminal() && !matches!(self, Self::Delivering | Self::Waiting { .. })
+    }
+
+    /// The batch it is in.
+    pub fn batch(&self) -> Option<&AttemptId> {
+        match self {
+            Self::Submitting { batch, .. } | Self::Submitted { batch, .. } | Self::Canceling { batch, .. } => {
+                Some(batch)
+            }
+            Self::Due
+            | Self::Waiting { .. }
+            | Self::Running { .. }
+            | Self::Paused { .. }
+            | Self::Ready { .. }
+            | Self::Delivering
+            | Self::Succeeded
+            | Self::DeliveryFailed
+            | Self::DeliveryUnknown
+            | Self::Failed { .. }
+            | Self::Skipped { .. }
+            | Self::Canceled => None,
+        }
+    }
+
+    /// The code and a sentence of a run that ended without an answer.
+    pub fn failure(&self) -> Option<(String, String)> {
+        match self {
+            Self::Failed { code, message } => Some((code.clone(), message.clone())),
+            Self::Skipped { reason } => {
+                Some((reason.clone(), format!("the run was skipped: {}", reason.replace('_', " "))))
+            }
+            Self::Canceled => Some(("canceled".to_owned(), "the run was stopped on request".to_owned())),
+            Self::Due
+            | Self::Waiting { .. }
+            | Self::Running { .. }
+            | Self::Paused { .. }
+            | Self::Ready { .. }
+            | Self::Submitting { .. }
+            | Self::Submitted { .. }
+            | Self::Canceling { .. }
+            | Self::Delivering
+            | Self::Succeeded
+            | Self::DeliveryFailed
+            | Self::DeliveryUnknown => None,
+        }
+    }
+}
