@@ -140,9 +140,9 @@ impl ManualClock {
         self.state().waiters.keys().next().map(|key| key.0)
     }
 
-    /// Completes when the set of waiters has changed since the call.
-    pub async fn changed(&self) {
-        self.inner.changed.notified().await;
+    /// Completes when the set of waiters has changed since the call (not since the first poll).
+    pub fn changed(&self) -> impl Future<Output = ()> + '_ {
+        self.inner.changed.notified()
     }
 
     fn state(&self) -> MutexGuard<'_, ManualState> {
@@ -212,9 +212,7 @@ mod tests {
         let clock = ManualClock::new(start());
         let bounded = tokio::spawn({
             let clock = clock.clone();
-            async move {
-                timeout(&clock, start() + TimeDelta::seconds(1), std::future::pending::<()>()).await
-            }
+            async move { timeout(&clock, start() + TimeDelta::seconds(1), std::future::pending::<()>()).await }
         });
         while clock.next_wake().is_none() {
             tokio::task::yield_now().await;

@@ -1,0 +1,249 @@
+//! Looks after batches: finds those whose create was not answered, polls the open ones, hands out what they bring.
+//!
+//! Guarantee: a batch is created at most once per intent; every row's outcome is applied to its run once, however often
+//! the results are read; a poll chain that breaks stands in the due index. A nudge says where to look, never what changed.
+
+mod search;
+mod settle;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use nightshift_domain::AttemptId;
+use nightshift_domain::batch::{Batch, BatchState, CLOCK_SKEW, CREATE_TIMEOUT};
+use nightshift_domain::run::{Event, Run, State};
+use tracing::{debug, info, warn};
+
+use crate::error::EngineError;
+use crate::ports::{BatchView, Batches, Outcome, Write};
+use crate::runs::Scene;
+use crate::runs::commit::{Along, MAX_RACES, Moved, apply, run_retention};
+use crate::runs::submit::{arm_poll, next_poll};
+
+/// How long a batch may be out of reach before that is believed: it lives 24 hours at most, and 404s within its life have
+/// been seen to pass.
+const BELIEVED_GONE_AFTER: TimeDelta = TimeDelta::hours(25);
+
+/// What a look at a batch came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Polled {
+    /// It was over, or never was.
+    Nothing,
+    /// This nudge was an old one: a younger poll is armed.
+    Stale,
+    /// It goes on; the next poll is armed.
+    Open {
+        /// When.
+        next: DateTime<Utc>,
+    },
+    /// It ended and its rows were handed out.
+    Settled {
+        /// How many.
+        rows: usize,
+    },
+}
+
+/// Looks at the batch `id`. `n` is the poll's number, or `None` for a look out of turn (the sweeper, a dead lease).
+///
+/// # Crash safety
+/// The next timer is armed before the row that names it is written, under a name that holds its number. Stopped in
+/// between, the armed timer is a younger one than the row knows, and its poll does the same again.
+pub async fn poll(scene: Scene<'_>, id: &AttemptId, n: Option<u32>) -> Result<Polled, EngineError> {
+    let now = scene.deps.clock.now();
+    let Some(batch) = scene.deps.store.batch(id).await? else { return Ok(Polled::Nothing) };
+    if matches!(batch.state, BatchState::Settled { .. }) {
+        return Ok(Polled::Nothing);
+    }
+    if n.is_some_and(|n| n < batch.polls) {
+        return Ok(Polled::Stale);
+    }
+    let opened = match scene.deps.models.open(scene.config, &batch.provider).await {
+        Ok(opened) => opened,
+        Err(error) => {
+            warn!(batch.attempt = %id, "cannot look at batch {id}: {error}");
+            return out_of_reach(scene, batch, now).await;
+        }
+    };
+    let Some(batches) = opened.model.batches() else { return out_of_reach(scene, batch, now).await };
+    match batch.state.remote().map(str::to_owned) {
+        None if now < batch.started_at + CREATE_TIMEOUT + CLOCK_SKEW && n.is_none() => rearm(scene, &batch, now).await,
+        None => Box::pin(search::look(scene, batches, batch, now)).await,
+        // Out of turn somebody has a reason to come; a wish to stop that never reached the batch may be it.
+        Some(remote) => look(scene, batches, batch, &remote, n.is_none(), now).await,
+    }
+}
+
+/// Looks at a batch whose id is known.
+async fn look(
+    scene: Scene<'_>,
+    batches: &dyn Batches,
+    batch: Batch,
+    remote: &str,
+    out_of_turn: bool,
+    now: DateTime<Utc>,
+) -> Result<Polled, EngineError> {
+    let view = match batches.retrieve(remote).await {
+        Ok(view) => view,
+        Err(error) => {
+            debug!(batch.id = remote, "batch {remote} did not answer: {error}");
+            // A "not found" within its life has been seen to pass.
+            let lasting = !error.kind.is_transient();
+            return if lasting { out_of_reach(scene, batch, now).await } else { rearm(scene, &batch, now).await };
+        }
+    };
+    if view.ended {
+        return settle::settle(scene, batches, batch, remote, now).await;
+    }
+    let batch = if now >= batch.deadline {
+        give_up(scene, batches, batch, &view, now).await?
+    } else if out_of_turn && matches!(batch.state, BatchState::Open { .. }) && all_leave(scene, &batch).await? {
+        stop(scene, batches, batch, &view.remote, now).await?
+    } else {
+        batch
+    };
+    let batch = insist(batches, batch, &view).await;
+    rearm(scene, &batch, now).await
+}
+
+/// The batch cannot be looked at: its provider is gone from the configuration, its key is refused, or it is not found.
+/// That may be mended, and is waited for as long as the batch itself can live; then its members are told.
+pub(super) async fn out_of_reach(scene: Scene<'_>, batch: Batch, now: DateTime<Utc>) -> Result<Polled, EngineError> {
+    if now < (batch.started_at + BELIEVED_GONE_AFTER).max(batch.deadline) {
+        return rearm(scene, &batch, now).await;
+    }
+    warn!(batch.attempt = %batch.id, "batch {} was out of reach for too long", batch.id);
+    if batch.state.remote().is_none() {
+        return search::give_up(scene, batch, now, || Event::BatchAmbiguous).await;
+    }
+    settle::missing(scene, batch, now).await
+}
+
+/// The members' time is up: each one wishes to leave, and a batch that all wish to leave is told to stop.
+async fn give_up(
+    scene: Scene<'_>,
+    batches: &dyn Batches,
+    batch: Batch,
+    view: &BatchView,
+    now: DateTime<Utc>,
+) -> Result<Batch, EngineError> {
+    for member in batch.members.iter().filter(|member| !member.settled) {
+        let Some(run) = scene.deps.store.run(&member.run).await? else { continue };
+        if in_batch(&run, &batch.id) && matches!(run.state, State::Submitted { .. }) {
+            // The wish is in the row; telling the batch is done once for all members, below.
+            apply(scene, &run, Event::DeadlinePassed, Along::default()).await?;
+        }
+    }
+    stop(scene, batches, batch, &view.remote, now).await
+}
+
+/// Whether every member that is still in the batch wishes to leave it.
+async fn all_leave(scene: Scene<'_>, batch: &Batch) -> Result<bool, EngineError> {
+    for member in batch.members.iter().filter(|member| !member.settled) {
+        let run = scene.deps.store.run(&member.run).await?;
+        if run.is_some_and(|run| in_batch(&run, &batch.id) && !matches!(run.state, State::Canceling { .. })) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Writes that the batch is to stop, then tells it. A batch that was only guessed to be ours is left alone, unless nothing
+/// else uses the workspace: it may be somebody else's.
+///
+/// # Crash safety
+/// Stopped between the two, the next poll sees a batch that should be stopping and is not, and tells it again. A poll that
+/// writes the row meanwhile is waited out: the wish is written to whatever it left.
+async fn stop(
+    scene: Scene<'_>,
+    batches: &dyn Batches,
+    mut batch: Batch,
+    remote: &str,
+    now: DateTime<Utc>,
+) -> Result<Batch, EngineError> {
+    let alone = scene.config.provider(&batch.provider).is_some_and(|provider| provider.dedicated_workspace);
+    for _ in 0..MAX_RACES {
+        if !matches!(batch.state, BatchState::Open { .. }) || (batch.is_tentative() && !alone) {
+            return Ok(batch);
+        }
+        let mut stopping = batch.clone();
+        stopping.state = BatchState::Canceling { remote: remote.to_owned() };
+        stopping.rev += 1;
+        if save(scene, &stopping, now).await? {
+            info!(batch.id = remote, "batch {remote} is told to stop");
+            if let Err(error) = batches.cancel(remote).await {
+                warn!(
+                    batch.id = remote,
+                    "telling batch {remote} to stop failed: {error}; the next poll tells it again"
+                );
+            }
+            return Ok(stopping);
+        }
+        let Some(again) = scene.deps.store.batch(&batch.id).await? else { return Ok(batch) };
+        batch = again;
+    }
+    Err(EngineError::Contended { subject: format!("batch {}", batch.id), times: MAX_RACES })
+}
+
+/// Tells a batch that should be stopping once more.
+async fn insist(batches: &dyn Batches, batch: Batch, view: &BatchView) -> Batch {
+    let told_before = matches!(&batch.state, BatchState::Canceling { .. }) && batch.checked_at.is_some();
+    if told_before
+        && !view.canceling
+        && let Err(error) = batches.cancel(&view.remote).await
+    {
+        warn!(batch.id = view.remote, "telling batch {} to stop failed: {error}", view.remote);
+    }
+    batch
+}
+
+/// A member wishes to leave: the batch is told to stop when every live member does.
+pub(crate) async fn request_cancel(scene: Scene<'_>, id: &AttemptId) -> Result<(), EngineError> {
+    let Some(batch) = scene.deps.store.batch(id).await? else { return Ok(()) };
+    let BatchState::Open { remote, .. } = &batch.state else { return Ok(()) };
+    let remote = remote.clone();
+    if !all_leave(scene, &batch).await? {
+        debug!(batch.id = remote, "batch {remote} goes on for its other members");
+        return Ok(());
+    }
+    let opened = match scene.deps.models.open(scene.config, &batch.provider).await {
+        Ok(opened) => opened,
+        Err(error) => {
+            warn!(batch.id = remote, "cannot stop batch {remote}: {error}");
+            return Ok(());
+        }
+    };
+    if let Some(batches) = opened.model.batches() {
+        stop(scene, batches, batch, &remote, scene.deps.clock.now()).await?;
+    }
+    Ok(())
+}
+
+/// Arms the next poll and writes the row that names it.
+pub(super) async fn rearm(scene: Scene<'_>, batch: &Batch, now: DateTime<Utc>) -> Result<Polled, EngineError> {
+    let mut next = next_poll(batch, now);
+    next.checked_at = Some(now);
+    arm_poll(scene, &next).await?;
+    if scene.deps.store.commit(&[Write::BatchPolled(&next)]).await? != Outcome::Applied {
+        debug!(batch.attempt = %batch.id, "somebody else looked after batch {} meanwhile", batch.id);
+    }
+    Ok(Polled::Open { next: next.next_poll_at })
+}
+
+/// Writes a batch; `false` when somebody moved it first.
+pub(super) async fn save(scene: Scene<'_>, batch: &Batch, now: DateTime<Utc>) -> Result<bool, EngineError> {
+    let settled = matches!(batch.state, BatchState::Settled { .. });
+    let expires_at = settled.then(|| now + run_retention(scene));
+    Ok(scene.deps.store.commit(&[Write::Batch { batch, expires_at }]).await? == Outcome::Applied)
+}
+
+/// Whether `run` is in this very batch, and not in a later attempt.
+pub(super) fn in_batch(run: &Run, id: &AttemptId) -> bool {
+    run.state.batch() == Some(id)
+}
+
+/// Applies `event` to a member's run and performs what follows.
+pub(super) async fn tell(scene: Scene<'_>, run: &Run, event: Event) -> Result<(), EngineError> {
+    if let Some(Moved { run, effects }) = apply(scene, run, event, Along::default()).await? {
+        // A member that goes on starts another hop or batch: boxed, because driving may come back here.
+        Box::pin(crate::runs::drive(scene, run, effects)).await?;
+    }
+    Ok(())
+}

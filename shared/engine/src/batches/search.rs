@@ -1,0 +1,172 @@
+//! A create whose answer never came: was the batch made?
+
+use chrono::{DateTime, Utc};
+use futures::StreamExt;
+use nightshift_domain::batch::{Batch, BatchState, CLOCK_SKEW, Candidate, Search, search};
+use nightshift_domain::run::Event;
+use tracing::{info, warn};
+
+use crate::error::EngineError;
+use crate::ports::{BatchView, Batches, ModelError};
+use crate::runs::Scene;
+use crate::runs::commit::{Along, apply};
+
+use super::{Polled, in_batch, look as look_open, out_of_reach, rearm, save, settle, tell};
+
+/// Batches asked for in one call (the API's most).
+const PAGE: u32 = 1000;
+
+/// Looks for the batch of an intent in the provider's list.
+///
+/// # Crash safety
+/// Reads only until it adopts or gives up, and each of those is one write.
+pub(super) async fn look(
+    scene: Scene<'_>,
+    batches: &dyn Batches,
+    batch: Batch,
+    now: DateTime<Utc>,
+) -> Result<Polled, EngineError> {
+    let listed = match candidates(scene, batches, &batch).await? {
+        Ok(listed) => listed,
+        Err(error) => {
+            warn!(batch.attempt = %batch.id, "listing batches failed: {error}");
+            return out_of_reach(scene, batch, now).await;
+        }
+    };
+    match search(&batch, &listed, now) {
+        Search::Adopt(remote) => Box::pin(adopt(scene, batches, batch, remote, now)).await,
+        Search::WaitUntil(_) => rearm(scene, &batch, now).await,
+        Search::NotThere => {
+            info!(batch.attempt = %batch.id, "batch {} was never created", batch.id);
+            give_up(scene, batch, now, || Event::BatchLost).await
+        }
+        Search::Several(remotes) => Box::pin(several(scene, batches, batch, &listed, remotes, now)).await,
+    }
+}
+
+async fn candidates(
+    scene: Scene<'_>,
+    batches: &dyn Batches,
+    batch: &Batch,
+) -> Result<Result<Vec<Candidate>, ModelError>, EngineError> {
+    let from = batch.started_at - CLOCK_SKEW;
+    let mut found = Vec::new();
+    let mut after: Option<String> = None;
+    loop {
+        let page = match batches.list(PAGE, after.as_deref()).await {
+            Ok(page) => page,
+            Err(error) => return Ok(Err(error)),
+        };
+        let reached_the_start = page.batches.iter().any(|view| view.created_at < from);
+        for BatchView { remote, ended, created_at, rows, .. } in
+            page.batches.into_iter().filter(|view| view.created_at >= from)
+        {
+            let owner = scene.deps.store.batch_by_remote(&remote).await?.filter(|owner| *owner != batch.id);
+            let tentative = match &owner {
+                Some(owner) => scene.deps.store.batch(owner).await?.is_some_and(|owner| owner.is_tentative()),
+                None => false,
+            };
+            let known = owner.is_some() && !tentative;
+            found.push(Candidate { remote, created_at, rows, ended, known, tentative });
+        }
+        match page.next_after {
+            Some(next) if !reached_the_start => after = Some(next),
+            Some(_) | None => return Ok(Ok(found)),
+        }
+    }
+}
+
+/// Takes `remote` for the batch of this intent; its results will prove it.
+async fn adopt(
+    scene: Scene<'_>,
+    batches: &dyn Batches,
+    mut batch: Batch,
+    remote: String,
+    now: DateTime<Utc>,
+) -> Result<Polled, EngineError> {
+    info!(batch.attempt = %batch.id, batch.id = remote, "batch {remote} is taken for {}", batch.id);
+    let intent = batch.clone();
+    batch.state = BatchState::Open { remote: remote.clone(), adopted: true };
+    batch.rev += 1;
+    let mut written = false;
+    for member in batch.members.clone().iter().filter(|member| !member.settled) {
+        let Some(run) = scene.deps.store.run(&member.run).await?.filter(|run| in_batch(run, &batch.id)) else {
+            continue;
+        };
+        let event = Event::BatchCreated { remote: remote.clone() };
+        // The batch's row is written with its first member, so that neither is seen without the other.
+        let along = Along { batch: (!written).then_some(&batch), ..Along::default() };
+        let moved = apply(scene, &run, event, along).await?;
+        written |= moved.is_some();
+        if let Some(moved) = moved {
+            Box::pin(crate::runs::drive(scene, moved.run, moved.effects)).await?;
+        }
+    }
+    if !written && !save(scene, &batch, now).await? {
+        // Another intent holds it, or somebody else looked first: the next poll judges the list anew.
+        return rearm(scene, &intent, now).await;
+    }
+    let Some(batch) = scene.deps.store.batch(&batch.id).await? else { return Ok(Polled::Nothing) };
+    look_open(scene, batches, batch, &remote, false, now).await
+}
+
+/// Several batches could be it: those that have ended are recognised by their rows.
+async fn several(
+    scene: Scene<'_>,
+    batches: &dyn Batches,
+    mut batch: Batch,
+    listed: &[Candidate],
+    remotes: Vec<String>,
+    now: DateTime<Utc>,
+) -> Result<Polled, EngineError> {
+    let mut ours = Vec::new();
+    for remote in &remotes {
+        let ended = listed.iter().any(|one| one.remote == *remote && one.ended);
+        if !ended {
+            continue;
+        }
+        match is_ours(batches, &batch, remote).await {
+            Ok(true) => ours.push(remote.clone()),
+            Ok(false) => batch.rejected.push(remote.clone()),
+            Err(error) => warn!(batch.id = remote, "the results of batch {remote} cannot be read: {error}"),
+        }
+    }
+    let undecided = remotes.len() - ours.len() - remotes.iter().filter(|one| batch.rejected.contains(one)).count();
+    match (ours.as_slice(), undecided) {
+        ([one], _) => Box::pin(adopt(scene, batches, batch, one.clone(), now)).await,
+        ([], 0) | ([_, _, ..], _) => {
+            warn!(batch.attempt = %batch.id, "which batch is {} cannot be told", batch.id);
+            give_up(scene, batch, now, || Event::BatchAmbiguous).await
+        }
+        ([], _) => rearm(scene, &batch, now).await,
+    }
+}
+
+/// Whether a batch that has ended holds our rows: its first line tells.
+async fn is_ours(batches: &dyn Batches, batch: &Batch, remote: &str) -> Result<bool, ModelError> {
+    let mut lines = batches.results(remote).await?;
+    match lines.next().await {
+        Some(Ok(line)) => Ok(settle::member_of(batch, &line.custom_id).is_some()),
+        Some(Err(error)) => Err(error),
+        None => Ok(false),
+    }
+}
+
+/// The intent came to nothing: its runs are told, then it is settled.
+pub(super) async fn give_up(
+    scene: Scene<'_>,
+    mut batch: Batch,
+    now: DateTime<Utc>,
+    event: impl Fn() -> Event,
+) -> Result<Polled, EngineError> {
+    for member in batch.members.iter().filter(|member| !member.settled) {
+        let run = scene.deps.store.run(&member.run).await?;
+        if let Some(run) = run.filter(|run| in_batch(run, &batch.id)) {
+            tell(scene, &run, event()).await?;
+        }
+    }
+    batch.state = BatchState::Settled { remote: None };
+    batch.rev += 1;
+    save(scene, &batch, now).await?;
+    Ok(Polled::Settled { rows: 0 })
+}

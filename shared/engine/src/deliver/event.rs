@@ -1,0 +1,34 @@
+//! The finished-run event that a webhook receives.
+
+use chrono::{DateTime, Utc};
+use nightshift_domain::money::usd;
+use nightshift_domain::run::Run;
+use serde_json::{Value, json};
+
+use super::shorten;
+
+/// Most characters of the answer in the event; the run itself has all of it.
+const TEXT_MAX: usize = 100_000;
+
+/// The event of a run whose turn has ended well.
+pub(super) fn finished(run: &Run, text: &str, now: DateTime<Utc>) -> Value {
+    let usage = run.hops.last().map(|hop| hop.usage.clone());
+    json!({
+        "action": "finished",
+        "jobId": run.job_id,
+        "jobName": run.job_name,
+        "runId": run.key,
+        "agentId": run.agent_id,
+        "status": "ok",
+        "scheduledAtMs": run.slot.timestamp_millis(),
+        "runAtMs": run.started_at.map(|at| at.timestamp_millis()),
+        "durationMs": run.duration(now).num_milliseconds(),
+        "summary": shorten(text),
+        "text": text.chars().take(TEXT_MAX).collect::<String>(),
+        "model": run.plan.as_ref().map(|plan| plan.model.clone()),
+        "provider": run.plan.as_ref().map(|plan| plan.provider.clone()),
+        "path": run.path_word(),
+        "usage": usage,
+        "costUsd": usd(run.cost.paid_nano_usd),
+    })
+}

@@ -1,0 +1,88 @@
+//! Use cases behind the API: jobs, their timers, and what people ask about them.
+//!
+//! Guarantee: a refused request changes nothing; a request that was cut off may be repeated, and with the same [`Stamp`]
+//! the repeat makes the same ids, so that it finds what the first one left. It knows no HTTP: refusals are named here and
+//! given their status by the `api` function.
+//!
+//! Order of writes: a job's timer is set after its row is written and removed before its row is. A stop in between leaves
+//! a job without a timer, which a repeat of the request (or `cron doctor`) mends, and never a timer without a job.
+
+mod act;
+mod edit;
+mod params;
+mod read;
+mod refusal;
+mod settings;
+mod text;
+mod timing;
+
+pub use act::{Canceled, Ran, cancel, run_now, system_event};
+pub use edit::{add, remove, update};
+pub use read::{Listed, Shown, Status, get, list, run_get, runs, status};
+pub use refusal::Refusal;
+pub use settings::{Applied, config_apply, config_get};
+pub use text::{load, load_job, load_message, store_form};
+pub use timing::{default_zone, next_start, timer_for};
+
+use chrono::{DateTime, Utc};
+use nightshift_domain::JobId;
+use nightshift_domain::config::Config;
+use nightshift_domain::job::Defaults;
+
+use crate::deps::{Deps, Invocation};
+
+/// How often a row may be changed by others between our read and our write.
+const MAX_RACES: u32 = 5;
+
+/// The time and the chance that a request's ids are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// When the request first came.
+    pub at: DateTime<Utc>,
+    /// The chance it drew then.
+    pub bits: u128,
+    /// Whether this is a repeat of a request that may have been carried out.
+    pub repeated: bool,
+}
+
+impl Stamp {
+    /// The stamp of a request that nobody can repeat.
+    pub fn fresh(deps: &Deps, now: DateTime<Utc>) -> Self {
+        Self { at: now, bits: deps.entropy.bits(), repeated: false }
+    }
+
+    /// A job id: a random UUID (RFC 9562, version 4), as `OpenClaw`'s.
+    fn job_id(&self) -> Option<JobId> {
+        let bits = (self.bits & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
+        let hex = format!("{bits:032x}");
+        let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
+        JobId::parse(&parts.join("-")).ok()
+    }
+
+    /// A ULID.
+    fn ulid(&self) -> String {
+        ulid::Ulid::from_parts(u64::try_from(self.at.timestamp_millis()).unwrap_or(0), self.bits).to_string()
+    }
+}
+
+/// Who asks, when, and with what.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// The outside world.
+    pub deps: &'a Deps,
+    /// The invocation that carries it out.
+    pub invocation: &'a Invocation,
+    /// The present, read once.
+    pub now: DateTime<Utc>,
+    /// What its ids are made of.
+    pub stamp: Stamp,
+}
+
+impl Request<'_> {
+    fn defaults<'c>(&self, config: &'c Config) -> Defaults<'c> {
+        Defaults { config, now: self.now, local: self.deps.settings.local }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,67 @@
+//! Why a request was not carried out.
+
+use nightshift_domain::{FieldError, JobId};
+
+use crate::error::EngineError;
+use crate::ports::{BlobError, StoreError, TimerError};
+
+/// Why a request was not carried out. Every variant but the last means that nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// Fields of the request are bad; all of them are here.
+    #[error("{} fields of the request are not valid", .0.len())]
+    Invalid(Vec<FieldError>),
+    /// There is no such job.
+    #[error("there is no job {0}")]
+    NoJob(String),
+    /// There is no such run.
+    #[error("there is no run {0}")]
+    NoRun(String),
+    /// The id that was given belongs to another job.
+    #[error("there is a job {0} already, and it is another one")]
+    JobExists(JobId),
+    /// Somebody else changed it at the same time, again and again.
+    #[error("{0} was changed by somebody else at the same time")]
+    Changed(String),
+    /// The configuration is not the one the change was made for.
+    #[error("the configuration is at revision {found}, not {expected}")]
+    ConfigChanged {
+        /// What the request was made for.
+        expected: u64,
+        /// What there is.
+        found: u64,
+    },
+    /// The world failed; some of it may be done, and a repeat does the rest.
+    #[error(transparent)]
+    Failed(#[from] EngineError),
+}
+
+impl From<Vec<FieldError>> for Refusal {
+    fn from(faults: Vec<FieldError>) -> Self {
+        Self::Invalid(faults)
+    }
+}
+
+impl From<FieldError> for Refusal {
+    fn from(fault: FieldError) -> Self {
+        Self::Invalid(vec![fault])
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<TimerError> for Refusal {
+    fn from(error: TimerError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<BlobError> for Refusal {
+    fn from(error: BlobError) -> Self {
+        Self::Failed(error.into())
+    }
+}

@@ -1,0 +1,173 @@
+//! A job's timer, from its schedule.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use nightshift_domain::config::Config;
+use nightshift_domain::event::{Envelope, Wake};
+use nightshift_domain::ids::slot_text;
+use nightshift_domain::job::{Job, JobRecord, zone_of};
+use nightshift_domain::schedule::{AwsPlan, Plan, Schedule, Timetable, plan, stagger_ms, stagger_offset};
+use tracing::warn;
+
+use crate::error::EngineError;
+use crate::ports::{JobTimer, Outcome, TimerSpec, Write};
+
+use super::{MAX_RACES, Refusal, Request};
+
+/// What `EventBridge` puts in place of this: the time the schedule was due (Scheduler user guide, context attributes).
+const SCHEDULED_TIME: &str = "<aws.scheduler.scheduled-time>";
+/// An `at` up to this long past still runs; the same as what [`nightshift_domain::schedule::normalize`] takes.
+const LEAST_PAST: TimeDelta = TimeDelta::seconds(61);
+/// Nearer than this a one-shot is no timer but a call: Scheduler is precise to a minute, and what an `at` in the past does
+/// is not documented.
+const NEAR: TimeDelta = TimeDelta::seconds(90);
+
+/// The zone of a job that names none: its agent's, else the configured one, else UTC.
+pub fn default_zone(job: &Job, config: &Config) -> String {
+    zone_of(config, job.agent_id.as_deref()).to_owned()
+}
+
+/// When `job` starts next after `now`, its stagger included; `None` while it is switched off and when it is spent.
+pub fn next_start(job: &Job, config: &Config, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    if !job.enabled {
+        return None;
+    }
+    let (table, offset) = timetable(job, config)?;
+    Some(next_occurrence(job, &table, offset, now)? + offset)
+}
+
+fn timetable(job: &Job, config: &Config) -> Option<(Timetable, TimeDelta)> {
+    let table = Timetable::new(&job.schedule, zone_of(config, job.agent_id.as_deref())).ok()?;
+    Some((table, stagger_offset(job.job_id.as_str(), stagger_ms(&job.schedule))))
+}
+
+fn next_occurrence(job: &Job, table: &Timetable, offset: TimeDelta, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    match &job.schedule {
+        Schedule::At { .. } => table.next_after(now - LEAST_PAST),
+        Schedule::Every { .. } | Schedule::Cron { .. } => table.next_after(now - offset),
+    }
+}
+
+/// The timer `record`'s job needs after `now`; `None` when it has no occurrence left. A chain's one-shot is named after
+/// its occurrence and the definition's generation, so that setting it twice sets it once and a name is never used for
+/// another time, nor again after it was removed. A job that is switched off has its timer named and `enabled: false`.
+pub fn timer_for(record: &JobRecord, config: &Config, now: DateTime<Utc>) -> Option<JobTimer> {
+    let job = &record.job;
+    let (table, offset) = timetable(job, config)?;
+    let Plan { aws, shift, not_before: _ } = plan(&table, offset);
+    let next = next_occurrence(job, &table, offset, now);
+    let wake =
+        |s: String, slot, nb| Envelope::new(Wake::Job { j: job.job_id.clone(), g: record.generation, s, slot, nb });
+    match aws {
+        AwsPlan::Exact { expression, timezone } | AwsPlan::Superset { expression, timezone } if !record.chained => {
+            let start = if expression.starts_with("rate(") { next.map(whole_second) } else { None };
+            Some(JobTimer {
+                job: job.job_id.clone(),
+                name: job.job_id.timer_name(),
+                spec: TimerSpec::Recurring { expression, timezone, start },
+                envelope: wake(SCHEDULED_TIME.to_owned(), None, None),
+                enabled: job.enabled,
+            })
+        }
+        AwsPlan::Exact { .. } | AwsPlan::Superset { .. } | AwsPlan::OneShots => {
+            let shift = if record.chained { offset } else { shift };
+            let next = next?;
+            let at = next + shift;
+            Some(JobTimer {
+                job: job.job_id.clone(),
+                name: format!("o-{}-{}-{}", job.job_id, slot_text(next), record.generation),
+                spec: TimerSpec::Once(at),
+                envelope: wake(at.to_rfc3339(), Some(next), Some(at)),
+                enabled: job.enabled,
+            })
+        }
+    }
+}
+
+/// The next whole second: schedules carry no fraction, and must not start early.
+fn whole_second(instant: DateTime<Utc>) -> DateTime<Utc> {
+    let rest = instant.timestamp_subsec_nanos();
+    if rest == 0 { instant } else { instant + TimeDelta::nanoseconds(1_000_000_000 - i64::from(rest)) }
+}
+
+/// Sets the timer of `new`, whose row was just written in place of `old`'s, and removes what `old` had under another name.
+/// `news` says that the job runs at other times than before, or that this may have been cut off before.
+///
+/// # Crash safety
+/// Setting and removing may be repeated. Stopped before the set, the job has no timer, or one of an older generation that
+/// is judged against the current schedule; a repeat of the request sets it. A near one-shot is handed to `trigger` at once;
+/// handed over twice, it finds its run.
+pub(super) async fn set_timer(
+    request: &Request<'_>,
+    config: &Config,
+    old: Option<&JobRecord>,
+    new: &JobRecord,
+    news: bool,
+) -> Result<(), Refusal> {
+    let deps = request.deps;
+    let mut record = new.clone();
+    let mut timer = timer_for(&record, config, request.now);
+    if let Some(wanted) = &timer
+        && let Err(error) = arm(request, wanted, news).await?
+    {
+        warn!(job.id = %record.job.job_id, "the timer service refuses the expression of job {}, which becomes a chain: {error}",
+            record.job.job_id);
+        record = mark_chained(request, record).await?;
+        timer = timer_for(&record, config, request.now);
+        if let Some(wanted) = &timer {
+            arm(request, wanted, true).await?.map_err(EngineError::Timer)?;
+        }
+    }
+    let Some(old) = old else { return Ok(()) };
+    let once = |timer: &JobTimer| matches!(timer.spec, TimerSpec::Once(_));
+    let kept = timer.as_ref().filter(|timer| timer.enabled || !once(timer)).map(|timer| timer.name.clone());
+    let before = timer_for(old, config, request.now).map(|timer| timer.name);
+    // Where the chain began with a recurring timer, a repeat cannot see that any more.
+    let native = timer.as_ref().is_none_or(once).then(|| old.job.job_id.timer_name());
+    let off = timer.filter(|timer| !timer.enabled && once(timer)).map(|timer| timer.name);
+    let mut gone: Vec<String> =
+        [before, native, off].into_iter().flatten().filter(|name| Some(name) != kept.as_ref()).collect();
+    gone.sort_unstable();
+    gone.dedup();
+    for name in gone {
+        deps.timers.remove(&name).await?;
+    }
+    Ok(())
+}
+
+/// Sets one timer; the inner error says that the service refuses its expression.
+async fn arm(
+    request: &Request<'_>,
+    timer: &JobTimer,
+    news: bool,
+) -> Result<Result<(), crate::ports::TimerError>, Refusal> {
+    let deps = request.deps;
+    match &timer.spec {
+        TimerSpec::Once(_) if !timer.enabled => {}
+        TimerSpec::Once(at) if *at - request.now < NEAR => {
+            if news {
+                deps.invoker.invoke(timer.envelope.kind.function(), &timer.envelope).await?;
+            }
+        }
+        TimerSpec::Once(_) | TimerSpec::Recurring { .. } => match deps.timers.put_job(timer).await {
+            Ok(()) => {}
+            Err(error) if error.expression_refused => return Ok(Err(error)),
+            Err(error) => return Err(error.into()),
+        },
+    }
+    Ok(Ok(()))
+}
+
+/// Writes down that the job runs as a chain.
+async fn mark_chained(request: &Request<'_>, record: JobRecord) -> Result<JobRecord, Refusal> {
+    let store = &request.deps.store;
+    let id = record.job.job_id.clone();
+    for _ in 0..MAX_RACES {
+        let mut row = store.job(&id).await?.ok_or_else(|| Refusal::NoJob(id.to_string()))?;
+        row.chained = true;
+        row.rev += 1;
+        if store.commit(&[Write::Job(&row)]).await? == Outcome::Applied {
+            return Ok(row);
+        }
+    }
+    Err(Refusal::Changed(format!("job {id}")))
+}

@@ -1,0 +1,107 @@
+//! Delivery channels.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+use nightshift_domain::config::Config;
+use nightshift_domain::delivery::Target;
+
+/// One message, ready for its channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// In the channel's format.
+    pub text: String,
+    /// Without markup, for a formatting refusal; `None` where `text` is plain already.
+    pub plain: Option<String>,
+}
+
+/// One chunk on its way out.
+#[derive(Debug, Clone)]
+pub struct Outgoing<'a> {
+    /// Where to.
+    pub target: &'a Target,
+    /// What.
+    pub body: &'a Rendered,
+    /// Makes a repeat recognisable, where the channel can tell.
+    pub idempotency_key: &'a str,
+}
+
+/// The far side took it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// Its id there.
+    pub message_id: String,
+}
+
+/// What a failed send means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SendErrorKind {
+    /// Provably not taken (never sent, or told to come back): may be tried again.
+    NotTaken,
+    /// Refused for good.
+    Refused,
+    /// It may have been taken.
+    Unknown,
+}
+
+/// A send failed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{message}")]
+pub struct SendError {
+    /// What that means.
+    pub kind: SendErrorKind,
+    /// One sentence; never holds the text, an address's secret part or a token.
+    pub message: String,
+    /// When the far side wants to be asked again.
+    pub retry_after: Option<TimeDelta>,
+}
+
+/// A target cannot be resolved.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ChannelError(pub String);
+
+/// A channel with one account.
+#[async_trait]
+pub trait Channel: Send + Sync + std::fmt::Debug {
+    /// Reads a target in the channel's grammar, with a thread that wins over one inside `to`; no network.
+    fn target(&self, to: &str, thread: Option<&str>) -> Result<Target, ChannelError>;
+    /// Turns Markdown into messages of the channel's format and size, in order.
+    fn render(&self, markdown: &str) -> Vec<Rendered>;
+    /// How long the far side drops repeats of an idempotency key; `None` when it does not.
+    fn dedupes(&self) -> Option<TimeDelta>;
+    /// Sends one message, giving up at `deadline`.
+    async fn send(&self, message: &Outgoing<'_>, deadline: DateTime<Utc>) -> Result<Sent, SendError>;
+}
+
+/// Opens channels from the configuration.
+#[async_trait]
+pub trait Channels: Send + Sync + std::fmt::Debug {
+    /// The channel called `name` with `account` (`default` otherwise). `webhook` is always there; `console` on the local
+    /// stack.
+    async fn open(
+        &self,
+        config: &Config,
+        name: &str,
+        account: Option<&str>,
+    ) -> Result<Arc<dyn Channel>, OpenChannelError>;
+    /// The channels that could be opened, by name: to choose one where a job names none.
+    fn configured(&self, config: &Config) -> Vec<String>;
+}
+
+/// A channel cannot be opened.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum OpenChannelError {
+    /// There is no such channel, or it has no such account.
+    #[error("{0}")]
+    NotConfigured(String),
+    /// Its secret cannot be had.
+    #[error("the secret of channel \"{channel}\" cannot be used: {reason}")]
+    Secret {
+        /// The channel.
+        channel: String,
+        /// Why, without the secret.
+        reason: String,
+    },
+}

@@ -1,0 +1,217 @@
+//! The table and the blobs.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use nightshift_domain::batch::Batch;
+use nightshift_domain::delivery::Chunk;
+use nightshift_domain::job::JobRecord;
+use nightshift_domain::run::Run;
+use nightshift_domain::{AttemptId, JobId, RunKey};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// One write of a commit. Every versioned record carries the `rev` it will have: 1 means it must not exist yet, `n` that
+/// it must stand at `n - 1`. That is the one condition of every transition.
+#[derive(Debug, Clone)]
+pub enum Write<'a> {
+    /// A job.
+    Job(&'a JobRecord),
+    /// Removes a job as it stood at this record's `rev`; its runs stay as history.
+    RemoveJob(&'a JobRecord),
+    /// A run. `ttl` is when the row may go; `None` while it is live.
+    Run {
+        /// The run.
+        run: &'a Run,
+        /// When the row may go.
+        expires_at: Option<DateTime<Utc>>,
+    },
+    /// A batch; with a remote id it also writes the pointer from that id to ours.
+    Batch {
+        /// The batch.
+        batch: &'a Batch,
+        /// When the row may go; set once it is settled.
+        expires_at: Option<DateTime<Utc>>,
+    },
+    /// A live batch of which nothing changed but its polls: its own row only, at a quarter of the price.
+    BatchPolled(&'a Batch),
+    /// A row of the delivery ledger.
+    Chunk {
+        /// The chunk.
+        chunk: &'a Chunk,
+        /// When the row may go.
+        expires_at: DateTime<Utc>,
+    },
+    /// A system event for an agent's main session; a repeat of the same id changes nothing.
+    Event(&'a SystemEvent),
+    /// Adds `by` to a counter of `cron status`; unconditional.
+    Count {
+        /// The counter.
+        name: &'a str,
+        /// How much.
+        by: i64,
+    },
+}
+
+/// A text queued for an agent's main session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SystemEvent {
+    /// The agent.
+    pub agent: String,
+    /// Sorts and identifies: derived from what caused it, so that a repeat is the same event.
+    pub id: String,
+    /// The text.
+    pub text: String,
+    /// When it was queued.
+    pub at: DateTime<Utc>,
+    /// When it is stale.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// What became of a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// All of it is written (or was, by an earlier answer that got lost).
+    Applied,
+    /// Nothing is: the record at this index of the commit had moved on.
+    Lost(usize),
+}
+
+/// A page asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageRequest {
+    /// At most this many, 1 to 200.
+    pub limit: u32,
+    /// Where the last page ended, as it said.
+    pub cursor: Option<String>,
+}
+
+/// A page.
+#[derive(Debug, Clone)]
+pub struct Page<T> {
+    /// Its rows.
+    pub items: Vec<T>,
+    /// Where the next one begins; `None` when there is none.
+    pub next: Option<String>,
+}
+
+/// Which runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RunFilter {
+    /// Those of a job, newest first.
+    OfJob(JobId),
+    /// All of a day (UTC), newest first.
+    OfDay(chrono::NaiveDate),
+}
+
+/// Something the sweeper should look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DueItem {
+    /// A run that did not move.
+    Run(RunKey),
+    /// A batch that was not polled.
+    Batch(AttemptId),
+}
+
+/// The table. Reads by key are strongly consistent; lists may lag.
+#[async_trait]
+pub trait Store: Send + Sync + std::fmt::Debug {
+    /// Writes all of `writes` or nothing, each under its condition (at most 100).
+    async fn commit(&self, writes: &[Write<'_>]) -> Result<Outcome, StoreError>;
+
+    /// A job.
+    async fn job(&self, id: &JobId) -> Result<Option<JobRecord>, StoreError>;
+    /// Jobs by name.
+    async fn jobs(&self, page: &PageRequest) -> Result<Page<JobRecord>, StoreError>;
+    /// The job added under a declaration key.
+    async fn job_by_declaration(&self, key: &str) -> Result<Option<JobId>, StoreError>;
+
+    /// A run.
+    async fn run(&self, key: &RunKey) -> Result<Option<Run>, StoreError>;
+    /// Runs.
+    async fn runs(&self, filter: &RunFilter, page: &PageRequest) -> Result<Page<Run>, StoreError>;
+
+    /// A batch by our id.
+    async fn batch(&self, id: &AttemptId) -> Result<Option<Batch>, StoreError>;
+    /// Our id of a batch by Anthropic's.
+    async fn batch_by_remote(&self, remote: &str) -> Result<Option<AttemptId>, StoreError>;
+
+    /// The ledger rows of a run's delivery, in order.
+    async fn chunks(&self, run: &RunKey, origin: &str) -> Result<Vec<Chunk>, StoreError>;
+
+    /// What was due by `before` and has not moved, oldest first.
+    async fn due(&self, before: DateTime<Utc>, limit: u32) -> Result<Vec<DueItem>, StoreError>;
+
+    /// Queued events of an agent's main session, oldest first.
+    async fn events(&self, agent: &str) -> Result<Vec<SystemEvent>, StoreError>;
+    /// Takes events off the queue; repeats are harmless.
+    async fn consume_events(&self, agent: &str, ids: &[String]) -> Result<(), StoreError>;
+
+    /// All counters.
+    async fn counters(&self) -> Result<Vec<(String, i64)>, StoreError>;
+
+    /// The configuration document and its revision; revision 0 means none was ever written.
+    async fn config(&self) -> Result<(u64, Value), StoreError>;
+    /// Writes it where it still stands at `expected`.
+    async fn put_config(&self, document: &Value, expected: u64) -> Result<Outcome, StoreError>;
+
+    /// The answer that was given under an idempotency key, with the digest of the request.
+    async fn recall(&self, key: &str) -> Result<Option<(String, Value)>, StoreError>;
+    /// Remembers an answer until `expires_at`; the first one stays.
+    async fn remember(
+        &self,
+        key: &str,
+        digest: &str,
+        answer: &Value,
+        expires_at: DateTime<Utc>,
+    ) -> Result<(), StoreError>;
+}
+
+/// Texts too long for a row.
+#[async_trait]
+pub trait Blobs: Send + Sync + std::fmt::Debug {
+    /// Writes `body` under `key`; keys are digests of what they hold, so a repeat writes the same.
+    async fn put(&self, key: &str, body: Bytes) -> Result<(), BlobError>;
+    /// Reads it.
+    async fn get(&self, key: &str) -> Result<Option<Bytes>, BlobError>;
+}
+
+/// The blob store failed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("failed to use blob {key}")]
+pub struct BlobError {
+    /// Which blob.
+    pub key: String,
+    /// Why.
+    #[source]
+    pub source: Arc<dyn std::error::Error + Send + Sync>,
+}
+
+/// What kind of failure the table had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreErrorKind {
+    /// It throttled, timed out or was out of reach: the same may work later.
+    Unavailable,
+    /// The caller's cursor is not one of ours, or of another list.
+    BadCursor,
+    /// A row cannot be read.
+    Corrupt,
+    /// The request was refused: a fault of this program or its permissions.
+    Refused,
+}
+
+/// The table failed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("failed to {operation}")]
+pub struct StoreError {
+    /// What was tried, with its subject.
+    pub operation: String,
+    /// How it failed.
+    pub kind: StoreErrorKind,
+    /// Why.
+    #[source]
+    pub source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+}

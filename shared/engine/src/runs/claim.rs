@@ -1,0 +1,212 @@
+//! Claims: an occurrence, or somebody's wish, becomes a run.
+
+use chrono::{DateTime, Utc};
+use nightshift_domain::RunKey;
+use nightshift_domain::job::{AgentTurn, JobRecord, Overlap, Payload, SessionTarget};
+use nightshift_domain::money::Cost;
+use nightshift_domain::run::{LEASE, Lease, Origin, Run, State, Task, WaitReason};
+use nightshift_domain::schedule::Schedule;
+use tracing::info;
+
+use crate::deps::{Deps, Invocation};
+use crate::error::EngineError;
+use crate::jobs::load_message;
+use crate::ports::{Outcome, Write};
+
+use super::Scene;
+use super::commit::{MAX_RACES, run_retention};
+use super::texts::run_text;
+
+/// What became of a claim.
+#[derive(Debug)]
+pub enum Claim {
+    /// The run is ours to drive.
+    Claimed(Box<Run>),
+    /// A row was written and there is nothing to drive now: it waits, or was skipped.
+    Recorded(RunKey),
+    /// The occurrence has its run already.
+    Exists(RunKey),
+    /// The job is gone or disabled.
+    NoJob,
+}
+
+/// A new run of `record`, not yet written.
+pub async fn new_run(
+    deps: &Deps,
+    record: &JobRecord,
+    key: RunKey,
+    origin: Origin,
+    now: DateTime<Utc>,
+) -> Result<Run, EngineError> {
+    let job = &record.job;
+    let message = load_message(deps, record).await?;
+    let (task, turn, text) = match &job.payload {
+        Payload::SystemEvent { model, thinking, .. } => {
+            let turn = AgentTurn { model: model.clone(), thinking: *thinking, ..AgentTurn::default() };
+            (Task::QueueEvent { wake: job.wake_mode }, turn, message)
+        }
+        Payload::AgentTurn(turn) => {
+            let prompt = format!("[cron:{} {}] {message}", job.job_id, job.name);
+            (Task::Turn, AgentTurn { message: String::new(), ..turn.clone() }, prompt)
+        }
+    };
+    let prompt = run_text(deps, &key, text).await?;
+    let mut run = Run {
+        slot: key.slot(),
+        key,
+        job_id: job.job_id.clone(),
+        job_name: job.name.clone(),
+        agent_id: job.agent_id.clone().unwrap_or_else(|| "main".to_owned()),
+        origin,
+        task,
+        sequence: record.sequence + 1,
+        created_at: now,
+        started_at: None,
+        ended_at: None,
+        state: State::Due,
+        state_since: now,
+        lease: None,
+        rev: 1,
+        turn,
+        prompt,
+        delivery: job.delivery.clone().filter(|_| job.session_target != SessionTarget::Main),
+        plan: None,
+        history: Vec::new(),
+        hops: Vec::new(),
+        planning_tries: 0,
+        timers: 0,
+        answer: None,
+        delivery_status: None,
+        delivery_note: None,
+        cancel_requested: false,
+        cost: Cost::default(),
+        events: Vec::new(),
+    };
+    run.log(now, "queued", None);
+    Ok(run)
+}
+
+/// Claims the occurrence of `record`'s job at `slot`, under the job's overlap rule.
+///
+/// # Crash safety
+/// One transaction of run and job. Stopped before it, the timer's retry claims; stopped after it, the retry re-enters the
+/// lease it was written with, or the sweeper finds the run when the lease is over.
+pub async fn claim_occurrence(
+    scene: Scene<'_>,
+    mut record: JobRecord,
+    slot: DateTime<Utc>,
+    next_run_at: Option<DateTime<Utc>>,
+    skip: Option<&str>,
+) -> Result<Claim, EngineError> {
+    let deps = scene.deps;
+    let now = deps.clock.now();
+    let key = RunKey::of_slot(&record.job.job_id, slot);
+    for _ in 0..MAX_RACES {
+        let mut run = new_run(deps, &record, key.clone(), Origin::Schedule, now).await?;
+        let others = !record.active.is_empty() || record.waiting.is_some();
+        let verdict = match (skip, record.job.overlap) {
+            (Some(reason), _) => Verdict::Skip(reason.to_owned()),
+            (None, Overlap::Skip) if others => Verdict::Skip("overlap".to_owned()),
+            (None, Overlap::Queue) if record.waiting.is_some() => Verdict::Skip("overlap_queue_full".to_owned()),
+            (None, Overlap::Queue) if others => Verdict::Wait,
+            (None, Overlap::Skip | Overlap::Queue | Overlap::Allow) => Verdict::Run,
+        };
+        let updated = claimed(&record, &mut run, &verdict, next_run_at, scene.invocation, now);
+        let expires_at = run.ended_at.map(|ended| ended + run_retention(scene));
+        match deps.store.commit(&[Write::Run { run: &run, expires_at }, Write::Job(&updated)]).await? {
+            Outcome::Applied => {
+                info!(run.id = %run.key, job.id = %run.job_id, "run {} is {}", run.key, run.state.name());
+                return Ok(match verdict {
+                    Verdict::Run => Claim::Claimed(Box::new(run)),
+                    Verdict::Skip(_) | Verdict::Wait => Claim::Recorded(run.key),
+                });
+            }
+            Outcome::Lost(0) => return Ok(Claim::Exists(key)),
+            Outcome::Lost(_) => match deps.store.job(&record.job.job_id).await? {
+                Some(again) if again.job.enabled => record = again,
+                Some(_) | None => return Ok(Claim::NoJob),
+            },
+        }
+    }
+    Err(EngineError::Contended { subject: format!("job {}", record.job.job_id), times: MAX_RACES })
+}
+
+enum Verdict {
+    Run,
+    Wait,
+    Skip(String),
+}
+
+fn claimed(
+    record: &JobRecord,
+    run: &mut Run,
+    verdict: &Verdict,
+    next_run_at: Option<DateTime<Utc>>,
+    invocation: &Invocation,
+    now: DateTime<Utc>,
+) -> JobRecord {
+    let mut updated = record.clone();
+    updated.rev += 1;
+    updated.sequence += 1;
+    updated.job.state.next_run_at_ms = next_run_at.map(|at| at.timestamp_millis());
+    match verdict {
+        Verdict::Run => {
+            run.lease = Some(Lease { owner: invocation.id.clone(), until: now + LEASE });
+            updated.active.push(run.key.clone());
+            updated.job.state.running_at_ms.get_or_insert(now.timestamp_millis());
+        }
+        Verdict::Wait => {
+            run.state = State::Waiting { reason: WaitReason::Overlap };
+            run.log(now, "waiting", Some("an earlier run of the job is live".to_owned()));
+            updated.waiting = Some(run.key.clone());
+        }
+        Verdict::Skip(reason) => {
+            run.state = State::Skipped { reason: reason.clone() };
+            run.ended_at = Some(now);
+            run.log(now, "skipped", Some(reason.clone()));
+            updated.job.state.consecutive_skipped += 1;
+            if matches!(updated.job.schedule, Schedule::At { .. }) {
+                // Its only occurrence is over; it is kept, disabled, as one that failed is.
+                updated.job.enabled = false;
+                updated.job.state.next_run_at_ms = None;
+            }
+            updated.job.state.last_status = Some(nightshift_domain::job::RunStatus::Skipped);
+        }
+    }
+    updated
+}
+
+/// Writes a run that somebody asked for; it runs beside whatever is live. The caller hands it to `trigger`.
+///
+/// # Crash safety
+/// One transaction; a run whose hand-over was lost stands in the due index.
+pub async fn claim_manual(
+    deps: &Deps,
+    mut record: JobRecord,
+    now: DateTime<Utc>,
+) -> Result<Option<RunKey>, EngineError> {
+    let ulid = new_ulid(deps, now);
+    let key = RunKey::manual(&record.job.job_id, &ulid);
+    for _ in 0..MAX_RACES {
+        let run = new_run(deps, &record, key.clone(), Origin::Manual, now).await?;
+        let mut updated = record.clone();
+        updated.rev += 1;
+        updated.sequence += 1;
+        updated.active.push(key.clone());
+        updated.job.state.running_at_ms.get_or_insert(now.timestamp_millis());
+        match deps.store.commit(&[Write::Run { run: &run, expires_at: None }, Write::Job(&updated)]).await? {
+            Outcome::Applied | Outcome::Lost(0) => return Ok(Some(key)),
+            Outcome::Lost(_) => match deps.store.job(&record.job.job_id).await? {
+                Some(again) => record = again,
+                None => return Ok(None),
+            },
+        }
+    }
+    Err(EngineError::Contended { subject: format!("job {}", record.job.job_id), times: MAX_RACES })
+}
+
+/// A new ULID.
+pub(crate) fn new_ulid(deps: &Deps, now: DateTime<Utc>) -> String {
+    let millis = u64::try_from(now.timestamp_millis()).unwrap_or(0);
+    ulid::Ulid::from_parts(millis, deps.entropy.bits()).to_string()
+}

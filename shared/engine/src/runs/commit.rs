@@ -1,0 +1,160 @@
+//! Writes a transition: the run, and with it whatever its job must know at the same instant.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use nightshift_domain::batch::{Batch, BatchState};
+use nightshift_domain::event::{Envelope, Wake};
+use nightshift_domain::job::{JobRecord, JobStep, on_run_moved};
+use nightshift_domain::run::{Effect, Event, Run, State, Transition, next};
+use tracing::{debug, info, warn};
+
+use crate::error::EngineError;
+use crate::jobs::timer_for;
+use crate::ports::{Outcome, SystemEvent, Write};
+
+use super::Scene;
+
+/// How often a row may be changed by others between our read and our write.
+pub(crate) const MAX_RACES: u32 = 10;
+
+/// A transition that was written.
+#[derive(Debug)]
+pub(crate) struct Moved {
+    /// The run as it stands now.
+    pub run: Run,
+    /// What is to be done.
+    pub effects: Vec<Effect>,
+}
+
+/// What is written together with a transition.
+#[derive(Debug, Default)]
+pub(crate) struct Along<'a> {
+    /// The batch, as it will be.
+    pub batch: Option<&'a Batch>,
+    /// An event for the main session.
+    pub event: Option<&'a SystemEvent>,
+    /// A counter to raise.
+    pub count: Option<&'a str>,
+}
+
+/// Applies `event` to `run` and writes the outcome. `None` when the event does not concern the run, or somebody else moved
+/// it first: either way there is nothing left to do here.
+///
+/// # Crash safety
+/// One conditional write of the run and, where a place is given back or the run ends, of its job. Stopped before it, the
+/// event is due again; stopped after it, the effects are, and the due index has the run.
+pub(crate) async fn apply(
+    scene: Scene<'_>,
+    run: &Run,
+    event: Event,
+    along: Along<'_>,
+) -> Result<Option<Moved>, EngineError> {
+    let now = scene.deps.clock.now();
+    let name = event.name();
+    let Transition { run: after, effects } = match next(run, event, now) {
+        Ok(transition) => transition,
+        Err(rejected) => {
+            debug!(run.id = %run.key, "{rejected}");
+            return Ok(None);
+        }
+    };
+    for _ in 0..MAX_RACES {
+        let record = if concerns_job(&run.state, &after) { scene.deps.store.job(&after.job_id).await? } else { None };
+        let step = record.as_ref().and_then(|record| on_run_moved(record, &run.state, &after, now));
+        match write(scene, &after, step.as_ref(), &along).await? {
+            Written::All => {
+                info!(run.id = %after.key, run.state = after.state.name(), "run {} is {} ({name})", after.key, after.state.name());
+                if let (Some(step), Some(record)) = (step, &record) {
+                    drop_timer(scene, &step, record, now).await?;
+                    if let Some(waiter) = step.wake {
+                        wake(scene, waiter).await?;
+                    }
+                }
+                return Ok(Some(Moved { run: after, effects }));
+            }
+            Written::RunMoved => {
+                debug!(run.id = %after.key, "somebody else moved run {} first", after.key);
+                return Ok(None);
+            }
+            Written::JobMoved => {}
+        }
+    }
+    Err(EngineError::Contended { subject: format!("job {}", run.job_id), times: MAX_RACES })
+}
+
+fn concerns_job(before: &State, after: &Run) -> bool {
+    after.state.is_terminal()
+        || (before.holds_place() && !after.state.holds_place())
+        || matches!(before, State::Waiting { .. })
+}
+
+enum Written {
+    All,
+    RunMoved,
+    JobMoved,
+}
+
+async fn write(
+    scene: Scene<'_>,
+    after: &Run,
+    step: Option<&JobStep>,
+    along: &Along<'_>,
+) -> Result<Written, EngineError> {
+    let expires_at = after.ended_at.map(|ended| ended + run_retention(scene));
+    let mut writes = vec![Write::Run { run: after, expires_at }];
+    let job_at = step.map(|step| {
+        writes.push(if step.remove { Write::RemoveJob(&step.record) } else { Write::Job(&step.record) });
+        writes.len() - 1
+    });
+    if let Some(batch) = along.batch {
+        let settled = matches!(batch.state, BatchState::Settled { .. });
+        writes.push(Write::Batch { batch, expires_at: settled.then(|| scene.deps.clock.now() + run_retention(scene)) });
+    }
+    if let Some(event) = along.event {
+        writes.push(Write::Event(event));
+    }
+    if let Some(name) = along.count {
+        writes.push(Write::Count { name, by: 1 });
+    }
+    Ok(match scene.deps.store.commit(&writes).await? {
+        Outcome::Applied => Written::All,
+        Outcome::Lost(at) if Some(at) == job_at => Written::JobMoved,
+        Outcome::Lost(_) => Written::RunMoved,
+    })
+}
+
+/// How long an ended run's row stays.
+pub(crate) fn run_retention(scene: Scene<'_>) -> TimeDelta {
+    TimeDelta::days(i64::from(scene.config.cron.retention.runs_days))
+}
+
+/// Removes the timer of a job that has had its run or was disabled. It comes after the write: a job that another change kept
+/// alive must keep its timer, while a timer that outlives its job removes itself when it fires.
+async fn drop_timer(
+    scene: Scene<'_>,
+    step: &JobStep,
+    record: &JobRecord,
+    now: DateTime<Utc>,
+) -> Result<(), EngineError> {
+    if step.drop_timer
+        && let Some(timer) = timer_for(record, scene.config, now)
+    {
+        scene.deps.timers.remove(&timer.name).await?;
+    }
+    if let Some(disabled) = step.record.job.state.auto_disabled.as_ref().filter(|_| step.drop_timer && !step.remove) {
+        warn!(job.id = %step.record.job.job_id, "job {} is disabled after {}", step.record.job.job_id, disabled.reason);
+    }
+    Ok(())
+}
+
+/// Hands a place that became free to the run that waits for it. A repeat finds the run no longer waiting.
+async fn wake(scene: Scene<'_>, waiter: nightshift_domain::RunKey) -> Result<(), EngineError> {
+    let wake = Wake::Resume { r: waiter };
+    scene.deps.invoker.invoke(wake.function(), &Envelope::new(wake)).await?;
+    Ok(())
+}
+
+/// Writes a change of a run that is no transition (a lease taken or given back). `false` when somebody moved it first.
+pub(crate) async fn save(scene: Scene<'_>, run: &Run) -> Result<bool, EngineError> {
+    let outcome = scene.deps.store.commit(&[Write::Run { run, expires_at: None }]).await?;
+    Ok(outcome == Outcome::Applied)
+}

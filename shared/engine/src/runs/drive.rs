@@ -1,0 +1,220 @@
+//! Performs a run's effects until it rests, and takes up runs that somebody left.
+
+use std::collections::VecDeque;
+
+use chrono::{DateTime, Utc};
+use nightshift_domain::event::{Envelope, Wake};
+use nightshift_domain::ids::slot_text;
+use nightshift_domain::run::{Effect, Event, Held, Run, State, Task, take};
+use nightshift_domain::{AttemptId, RunKey};
+use tracing::{debug, info};
+
+use crate::batches;
+use crate::error::EngineError;
+use crate::ports::SystemEvent;
+
+use super::Scene;
+use super::commit::{Along, Moved, apply, save};
+use super::planning::plan;
+use super::realtime::{Called, call};
+use super::submit::submit;
+use super::texts::load_text;
+
+/// What taking up a run came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resumed {
+    /// It went on as far as it could.
+    Driven,
+    /// Somebody works on it.
+    Held {
+        /// Until then at least.
+        until: DateTime<Utc>,
+    },
+    /// It is over, or its time has not come.
+    Nothing,
+    /// Its batch has to be looked at.
+    InBatch(AttemptId),
+}
+
+/// Performs `effects` of `run`, and those that follow from them, until the run rests.
+///
+/// # Crash safety
+/// Each effect follows the write that asked for it. Stopped anywhere, the run's row says what is due, and [`resume`] does it.
+pub async fn drive(scene: Scene<'_>, run: Run, effects: Vec<Effect>) -> Result<(), EngineError> {
+    let mut run = run;
+    let mut due: VecDeque<Effect> = effects.into();
+    while let Some(effect) = due.pop_front() {
+        let moved = match effect {
+            Effect::Plan => Box::pin(planned(scene, &run)).await?,
+            Effect::CallModel => Box::pin(called(scene, run.clone())).await?,
+            Effect::Submit => Box::pin(submit(scene, &run)).await?,
+            Effect::CancelBatch(batch) => {
+                // A repeat tells the batch to stop once more, which it has no objection to.
+                batches::request_cancel(scene, &batch).await?;
+                continue;
+            }
+            Effect::ArmResume(at) => {
+                let wake = Wake::Resume { r: run.key.clone() };
+                scene.deps.timers.arm(&run.key.resume_timer(run.timers), at, &Envelope::new(wake)).await?;
+                continue;
+            }
+            Effect::Deliver => {
+                hand_to_deliver(scene, &run.key).await?;
+                continue;
+            }
+            // What a close has to do was done with its write.
+            Effect::Close => continue,
+        };
+        let Some(Moved { run: after, effects }) = moved else { return Ok(()) };
+        run = after;
+        due.extend(effects);
+    }
+    Ok(())
+}
+
+/// Hands a run to `deliver`. A repeat finds it leased or over.
+pub(crate) async fn hand_to_deliver(scene: Scene<'_>, run: &RunKey) -> Result<(), EngineError> {
+    let wake = Wake::Deliver { r: run.clone() };
+    scene.deps.invoker.invoke(wake.function(), &Envelope::new(wake)).await?;
+    Ok(())
+}
+
+async fn planned(scene: Scene<'_>, run: &Run) -> Result<Option<Moved>, EngineError> {
+    match run.task {
+        Task::QueueEvent { wake } => {
+            let text = load_text(scene.deps, &run.key, &run.prompt).await?;
+            let event = system_event(scene, run, text);
+            let moved = apply(scene, run, Event::Queued, Along { event: Some(&event), ..Along::default() }).await?;
+            if moved.is_some() && wake == nightshift_domain::job::WakeMode::Now {
+                let wake = Wake::Heartbeat { a: run.agent_id.clone() };
+                scene.deps.invoker.invoke(wake.function(), &Envelope::new(wake)).await?;
+            }
+            Ok(moved)
+        }
+        Task::Turn => {
+            let planned = plan(scene, run).await?;
+            let along = Along { count: planned.count.as_deref(), ..Along::default() };
+            apply(scene, run, planned.event, along).await
+        }
+    }
+}
+
+/// A run's text for its agent's main session, under an id that a repeat has too.
+pub(crate) fn system_event(scene: Scene<'_>, run: &Run, text: String) -> SystemEvent {
+    let now = scene.deps.clock.now();
+    let days = i64::from(scene.config.cron.retention.events_days);
+    SystemEvent {
+        agent: run.agent_id.clone(),
+        id: format!("{}-{}", slot_text(run.slot), run.key),
+        text,
+        at: now,
+        expires_at: now + chrono::TimeDelta::days(days),
+    }
+}
+
+async fn called(scene: Scene<'_>, run: Run) -> Result<Option<Moved>, EngineError> {
+    let State::Running { hop, .. } = run.state else { return Ok(None) };
+    let run = match take(&run, &scene.invocation.id, scene.deps.clock.now()) {
+        // The lease that came with the claim, or with the answer before, may be old by now.
+        Ok(taken) if run.lease.is_none() => {
+            if !save(scene, &taken).await? {
+                return Ok(None);
+            }
+            taken
+        }
+        Ok(_) => run,
+        Err(_) => return Ok(None),
+    };
+    match call(scene, run, hop).await? {
+        Called::Back(run, event) => apply(scene, &run, *event, Along::default()).await,
+        Called::LeaseLost => Ok(None),
+    }
+}
+
+/// Takes up a run wherever it stands: asked for by hand, paused, waiting for its turn, or left by a holder that died.
+///
+/// # Crash safety
+/// The lease is taken with one conditional write; what follows is what [`drive`] does.
+pub async fn resume(scene: Scene<'_>, key: &RunKey) -> Result<Resumed, EngineError> {
+    let Some(run) = scene.deps.store.run(key).await? else { return Ok(Resumed::Nothing) };
+    let now = scene.deps.clock.now();
+    if run.state.is_terminal() {
+        return Ok(Resumed::Nothing);
+    }
+    if let Some(batch) = run.state.batch() {
+        return Ok(Resumed::InBatch(batch.clone()));
+    }
+    if matches!(run.state, State::Delivering) {
+        hand_to_deliver(scene, key).await?;
+        return Ok(Resumed::Driven);
+    }
+    if matches!(run.state, State::Waiting { .. }) {
+        match its_turn(scene, &run).await? {
+            Turn::Now => {}
+            Turn::Later => return Ok(Resumed::Nothing),
+            Turn::Never => {
+                let event = Event::Skipped { reason: "job_removed".to_owned() };
+                apply(scene, &run, event, Along::default()).await?;
+                return Ok(Resumed::Nothing);
+            }
+        }
+    }
+    if let State::Paused { resume_at, .. } = &run.state
+        && *resume_at > now
+    {
+        return Ok(Resumed::Nothing);
+    }
+    let taken = match take(&run, &scene.invocation.id, now) {
+        Ok(taken) => taken,
+        Err(Held { owner, until }) => {
+            debug!(run.id = %key, "run {key} is held by {owner}");
+            return Ok(Resumed::Held { until });
+        }
+    };
+    if !save(scene, &taken).await? {
+        return Ok(Resumed::Nothing);
+    }
+    info!(run.id = %key, run.state = taken.state.name(), "run {key} is taken up, {}", taken.state.name());
+    let past_deadline = taken.plan.as_ref().is_some_and(|plan| now >= plan.deadline);
+    let event = match &taken.state {
+        State::Due => return drive(scene, taken, vec![Effect::Plan]).await.map(|()| Resumed::Driven),
+        State::Ready { .. } => return drive(scene, taken, vec![Effect::Submit]).await.map(|()| Resumed::Driven),
+        State::Running { .. } => Event::HolderDied,
+        State::Paused { .. } if past_deadline => Event::DeadlinePassed,
+        State::Paused { .. } => Event::Resumed,
+        State::Waiting { .. } => Event::PlaceFreed,
+        State::Submitting { .. }
+        | State::Submitted { .. }
+        | State::Canceling { .. }
+        | State::Delivering
+        | State::Succeeded
+        | State::DeliveryFailed
+        | State::DeliveryUnknown
+        | State::Failed { .. }
+        | State::Skipped { .. }
+        | State::Canceled => return Ok(Resumed::Nothing),
+    };
+    let Some(Moved { run, effects }) = apply(scene, &taken, event, Along::default()).await? else {
+        return Ok(Resumed::Nothing);
+    };
+    drive(scene, run, effects).await?;
+    Ok(Resumed::Driven)
+}
+
+/// Whether a waiting run may begin.
+enum Turn {
+    /// Nothing of the job is live any more.
+    Now,
+    /// Something is.
+    Later,
+    /// The job is gone.
+    Never,
+}
+
+async fn its_turn(scene: Scene<'_>, run: &Run) -> Result<Turn, EngineError> {
+    Ok(match scene.deps.store.job(&run.job_id).await? {
+        None => Turn::Never,
+        Some(record) if record.active.iter().all(|key| *key == run.key) => Turn::Now,
+        Some(_) => Turn::Later,
+    })
+}

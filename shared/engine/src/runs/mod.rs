@@ -1,0 +1,62 @@
+//! The life of a run, from a timer's fire to the close of its row.
+//!
+//! Guarantee: every transition is one conditional write, made before its effects. A crash in between leaves a row whose
+//! effects are due again: the function's own retry re-enters the lease it held, and whatever nobody retries stands in the
+//! due index until the sweeper looks at it. What a repeat of each effect means is written at the effect.
+
+mod absorb;
+mod claim;
+pub(crate) mod commit;
+pub(crate) mod drive;
+mod fire;
+mod planning;
+mod realtime;
+pub(crate) mod submit;
+mod texts;
+
+pub use claim::{Claim, claim_manual, claim_occurrence, new_run};
+pub use drive::{Resumed, drive, resume};
+pub use fire::{Fire, Fired, fire};
+pub use planning::remarks;
+pub use texts::{INLINE_MAX, load_text, run_text};
+
+pub(crate) use absorb::absorb;
+pub(crate) use texts::digest;
+
+use nightshift_domain::RunKey;
+use nightshift_domain::config::Config;
+
+use crate::deps::{Deps, Invocation};
+use crate::error::EngineError;
+
+/// What every step of an invocation shares.
+#[derive(Debug, Clone, Copy)]
+pub struct Scene<'a> {
+    /// The outside world.
+    pub deps: &'a Deps,
+    /// Who works and how long it may.
+    pub invocation: &'a Invocation,
+    /// The configuration, read once.
+    pub config: &'a Config,
+}
+
+/// Reads the configuration.
+pub async fn load_config(deps: &Deps) -> Result<Config, EngineError> {
+    let (_, document) = deps.store.config().await?;
+    if document.is_null() {
+        return Ok(Config::default());
+    }
+    Ok(Config::parse(&document)?)
+}
+
+/// Stops a run: at once where nothing is under way, else by the wish its batch is told of.
+///
+/// # Crash safety
+/// The wish is one conditional write; the effects that follow it are repeated by the next look at the run's batch.
+pub async fn cancel(scene: Scene<'_>, key: &RunKey) -> Result<bool, EngineError> {
+    let Some(run) = scene.deps.store.run(key).await? else { return Ok(false) };
+    let event = nightshift_domain::run::Event::CancelRequested;
+    let Some(moved) = commit::apply(scene, &run, event, commit::Along::default()).await? else { return Ok(false) };
+    drive(scene, moved.run, moved.effects).await?;
+    Ok(true)
+}

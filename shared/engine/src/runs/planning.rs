@@ -1,0 +1,252 @@
+//! Plans a run before anything is paid: agent, model, path, target.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use nightshift_domain::config::{Agent, Config};
+use nightshift_domain::delivery::Target;
+use nightshift_domain::job::{Delivery, DeliveryMode, Job, Payload};
+use nightshift_domain::model::{ModelInfo, effort_for};
+use nightshift_domain::run::{BATCH_MAX_TOKENS, Event, Path, PathChoice, Plan, REALTIME_MAX_TOKENS, Run, choose_path};
+use tracing::info;
+
+use crate::clock;
+use crate::deps::Deps;
+use crate::error::EngineError;
+use crate::ports::{ModelError, OpenChannelError, OpenModelError, OpenedModel};
+
+use super::Scene;
+use super::texts::run_text;
+
+/// The model of jobs, agents and configurations that name none.
+const DEFAULT_MODEL: &str = "sonnet";
+/// Longest realtime turn of those.
+const DEFAULT_TIMEOUT_S: u64 = 3600;
+/// Most model calls of those.
+const DEFAULT_MAX_HOPS: u32 = 25;
+
+/// What planning came to.
+pub(super) struct Planned {
+    /// The event for the run.
+    pub event: Event,
+    /// The counter of an expected fallback.
+    pub count: Option<String>,
+}
+
+impl From<Event> for Planned {
+    fn from(event: Event) -> Self {
+        Self { event, count: None }
+    }
+}
+
+/// Plans `run`. Reads only (and writes one content-addressed blob for a long system prompt), so a repeat is harmless.
+pub(super) async fn plan(scene: Scene<'_>, run: &Run) -> Result<Planned, EngineError> {
+    let now = scene.deps.clock.now();
+    let (agent_id, agent, unknown_agent) = scene.config.agent(Some(&run.agent_id));
+    let defaults = &scene.config.agents.defaults;
+    let mut notes = Vec::new();
+    if unknown_agent {
+        notes.push(format!("agent \"{}\" is not configured; \"{agent_id}\" answers", run.agent_id));
+    }
+    let target = match target(scene.deps, scene.config, run.delivery.as_ref(), &agent).await {
+        Ok(target) => target,
+        Err(message) if run.delivery.as_ref().is_some_and(|delivery| delivery.best_effort) => {
+            notes.push(format!("not delivered: {message}"));
+            None
+        }
+        Err(message) => return Ok(refused("delivery_target", message).into()),
+    };
+    let reference = first([&run.turn.model, &agent.model, &defaults.model]).unwrap_or(DEFAULT_MODEL);
+    let (provider_name, model) = match scene.config.model_ref(reference) {
+        Ok(found) => found,
+        Err(fault) => return Ok(refused(&fault.code, fault.message).into()),
+    };
+    let Some(provider) = scene.config.provider(&provider_name) else {
+        return Ok(refused("unknown_provider", format!("there is no provider \"{provider_name}\"")).into());
+    };
+    let OpenedModel { model: place, credential } = match scene.deps.models.open(scene.config, &provider_name).await {
+        Ok(opened) => opened,
+        Err(error @ OpenModelError::Unknown(_)) => return Ok(refused("unknown_provider", error.to_string()).into()),
+        Err(error @ OpenModelError::Key { .. }) => return Ok(refused("model_auth", error.to_string()).into()),
+    };
+    let info = match place.info(&model).await {
+        Ok(info) => info,
+        Err(ModelError { kind, message, retry_after, .. }) => {
+            return Ok(Event::ModelFailed { kind, message, retry_after }.into());
+        }
+    };
+    if info.retired {
+        return Ok(refused("model_not_found", format!("model \"{model}\" is retired")).into());
+    }
+    let PathChoice { path, fallback } = choose_path(&run.turn, scene.config, &provider, credential, &info);
+    if let Some(fallback) = fallback {
+        info!(run.id = %run.key, "run {} falls back to realtime: {}", run.key, fallback.sentence());
+    }
+    if run.delivery.as_ref().is_some_and(|delivery| delivery.mode == DeliveryMode::Webhook)
+        && scene.config.cron.webhook_secret.is_none()
+    {
+        notes.push("the webhook is not signed: cron.webhookSecret is not configured".to_owned());
+    }
+    let (effort, clamped) = effort_for(run.turn.thinking.or(agent.thinking).or(defaults.thinking), &info);
+    notes.extend(clamped);
+    let system = match system_prompt(&agent, defaults, run) {
+        Some(text) => Some(run_text(scene.deps, &run.key, text).await?),
+        None => None,
+    };
+    let realtime_seconds =
+        run.turn.timeout_seconds.or(agent.timeout_seconds).or(defaults.timeout_seconds).unwrap_or(DEFAULT_TIMEOUT_S);
+    let (wait, on_timeout) = patience(scene.config, run, path, realtime_seconds);
+    let plan = Plan {
+        path,
+        fallback_reason: fallback.map(|fallback| fallback.code().to_owned()),
+        provider: provider_name,
+        model,
+        max_tokens: max_tokens(path, &info),
+        effort,
+        system,
+        target,
+        deadline: deadline(now, wait),
+        on_timeout,
+        realtime_seconds,
+        max_hops: agent.max_hops.or(defaults.max_hops).unwrap_or(DEFAULT_MAX_HOPS),
+        notes,
+    };
+    let count = fallback.map(|fallback| format!("fallback.{}", fallback.code()));
+    Ok(Planned { event: Event::Planned(Box::new(plan)), count })
+}
+
+/// How long `cron.add` waits for what a provider says of a model.
+const NOTE_TIMEOUT: TimeDelta = TimeDelta::seconds(3);
+
+/// What a person should know when adding `job`: what its runs would say at night. Remarks, not refusals: the run itself
+/// decides, under the configuration of its time.
+pub async fn remarks(deps: &Deps, config: &Config, job: &Job) -> Vec<String> {
+    let mut remarks = Vec::new();
+    if matches!(job.payload, Payload::SystemEvent { .. }) {
+        remarks.push(
+            "it is queued for the main session, whose heartbeat turn is not built yet: nothing answers it".to_owned(),
+        );
+    }
+    let (_, agent, _) = config.agent(job.agent_id.as_deref());
+    if let Err(message) = target(deps, config, job.delivery.as_ref(), &agent).await {
+        remarks.push(format!("as things stand it would not be delivered: {message}"));
+    }
+    remarks.extend(batch_note(deps, config, job).await);
+    remarks
+}
+
+/// That the batch `job` asks for will not be one; `None` where it will, or where that cannot be told now.
+async fn batch_note(deps: &Deps, config: &Config, job: &Job) -> Option<String> {
+    let Payload::AgentTurn(turn) = &job.payload else { return None };
+    if !turn.batch.as_ref().map_or(config.cron.batch.default, |batch| batch.enabled) {
+        return None;
+    }
+    let (_, agent, _) = config.agent(job.agent_id.as_deref());
+    let reference = first([&turn.model, &agent.model, &config.agents.defaults.model]).unwrap_or(DEFAULT_MODEL);
+    let (name, model) = config.model_ref(reference).ok()?;
+    let provider = config.provider(&name)?;
+    let OpenedModel { model: place, credential } = deps.models.open(config, &name).await.ok()?;
+    let unknown = ModelInfo { id: model.clone(), batch: true, max_tokens: 0, efforts: Vec::new(), retired: false };
+    // Everything but the model's own capability is known without asking anybody.
+    let told = choose_path(turn, config, &provider, credential, &unknown).fallback;
+    let fallback = if let Some(fallback) = told {
+        fallback
+    } else {
+        let deadline = deps.clock.now() + NOTE_TIMEOUT;
+        let info = clock::timeout(deps.clock.as_ref(), deadline, place.info(&model)).await?.ok()?;
+        choose_path(turn, config, &provider, credential, &info).fallback?
+    };
+    Some(format!("batch not possible: {}", fallback.sentence()))
+}
+
+fn refused(code: &str, message: String) -> Event {
+    Event::Refused { code: code.to_owned(), message }
+}
+
+fn first<const N: usize>(choices: [&Option<String>; N]) -> Option<&str> {
+    choices.into_iter().flatten().map(String::as_str).next()
+}
+
+fn max_tokens(path: Path, info: &ModelInfo) -> u64 {
+    let cap = match path {
+        Path::Realtime => REALTIME_MAX_TOKENS,
+        Path::Batch => BATCH_MAX_TOKENS,
+    };
+    info.max_tokens.min(cap)
+}
+
+fn system_prompt(agent: &Agent, defaults: &Agent, run: &Run) -> Option<String> {
+    if run.turn.light_context {
+        return None;
+    }
+    first([&agent.instructions, &defaults.instructions]).map(str::to_owned)
+}
+
+/// How long the turn may take, ms, and what happens then.
+fn patience(config: &Config, run: &Run, path: Path, realtime_seconds: u64) -> (u64, nightshift_domain::job::OnTimeout) {
+    let rules = &config.cron.batch;
+    let own = run.turn.batch.as_ref();
+    let on_timeout = own.and_then(|batch| batch.on_timeout).unwrap_or(rules.on_timeout);
+    let wait = match path {
+        Path::Batch => own.and_then(|batch| batch.max_wait_ms).unwrap_or(rules.max_wait_ms),
+        Path::Realtime => realtime_seconds.saturating_mul(1000),
+    };
+    (wait, on_timeout)
+}
+
+fn deadline(now: DateTime<Utc>, wait_ms: u64) -> DateTime<Utc> {
+    let wait = i64::try_from(wait_ms).ok().and_then(TimeDelta::try_milliseconds).unwrap_or(TimeDelta::days(7));
+    now + wait
+}
+
+/// The place the answer goes to: `Ok(None)` when nothing is sent, `Err` a sentence when the place cannot be told.
+async fn target(
+    deps: &Deps,
+    config: &Config,
+    delivery: Option<&Delivery>,
+    agent: &Agent,
+) -> Result<Option<Target>, String> {
+    let Some(delivery) = delivery.filter(|delivery| delivery.mode != DeliveryMode::None) else { return Ok(None) };
+    let (channel, to, account) = place(deps, config, delivery, agent)?;
+    let opened = match deps.channels.open(config, &channel, account.as_deref()).await {
+        Ok(opened) => opened,
+        Err(OpenChannelError::NotConfigured(message)) => return Err(message),
+        Err(error @ OpenChannelError::Secret { .. }) => return Err(error.to_string()),
+    };
+    let mut target = opened.target(&to, delivery.thread_id.as_deref()).map_err(|error| error.to_string())?;
+    if let Some(account) = account {
+        target.account = account;
+    }
+    Ok(Some(target))
+}
+
+/// Channel, target text and account of a delivery: what the job says, else the agent's route, else the only channel there is.
+fn place(
+    deps: &Deps,
+    config: &Config,
+    delivery: &Delivery,
+    agent: &Agent,
+) -> Result<(String, String, Option<String>), String> {
+    if delivery.mode == DeliveryMode::Webhook {
+        let to = delivery.to.clone().ok_or("webhook delivery needs an address in delivery.to")?;
+        return Ok(("webhook".to_owned(), to, None));
+    }
+    let named = delivery.channel.clone().filter(|name| name != "last");
+    let route = agent.default_route.as_ref();
+    let configured = deps.channels.configured(config);
+    let channel = named
+        .or_else(|| route.map(|route| route.channel.clone()))
+        .or_else(|| match configured.as_slice() {
+            [only] => Some(only.clone()),
+            _ => None,
+        })
+        .or_else(|| deps.settings.local.then(|| "console".to_owned()))
+        .ok_or_else(|| format!("the delivery names no channel and {} are configured", configured.len()))?;
+    let route = route.filter(|route| route.channel == channel);
+    let account = delivery.account_id.clone().or_else(|| route.and_then(|route| route.account_id.clone()));
+    let to = delivery
+        .to
+        .clone()
+        .or_else(|| route.map(|route| route.to.clone()))
+        .or_else(|| (channel == "console").then(|| "console".to_owned()))
+        .ok_or_else(|| format!("the delivery to {channel} names no target in delivery.to"))?;
+    Ok((channel, to, account))
+}

@@ -1,0 +1,130 @@
+//! A realtime hop: one call of the Messages API, with the lease renewed while the model thinks.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use nightshift_domain::model::{HopRequest, Reply, Role, TurnMessage};
+use nightshift_domain::run::{Event, Plan, RENEW_EVERY, Run, take};
+use tracing::warn;
+
+use crate::clock;
+use crate::error::EngineError;
+use crate::ports::{ModelError, OpenedModel};
+
+use super::Scene;
+use super::absorb::absorb;
+use super::commit::save;
+use super::texts::load_text;
+
+/// What an invocation keeps for itself after a hop.
+const RESERVE: TimeDelta = TimeDelta::seconds(60);
+/// A hop is not begun with less time than this: `poll`, which is not given as much, leaves realtime hops to `trigger`.
+const LEAST: TimeDelta = TimeDelta::minutes(10);
+
+/// What calling the model came to.
+pub(super) enum Called {
+    /// The event for the run, which holds the answer already.
+    Back(Box<Run>, Box<Event>),
+    /// The lease was lost: whoever took it goes on.
+    LeaseLost,
+}
+
+/// Sends the hop `n` of a run whose lease we hold.
+///
+/// # Crash safety
+/// The Messages API knows no idempotency key: a crash while the model answers costs that answer. The run is `Running` with
+/// one more start counted when it is taken up again, and a hop is started twice at most.
+pub(super) async fn call(scene: Scene<'_>, run: Run, n: u32) -> Result<Called, EngineError> {
+    let clock = scene.deps.clock.as_ref();
+    let Some(plan) = run.plan.clone() else {
+        return Ok(Called::Back(Box::new(run), Box::new(unplanned())));
+    };
+    let now = clock.now();
+    if now >= plan.deadline {
+        return Ok(Called::Back(Box::new(run), Box::new(Event::DeadlinePassed)));
+    }
+    let bound = scene.invocation.deadline - RESERVE;
+    if bound < now + LEAST {
+        return Ok(Called::Back(Box::new(run), Box::new(Event::TimeRanOut)));
+    }
+    let OpenedModel { model, .. } = match scene.deps.models.open(scene.config, &plan.provider).await {
+        Ok(opened) => opened,
+        Err(error) => {
+            let event = Event::ModelFailed {
+                kind: nightshift_domain::model::ModelErrorKind::Auth,
+                message: error.to_string(),
+                retry_after: None,
+            };
+            return Ok(Called::Back(Box::new(run), Box::new(event)));
+        }
+    };
+    let request = hop_request(scene, &run, &plan).await?;
+    let answer = model.message(&request, plan.deadline.min(bound));
+    let Some((run, answer)) = renewing(scene, run, answer).await? else { return Ok(Called::LeaseLost) };
+    let now = clock.now();
+    match answer {
+        Ok(reply) => {
+            let run = absorb(scene, &run, n, &reply, None, now).await?;
+            Ok(Called::Back(Box::new(run), Box::new(Event::Replied(reply))))
+        }
+        Err(_) if now >= plan.deadline => Ok(Called::Back(Box::new(run), Box::new(Event::DeadlinePassed))),
+        Err(ModelError { kind, message, retry_after, .. }) => {
+            warn!(run.id = %run.key, "hop {n} of run {} failed: {message}", run.key);
+            Ok(Called::Back(Box::new(run), Box::new(Event::ModelFailed { kind, message, retry_after })))
+        }
+    }
+}
+
+fn unplanned() -> Event {
+    Event::Refused { code: "unplanned".to_owned(), message: "the run has no plan".to_owned() }
+}
+
+/// Awaits `answer`, renewing the run's lease meanwhile; `None` when the lease was lost.
+async fn renewing(
+    scene: Scene<'_>,
+    mut run: Run,
+    answer: impl Future<Output = Result<Reply, ModelError>>,
+) -> Result<Option<(Run, Result<Reply, ModelError>)>, EngineError> {
+    let mut answer = std::pin::pin!(answer);
+    // A renewal whose own answer was lost is written again as it was, so that a repeat is told from a rival.
+    let mut unsure: Option<Run> = None;
+    loop {
+        let renew_at: DateTime<Utc> = scene.deps.clock.now() + RENEW_EVERY;
+        if let Some(answer) = clock::timeout(scene.deps.clock.as_ref(), renew_at, answer.as_mut()).await {
+            return Ok(Some((run, answer)));
+        }
+        let renewed = match unsure.take() {
+            Some(again) => again,
+            None => match take(&run, &scene.invocation.id, scene.deps.clock.now()) {
+                Ok(renewed) => renewed,
+                Err(_) => return Ok(None),
+            },
+        };
+        match save(scene, &renewed).await {
+            Ok(true) => run = renewed,
+            Ok(false) => return Ok(None),
+            // The answer is worth more than the lease: it is awaited, and the lease renewed at the next tick.
+            Err(error) => {
+                warn!(run.id = %run.key, "the lease of run {} could not be renewed: {error}", run.key);
+                unsure = Some(renewed);
+            }
+        }
+    }
+}
+
+/// The request of the run's next hop: the frozen prefix and everything said since, byte for byte.
+pub(super) async fn hop_request(scene: Scene<'_>, run: &Run, plan: &Plan) -> Result<HopRequest, EngineError> {
+    let prompt = load_text(scene.deps, &run.key, &run.prompt).await?;
+    let system = match &plan.system {
+        Some(text) => Some(load_text(scene.deps, &run.key, text).await?),
+        None => None,
+    };
+    let mut messages = Vec::with_capacity(run.history.len() + 1);
+    messages.push(TurnMessage { role: Role::User, content: serde_json::Value::String(prompt).to_string() });
+    messages.extend(run.history.iter().cloned());
+    Ok(HopRequest {
+        model: plan.model.clone(),
+        max_tokens: plan.max_tokens,
+        system,
+        messages,
+        effort: plan.effort.clone(),
+    })
+}

@@ -1,0 +1,44 @@
+//! Texts of a run: in its row while they are short, in the blob store when they are not.
+
+use bytes::Bytes;
+use nightshift_domain::RunKey;
+use nightshift_domain::run::Text;
+use sha2::{Digest, Sha256};
+
+use crate::deps::Deps;
+use crate::error::EngineError;
+
+/// Longest text kept in a row: far below DynamoDB's 400 KB item, and cheaper to read (DESIGN §3).
+pub const INLINE_MAX: usize = 32 * 1024;
+
+/// Keeps `text` for `run`. A blob's key is its digest, so a repeat writes the same blob.
+pub async fn run_text(deps: &Deps, run: &RunKey, text: String) -> Result<Text, EngineError> {
+    if text.len() <= INLINE_MAX {
+        return Ok(Text::Inline(text));
+    }
+    let key = format!("runs/{run}/{}", digest(text.as_bytes()));
+    let bytes = text.len() as u64;
+    deps.blobs.put(&key, Bytes::from(text)).await?;
+    Ok(Text::Blob { key, bytes })
+}
+
+/// Reads a text back.
+pub async fn load_text(deps: &Deps, run: &RunKey, text: &Text) -> Result<String, EngineError> {
+    match text {
+        Text::Inline(text) => Ok(text.clone()),
+        Text::Blob { key, .. } => {
+            let missing = || EngineError::TextMissing { run: run.clone(), key: key.clone() };
+            let body = deps.blobs.get(key).await?.ok_or_else(missing)?;
+            String::from_utf8(body.to_vec()).map_err(|_| missing())
+        }
+    }
+}
+
+/// SHA-256 in hex.
+pub(crate) fn digest(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

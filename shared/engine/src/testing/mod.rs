@@ -1,0 +1,12 @@
+//! Fakes that keep the ports' promises in memory.
+//!
+//! They pass the same contract suites as the real adapters, which is why tests may believe them. They know nothing of
+//! faults: wrap them to inject some.
+
+mod blobs;
+mod lists;
+mod rows;
+mod store;
+
+pub use blobs::MemoryBlobs;
+pub use store::MemoryStore;

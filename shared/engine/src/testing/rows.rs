@@ -1,0 +1,241 @@
+//! What the in-memory table holds, and how a commit changes it.
+//!
+//! Records are kept as JSON text, as in the real table, so that whatever does not survive a round trip fails in the fast
+//! tests already, and a repeat is told by equality in the same way.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use nightshift_domain::batch::BatchState;
+use nightshift_domain::{AttemptId, JobId, RunKey};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::ports::{Outcome, StoreError, StoreErrorKind, SystemEvent, Write};
+
+/// Most rows of a commit.
+const MOST_ROWS: usize = 100;
+/// Largest record.
+const LARGEST: usize = 390 * 1024;
+
+/// A record at rest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Row {
+    pub(super) rev: u64,
+    pub(super) text: String,
+    /// Epoch seconds, as in the real table.
+    pub(super) ttl: Option<i64>,
+}
+
+impl Row {
+    pub(super) fn is_visible(&self, now: i64) -> bool {
+        self.ttl.is_none_or(|ttl| ttl >= now)
+    }
+
+    pub(super) fn read<T: DeserializeOwned>(&self, operation: &str) -> Result<T, StoreError> {
+        serde_json::from_str(&self.text).map_err(|error| fault(operation, StoreErrorKind::Corrupt, error))
+    }
+}
+
+/// Where a versioned record is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Place {
+    Job(JobId),
+    Run(RunKey),
+    Batch(AttemptId),
+    Chunk(RunKey, String, u32),
+}
+
+/// The whole table.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    pub(super) records: BTreeMap<Place, Row>,
+    pub(super) declarations: BTreeMap<String, JobId>,
+    pub(super) remotes: BTreeMap<String, (AttemptId, Option<i64>)>,
+    pub(super) events: BTreeMap<(String, String), SystemEvent>,
+    pub(super) counters: BTreeMap<String, i64>,
+    pub(super) config: Option<(u64, String)>,
+    pub(super) answers: BTreeMap<String, (String, Value, i64)>,
+}
+
+/// One change of a commit.
+#[derive(Debug)]
+enum Change {
+    Put { place: Place, row: Row },
+    Remove { place: Place, rev: u64 },
+    Declare { key: String, job: JobId },
+    Undeclare { key: String, job: JobId },
+    Remote { remote: String, batch: AttemptId, ttl: Option<i64>, owned: bool },
+    Release { remote: String, batch: AttemptId },
+    Event(SystemEvent),
+    Count { name: String, by: i64 },
+}
+
+/// How a change would fare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// Its condition holds, and had it been carried out before it would not.
+    Fits,
+    /// It has no condition that could tell.
+    Free,
+    /// It was carried out before.
+    Done,
+    /// Somebody else was first.
+    Lost,
+}
+
+impl Rows {
+    pub(super) fn commit(&mut self, writes: &[Write<'_>], now: i64) -> Result<Outcome, StoreError> {
+        let changes = changes(writes)?;
+        check(&changes)?;
+        let fates: Vec<(usize, Fate)> =
+            changes.iter().map(|(write, change)| (*write, self.fate(change, now))).collect();
+        if let Some((write, _)) = fates.iter().find(|(_, fate)| *fate == Fate::Lost) {
+            return Ok(Outcome::Lost(*write));
+        }
+        if let Some((write, _)) = fates.iter().find(|(_, fate)| *fate == Fate::Done) {
+            let repeat = fates.iter().all(|(_, fate)| *fate != Fate::Fits);
+            return Ok(if repeat { Outcome::Applied } else { Outcome::Lost(*write) });
+        }
+        for (_, change) in changes {
+            self.apply(change);
+        }
+        Ok(Outcome::Applied)
+    }
+
+    fn fate(&self, change: &Change, now: i64) -> Fate {
+        match change {
+            Change::Put { place, row } => match self.records.get(place) {
+                None if row.rev <= 1 => Fate::Fits,
+                Some(old) if row.rev <= 1 && !old.is_visible(now) => Fate::Fits,
+                Some(old) if row.rev > 1 && old.rev == row.rev - 1 => Fate::Fits,
+                Some(old) if old.rev == row.rev && old.text == row.text => Fate::Done,
+                None | Some(_) => Fate::Lost,
+            },
+            Change::Remove { place, rev } => match self.records.get(place) {
+                Some(old) if old.rev == *rev => Fate::Fits,
+                Some(_) => Fate::Lost,
+                None => Fate::Done,
+            },
+            Change::Declare { key, job } => match self.declarations.get(key) {
+                None => Fate::Fits,
+                Some(other) if other == job => Fate::Done,
+                Some(_) => Fate::Lost,
+            },
+            Change::Undeclare { key, job } => match self.declarations.get(key) {
+                Some(other) if other != job => Fate::Lost,
+                None | Some(_) => Fate::Free,
+            },
+            Change::Remote { remote, batch, owned, .. } => match self.remotes.get(remote) {
+                Some((other, ttl)) if other != batch && !owned && ttl.is_none_or(|ttl| ttl >= now) => Fate::Lost,
+                None | Some(_) => Fate::Free,
+            },
+            Change::Release { .. } | Change::Event(_) | Change::Count { .. } => Fate::Free,
+        }
+    }
+
+    fn apply(&mut self, change: Change) {
+        match change {
+            Change::Put { place, row } => drop(self.records.insert(place, row)),
+            Change::Remove { place, .. } => drop(self.records.remove(&place)),
+            Change::Declare { key, job } => drop(self.declarations.insert(key, job)),
+            Change::Undeclare { key, .. } => drop(self.declarations.remove(&key)),
+            Change::Remote { remote, batch, ttl, .. } => drop(self.remotes.insert(remote, (batch, ttl))),
+            Change::Release { remote, batch } => {
+                if self.remotes.get(&remote).is_some_and(|(owner, _)| *owner == batch) {
+                    self.remotes.remove(&remote);
+                }
+            }
+            Change::Event(event) => {
+                self.events.entry((event.agent.clone(), event.id.clone())).or_insert(event);
+            }
+            Change::Count { name, by } => *self.counters.entry(name).or_default() += by,
+        }
+    }
+}
+
+fn changes(writes: &[Write<'_>]) -> Result<Vec<(usize, Change)>, StoreError> {
+    let mut changes = Vec::with_capacity(writes.len());
+    for (index, write) in writes.iter().enumerate() {
+        let mut add = |change| changes.push((index, change));
+        match write {
+            Write::Job(record) => {
+                let job = record.job.job_id.clone();
+                add(put(Place::Job(job.clone()), record.rev, record, None)?);
+                if let (1, Some(key)) = (record.rev, record.job.declaration_key.clone()) {
+                    add(Change::Declare { key, job });
+                }
+            }
+            Write::RemoveJob(record) => {
+                let job = record.job.job_id.clone();
+                add(Change::Remove { place: Place::Job(job.clone()), rev: record.rev });
+                if let Some(key) = record.job.declaration_key.clone() {
+                    add(Change::Undeclare { key, job });
+                }
+            }
+            Write::Run { run, expires_at } => add(put(Place::Run(run.key.clone()), run.rev, run, *expires_at)?),
+            Write::Batch { batch, expires_at } => {
+                add(put(Place::Batch(batch.id.clone()), batch.rev, batch, *expires_at)?);
+                if let Some(remote) = batch.state.remote() {
+                    let owned = matches!(batch.state, BatchState::Open { adopted: false, .. });
+                    let ttl = expires_at.map(|at| at.timestamp());
+                    add(Change::Remote { remote: remote.to_owned(), batch: batch.id.clone(), ttl, owned });
+                }
+                for remote in batch.rejected.iter().filter(|remote| batch.state.remote() != Some(remote)) {
+                    add(Change::Release { remote: remote.clone(), batch: batch.id.clone() });
+                }
+            }
+            Write::BatchPolled(batch) => add(put(Place::Batch(batch.id.clone()), batch.rev, batch, None)?),
+            Write::Chunk { chunk, expires_at } => {
+                let place = Place::Chunk(chunk.run.clone(), chunk.origin.clone(), chunk.index);
+                add(put(place, chunk.rev, chunk, Some(*expires_at))?);
+            }
+            Write::Event(event) => add(Change::Event((*event).clone())),
+            Write::Count { name, by } => add(Change::Count { name: (*name).to_owned(), by: *by }),
+        }
+    }
+    Ok(changes)
+}
+
+fn put(
+    place: Place,
+    rev: u64,
+    record: &impl Serialize,
+    expires_at: Option<DateTime<Utc>>,
+) -> Result<Change, StoreError> {
+    let operation = format!("write {place:?}");
+    let text = serde_json::to_string(record).map_err(|error| fault(&operation, StoreErrorKind::Refused, error))?;
+    if text.len() > LARGEST {
+        return Err(StoreError { operation, kind: StoreErrorKind::Refused, source: None });
+    }
+    Ok(Change::Put { place, row: Row { rev, text, ttl: expires_at.map(|at| at.timestamp()) } })
+}
+
+/// A commit holds at most 100 rows, and each once.
+fn check(changes: &[(usize, Change)]) -> Result<(), StoreError> {
+    let mut places = BTreeSet::new();
+    let twice = changes.iter().any(|(_, change)| match change {
+        Change::Put { place, .. } | Change::Remove { place, .. } => !places.insert(place),
+        Change::Declare { .. }
+        | Change::Undeclare { .. }
+        | Change::Remote { .. }
+        | Change::Release { .. }
+        | Change::Event(_)
+        | Change::Count { .. } => false,
+    });
+    if twice || changes.len() > MOST_ROWS {
+        let operation = "write a commit with too many rows, or a row twice".to_owned();
+        return Err(StoreError { operation, kind: StoreErrorKind::Refused, source: None });
+    }
+    Ok(())
+}
+
+pub(super) fn fault(
+    operation: &str,
+    kind: StoreErrorKind,
+    source: impl std::error::Error + Send + Sync + 'static,
+) -> StoreError {
+    StoreError { operation: operation.to_owned(), kind, source: Some(Arc::new(source)) }
+}

@@ -1,0 +1,167 @@
+//! The table in memory.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use nightshift_domain::batch::Batch;
+use nightshift_domain::delivery::Chunk;
+use nightshift_domain::job::JobRecord;
+use nightshift_domain::run::Run;
+use nightshift_domain::{AttemptId, JobId, RunKey};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::rows::{Place, Rows, fault};
+use crate::clock::Clock;
+use crate::ports::{
+    DueItem, Outcome, Page, PageRequest, RunFilter, Store, StoreError, StoreErrorKind, SystemEvent, Write,
+};
+
+/// A table that goes with the process. It passes the contract suite of the real one, and its lists do not even lag.
+#[derive(Debug)]
+pub struct MemoryStore {
+    clock: Arc<dyn Clock>,
+    rows: Mutex<Rows>,
+}
+
+impl MemoryStore {
+    /// An empty table; `clock` says which rows have expired.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, rows: Mutex::default() }
+    }
+
+    fn rows(&self) -> MutexGuard<'_, Rows> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> i64 {
+        self.clock.now().timestamp()
+    }
+
+    fn record<T: DeserializeOwned>(&self, operation: &str, place: &Place) -> Result<Option<T>, StoreError> {
+        let rows = self.rows();
+        let row = rows.records.get(place).filter(|row| row.is_visible(self.now()));
+        row.map(|row| row.read(operation)).transpose()
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn commit(&self, writes: &[Write<'_>]) -> Result<Outcome, StoreError> {
+        let now = self.now();
+        self.rows().commit(writes, now)
+    }
+
+    async fn job(&self, id: &JobId) -> Result<Option<JobRecord>, StoreError> {
+        self.record(&format!("read job {id}"), &Place::Job(id.clone()))
+    }
+
+    async fn jobs(&self, page: &PageRequest) -> Result<Page<JobRecord>, StoreError> {
+        self.rows().jobs(self.now(), page)
+    }
+
+    async fn job_by_declaration(&self, key: &str) -> Result<Option<JobId>, StoreError> {
+        Ok(self.rows().declarations.get(key).cloned())
+    }
+
+    async fn run(&self, key: &RunKey) -> Result<Option<Run>, StoreError> {
+        self.record(&format!("read run {key}"), &Place::Run(key.clone()))
+    }
+
+    async fn runs(&self, filter: &RunFilter, page: &PageRequest) -> Result<Page<Run>, StoreError> {
+        self.rows().runs(self.now(), filter, page)
+    }
+
+    async fn batch(&self, id: &AttemptId) -> Result<Option<Batch>, StoreError> {
+        self.record(&format!("read batch {id}"), &Place::Batch(id.clone()))
+    }
+
+    async fn batch_by_remote(&self, remote: &str) -> Result<Option<AttemptId>, StoreError> {
+        let now = self.now();
+        let rows = self.rows();
+        let found = rows.remotes.get(remote).filter(|(_, ttl)| ttl.is_none_or(|ttl| ttl >= now));
+        Ok(found.map(|(batch, _)| batch.clone()))
+    }
+
+    async fn chunks(&self, run: &RunKey, origin: &str) -> Result<Vec<Chunk>, StoreError> {
+        let operation = format!("list the deliveries of run {run}");
+        let now = self.now();
+        let (first, last) =
+            (Place::Chunk(run.clone(), origin.to_owned(), 0), Place::Chunk(run.clone(), origin.to_owned(), u32::MAX));
+        let rows = self.rows();
+        let chunks = rows.records.range(first..=last).filter(|(_, row)| row.is_visible(now));
+        chunks.map(|(_, row)| row.read(&operation)).collect()
+    }
+
+    async fn due(&self, before: DateTime<Utc>, limit: u32) -> Result<Vec<DueItem>, StoreError> {
+        self.rows().due(self.now(), before, limit)
+    }
+
+    async fn events(&self, agent: &str) -> Result<Vec<SystemEvent>, StoreError> {
+        let now = self.now();
+        let rows = self.rows();
+        let fresh = |event: &&SystemEvent| event.agent == agent && event.expires_at.timestamp() >= now;
+        Ok(rows.events.values().filter(fresh).cloned().collect())
+    }
+
+    async fn consume_events(&self, agent: &str, ids: &[String]) -> Result<(), StoreError> {
+        let mut rows = self.rows();
+        for id in ids {
+            rows.events.remove(&(agent.to_owned(), id.clone()));
+        }
+        Ok(())
+    }
+
+    async fn counters(&self) -> Result<Vec<(String, i64)>, StoreError> {
+        Ok(self.rows().counters.iter().map(|(name, count)| (name.clone(), *count)).collect())
+    }
+
+    async fn config(&self) -> Result<(u64, Value), StoreError> {
+        match &self.rows().config {
+            None => Ok((0, Value::Null)),
+            Some((revision, text)) => {
+                let read = serde_json::from_str(text);
+                let document = read.map_err(|error| fault("read the configuration", StoreErrorKind::Corrupt, error))?;
+                Ok((*revision, document))
+            }
+        }
+    }
+
+    async fn put_config(&self, document: &Value, expected: u64) -> Result<Outcome, StoreError> {
+        let mut rows = self.rows();
+        let wanted = (expected + 1, document.to_string());
+        let stands_at = rows.config.as_ref().map_or(0, |(revision, _)| *revision);
+        if stands_at == expected {
+            rows.config = Some(wanted);
+            Ok(Outcome::Applied)
+        } else if rows.config.as_ref() == Some(&wanted) {
+            Ok(Outcome::Applied)
+        } else {
+            Ok(Outcome::Lost(0))
+        }
+    }
+
+    async fn recall(&self, key: &str) -> Result<Option<(String, Value)>, StoreError> {
+        let now = self.now();
+        let rows = self.rows();
+        let found = rows.answers.get(key).filter(|(_, _, ttl)| *ttl >= now);
+        Ok(found.map(|(digest, answer, _)| (digest.clone(), answer.clone())))
+    }
+
+    async fn remember(
+        &self,
+        key: &str,
+        digest: &str,
+        answer: &Value,
+        expires_at: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let now = self.now();
+        let mut rows = self.rows();
+        let stands = rows.answers.get(key).is_some_and(|(_, _, ttl)| *ttl >= now);
+        if !stands {
+            rows.answers.insert(key.to_owned(), (digest.to_owned(), answer.clone(), expires_at.timestamp()));
+        }
+        Ok(())
+    }
+}
