@@ -1,0 +1,248 @@
+//! `engine::ports::Store` on DynamoDB.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
+use chrono::{DateTime, Utc};
+use futures::{StreamExt, TryStreamExt, stream};
+use nightshift_domain::batch::Batch;
+use nightshift_domain::delivery::Chunk;
+use nightshift_domain::job::JobRecord;
+use nightshift_domain::run::Run;
+use nightshift_domain::{AttemptId, JobId, RunKey};
+use nightshift_engine::Clock;
+use nightshift_engine::ports::{DueItem, Outcome, Page, PageRequest, RunFilter, Store, StoreError, SystemEvent, Write};
+use serde::de::DeserializeOwned;
+use serde_dynamo::aws_sdk_dynamodb_1::from_item;
+use serde_json::Value;
+
+use crate::error::{corrupt, refused, store_error};
+use crate::item::{Answer, Attributes, Counter, ITEM_VERSION, Pointer, Record};
+use crate::keys::{self, COUNTERS, DUE_SHARDS, EVENT_PREFIX, JOBS, Key, RUN_PREFIX};
+use crate::page::{List, document};
+use crate::plan::{self, Action, Change, Guard, attributes, new_record};
+use crate::request::{Terms, key};
+use crate::schema::{DUE, DUE_PK, DUE_SK, TTL};
+
+/// How many rows are deleted at a time.
+const DELETES_AT_ONCE: usize = 8;
+
+/// The table.
+#[derive(Debug, Clone)]
+pub struct DynamoStore {
+    pub(crate) client: Client,
+    pub(crate) table: String,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl DynamoStore {
+    /// The table called `table`, reached through `client`; `clock` says which rows have expired.
+    pub fn new(client: Client, table: impl Into<String>, clock: Arc<dyn Clock>) -> Self {
+        Self { client, table: table.into(), clock }
+    }
+
+    /// Now, as the TTL attribute counts it.
+    pub(crate) fn now(&self) -> i64 {
+        self.clock.now().timestamp()
+    }
+
+    /// The row under `at`, read consistently; an expired one is not there.
+    async fn row(&self, operation: &str, at: &Key) -> Result<Option<Attributes>, StoreError> {
+        let request = self.client.get_item().table_name(&self.table).set_key(Some(key(at))).consistent_read(true);
+        let answer = request.send().await.map_err(|error| store_error(operation, error))?;
+        let ttl = |row: &Attributes| row.get(TTL)?.as_n().ok()?.parse::<i64>().ok();
+        Ok(answer.item.filter(|row| ttl(row).is_none_or(|ttl| ttl >= self.now())))
+    }
+
+    async fn record<T: DeserializeOwned>(&self, operation: &str, at: &Key) -> Result<Option<T>, StoreError> {
+        self.row(operation, at).await?.map(|row| document(operation, row)).transpose()
+    }
+
+    async fn pointer(&self, operation: &str, at: &Key) -> Result<Option<String>, StoreError> {
+        let Some(row) = self.row(operation, at).await? else { return Ok(None) };
+        let pointer: Pointer = from_item(row).map_err(|error| corrupt(operation, error))?;
+        Ok(Some(pointer.target))
+    }
+
+    /// What one shard of the due index has before `before`, by place.
+    async fn due_shard(&self, shard: u32, before: &str, limit: i32) -> Result<Vec<String>, StoreError> {
+        let operation = "list what is due";
+        let mut terms = Terms::default();
+        let partition = AttributeValue::S(keys::due_partition(shard));
+        let (pk, shard) = (terms.name(DUE_PK), terms.value("shard", partition));
+        let (sk, before) = (terms.name(DUE_SK), terms.value("before", AttributeValue::S(before.to_owned())));
+        let query = self.client.query().table_name(&self.table).index_name(DUE).limit(limit);
+        let query = query.key_condition_expression(format!("{pk} = {shard} AND {sk} < {before}"));
+        let query = query.set_expression_attribute_names(terms.names());
+        let query = query.set_expression_attribute_values(terms.values());
+        let answer = query.send().await.map_err(|error| store_error(operation, error))?;
+        let place = |row: Attributes| row.get(DUE_SK)?.as_s().ok().cloned();
+        Ok(answer.items.unwrap_or_default().into_iter().filter_map(place).collect())
+    }
+
+    async fn put_alone(&self, operation: &str, at: Key, row: Attributes, guard: Guard) -> Result<Outcome, StoreError> {
+        self.apply(operation, vec![Action::new(0, at, Change::Put(row), guard)]).await
+    }
+}
+
+#[async_trait]
+impl Store for DynamoStore {
+    /// One row by itself or several as a transaction, each under its condition.
+    ///
+    /// # Crash safety
+    /// One request. Stopped before the answer, the same commit again answers [`Outcome::Applied`] when it had gone through.
+    /// That is told by equality, so two writers of the very same record both applied it. A commit of nothing but counts may
+    /// count twice.
+    async fn commit(&self, writes: &[Write<'_>]) -> Result<Outcome, StoreError> {
+        let operation = plan::subject(writes);
+        let actions = plan::actions(&operation, writes)?;
+        self.apply(&operation, actions).await
+    }
+
+    /// Strongly consistent.
+    async fn job(&self, id: &JobId) -> Result<Option<JobRecord>, StoreError> {
+        self.record(&format!("read job {id}"), &Key::job(id)).await
+    }
+
+    /// By name, from an index that lags behind by moments.
+    async fn jobs(&self, page: &PageRequest) -> Result<Page<JobRecord>, StoreError> {
+        self.page("list jobs", &List::of_index(JOBS.to_owned()), page).await
+    }
+
+    /// Strongly consistent: the pointer is written and removed with its job.
+    async fn job_by_declaration(&self, key: &str) -> Result<Option<JobId>, StoreError> {
+        let operation = format!("read declaration {key}");
+        let target = self.pointer(&operation, &Key::declaration(key)).await?;
+        target.map(|id| JobId::parse(&id).map_err(|error| corrupt(&operation, error))).transpose()
+    }
+
+    /// Strongly consistent.
+    async fn run(&self, key: &RunKey) -> Result<Option<Run>, StoreError> {
+        self.record(&format!("read run {key}"), &Key::run(key)).await
+    }
+
+    /// Those of a job by slot, consistent; those of a day by creation, from an index that lags behind by moments.
+    async fn runs(&self, filter: &RunFilter, page: &PageRequest) -> Result<Page<Run>, StoreError> {
+        let (operation, list) = match filter {
+            RunFilter::OfJob(id) => {
+                let list = List::of_table(keys::job_partition(id), Some(RUN_PREFIX.to_owned()));
+                (format!("list the runs of job {id}"), list)
+            }
+            RunFilter::OfDay(day) => (format!("list the runs of {day}"), List::of_index(keys::day_partition(*day))),
+        };
+        self.page(&operation, &list.newest_first(), page).await
+    }
+
+    /// Strongly consistent.
+    async fn batch(&self, id: &AttemptId) -> Result<Option<Batch>, StoreError> {
+        self.record(&format!("read batch {id}"), &Key::batch(id)).await
+    }
+
+    /// Strongly consistent: the pointer is written with its batch.
+    async fn batch_by_remote(&self, remote: &str) -> Result<Option<AttemptId>, StoreError> {
+        let target = self.pointer(&format!("read the batch of {remote}"), &Key::remote(remote)).await?;
+        Ok(target.map(AttemptId::new))
+    }
+
+    /// Strongly consistent.
+    async fn chunks(&self, run: &RunKey, origin: &str) -> Result<Vec<Chunk>, StoreError> {
+        let list = List::of_table(keys::job_partition(&run.job_id()), Some(keys::chunk_prefix(run, origin)));
+        let mut chunks: Vec<Chunk> = self.all(&format!("list the deliveries of run {run}"), &list).await?;
+        // An origin that begins with this one and a `#` has the same prefix.
+        chunks.retain(|chunk| chunk.origin == origin);
+        Ok(chunks)
+    }
+
+    /// From an index that lags behind by moments and names rows only: read them again before acting.
+    async fn due(&self, before: DateTime<Utc>, limit: u32) -> Result<Vec<DueItem>, StoreError> {
+        let (before, most) = (keys::instant(before), i32::try_from(limit.max(1)).unwrap_or(i32::MAX));
+        let shards = (0..DUE_SHARDS).map(|shard| self.due_shard(shard, &before, most));
+        let mut places: Vec<String> = futures::future::try_join_all(shards).await?.into_iter().flatten().collect();
+        places.sort_unstable();
+        places.truncate(limit as usize);
+        Ok(places.iter().filter_map(|place| keys::due_item(place)).collect())
+    }
+
+    /// Strongly consistent.
+    async fn events(&self, agent: &str) -> Result<Vec<SystemEvent>, StoreError> {
+        let list = List::of_table(keys::session_partition(agent), Some(EVENT_PREFIX.to_owned()));
+        self.all(&format!("list the events of agent {agent}"), &list).await
+    }
+
+    /// # Crash safety
+    /// A delete per event. Stopped half-way, the rest stays queued; a repeat takes it.
+    async fn consume_events(&self, agent: &str, ids: &[String]) -> Result<(), StoreError> {
+        let operation = format!("take events of agent {agent}");
+        let once: BTreeSet<&String> = ids.iter().collect();
+        let keys: Vec<Attributes> = once.into_iter().map(|id| key(&Key::event(agent, id))).collect();
+        let delete = |row: Attributes| self.client.delete_item().table_name(&self.table).set_key(Some(row)).send();
+        let deletes = stream::iter(keys).map(delete).buffer_unordered(DELETES_AT_ONCE);
+        deletes.try_for_each(|_| async { Ok(()) }).await.map_err(|error| store_error(&operation, error))
+    }
+
+    /// Strongly consistent, by name.
+    async fn counters(&self) -> Result<Vec<(String, i64)>, StoreError> {
+        let operation = "read the counters";
+        let rows = self.query(operation, &List::of_table(COUNTERS.to_owned(), None), None, None).await?;
+        let read = |row| {
+            let counter: Counter = from_item(row).map_err(|error| corrupt(operation, error))?;
+            Ok((counter.name, counter.n))
+        };
+        rows.into_iter().map(read).collect()
+    }
+
+    /// Strongly consistent.
+    async fn config(&self) -> Result<(u64, Value), StoreError> {
+        let operation = "read the configuration";
+        let Some(row) = self.row(operation, &Key::config()).await? else { return Ok((0, Value::Null)) };
+        let row: Record = from_item(row).map_err(|error| corrupt(operation, error))?;
+        let document = serde_json::from_str(&row.doc).map_err(|error| corrupt(operation, error))?;
+        Ok((row.rev, document))
+    }
+
+    /// # Crash safety
+    /// One conditional write; a repeat after a lost answer is [`Outcome::Applied`].
+    async fn put_config(&self, document: &Value, expected: u64) -> Result<Outcome, StoreError> {
+        let operation = "write the configuration";
+        let at = Key::config();
+        let row = attributes(operation, &new_record(&at, "config", expected + 1, document.to_string()))?;
+        self.put_alone(operation, at, row, Guard::before(expected + 1)).await
+    }
+
+    /// Strongly consistent.
+    async fn recall(&self, key: &str) -> Result<Option<(String, Value)>, StoreError> {
+        let operation = "read the answer to a repeated request";
+        let Some(row) = self.row(operation, &Key::answer(key)).await? else { return Ok(None) };
+        let answer: Answer = from_item(row).map_err(|error| corrupt(operation, error))?;
+        let value = serde_json::from_str(&answer.doc).map_err(|error| corrupt(operation, error))?;
+        Ok(Some((answer.digest, value)))
+    }
+
+    /// # Crash safety
+    /// One conditional write. Stopped before it, a repeat of the request is carried out again.
+    async fn remember(
+        &self,
+        key: &str,
+        digest: &str,
+        answer: &Value,
+        expires_at: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let operation = "keep the answer to a request";
+        let at = Key::answer(key);
+        let row = Answer {
+            pk: at.pk.clone(),
+            sk: at.sk.clone(),
+            kind: "answer".to_owned(),
+            v: ITEM_VERSION,
+            ttl: Some(expires_at.timestamp()),
+            digest: digest.to_owned(),
+            doc: serde_json::to_string(answer).map_err(|error| refused(operation, error))?,
+        };
+        let row = attributes(operation, &row)?;
+        // Lost means that an earlier answer stands: it stays.
+        self.put_alone(operation, at, row, Guard::Absent).await.map(|_| ())
+    }
+}

@@ -1,0 +1,318 @@
+//! What a commit does to which rows.
+
+use chrono::{DateTime, Utc};
+use nightshift_domain::batch::{Batch, BatchState};
+use nightshift_domain::delivery::{Chunk, ChunkState};
+use nightshift_domain::job::JobRecord;
+use nightshift_domain::run::{Run, attention_at};
+use nightshift_engine::ports::{DueItem, StoreError, SystemEvent, Write};
+use serde::Serialize;
+use serde_dynamo::aws_sdk_dynamodb_1::to_item;
+
+use crate::error::{Unsendable, refused};
+use crate::item::{Attributes, ITEM_LIMIT_BYTES, ITEM_VERSION, Pointer, Record, size_bytes};
+use crate::keys::{self, Key};
+
+/// Most rows of a transaction (`TransactWriteItems` page, 2026-10).
+const MOST_ACTIONS: usize = 100;
+
+/// One row's part in a commit.
+#[derive(Debug, Clone)]
+pub(crate) struct Action {
+    /// The write it comes from, by its index in the commit.
+    pub(crate) write: usize,
+    pub(crate) key: Key,
+    pub(crate) change: Change,
+    pub(crate) guard: Guard,
+    /// Left out, rather than the commit lost, where its guard does not hold.
+    pub(crate) optional: bool,
+}
+
+/// What happens to the row.
+#[derive(Debug, Clone)]
+pub(crate) enum Change {
+    /// It becomes this.
+    Put(Attributes),
+    /// It goes.
+    Delete,
+    /// It becomes this where nothing stands; what stands stays. Never fails.
+    Ensure(Attributes),
+    /// Its `n` grows.
+    Add(i64),
+}
+
+/// Under which condition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Guard {
+    None,
+    /// Nothing stands there, or what does has expired.
+    Absent,
+    /// It stands at this `rev`.
+    Rev(u64),
+    /// Nothing stands there, or a pointer to this target.
+    Target(String),
+}
+
+impl Guard {
+    /// The condition of a record that is to have `rev`.
+    pub(crate) fn before(rev: u64) -> Self {
+        if rev <= 1 { Self::Absent } else { Self::Rev(rev - 1) }
+    }
+
+    /// Whether it proves that the commit was not carried out before: a second time, it fails.
+    pub(crate) fn decides(&self) -> bool {
+        matches!(self, Self::Absent | Self::Rev(_))
+    }
+}
+
+impl Action {
+    /// One that the commit cannot do without.
+    pub(crate) fn new(write: usize, key: Key, change: Change, guard: Guard) -> Self {
+        Self { write, key, change, guard, optional: false }
+    }
+
+    /// Whether the row, found as `found`, already is what this action makes of it.
+    pub(crate) fn is_done(&self, found: Option<&Attributes>) -> bool {
+        match (&self.change, found) {
+            (Change::Put(new), Some(old)) => {
+                ["rev", "doc", "target", "digest"].iter().all(|name| new.get(*name) == old.get(*name))
+            }
+            (Change::Delete, None) => true,
+            (Change::Put(_), None) | (Change::Delete, Some(_)) | (Change::Ensure(_) | Change::Add(_), _) => false,
+        }
+    }
+}
+
+/// A commit's rows, in the order of its writes.
+pub(crate) fn actions(operation: &str, writes: &[Write<'_>]) -> Result<Vec<Action>, StoreError> {
+    let mut plan = Plan { operation, actions: Vec::with_capacity(writes.len()) };
+    for (index, write) in writes.iter().enumerate() {
+        match write {
+            Write::Job(record) => plan.job(index, record)?,
+            Write::RemoveJob(record) => plan.remove_job(index, record),
+            Write::Run { run, expires_at } => plan.run(index, run, *expires_at)?,
+            Write::Batch { batch, expires_at } => plan.batch(index, batch, *expires_at)?,
+            Write::BatchPolled(batch) => plan.batch_row(index, batch, None)?,
+            Write::Chunk { chunk, expires_at } => plan.chunk(index, chunk, *expires_at)?,
+            Write::Event(event) => plan.event(index, event)?,
+            Write::Count { name, by } => plan.count(index, name, *by),
+        }
+    }
+    plan.check()
+}
+
+/// What a commit is about, for its error.
+pub(crate) fn subject(writes: &[Write<'_>]) -> String {
+    let first = match writes.first() {
+        None => "nothing".to_owned(),
+        Some(Write::Job(record)) => format!("job {}", record.job.job_id),
+        Some(Write::RemoveJob(record)) => format!("the removal of job {}", record.job.job_id),
+        Some(Write::Run { run, .. }) => format!("run {}", run.key),
+        Some(Write::Batch { batch, .. } | Write::BatchPolled(batch)) => format!("batch {}", batch.id),
+        Some(Write::Chunk { chunk, .. }) => format!("chunk {} of run {}", chunk.index, chunk.run),
+        Some(Write::Event(event)) => format!("event {}", event.id),
+        Some(Write::Count { name, .. }) => format!("counter {name}"),
+    };
+    match writes.len() {
+        0 | 1 => format!("write {first}"),
+        many => format!("write {first} and {} more", many - 1),
+    }
+}
+
+struct Plan<'a> {
+    operation: &'a str,
+    actions: Vec<Action>,
+}
+
+impl Plan<'_> {
+    /// A declaration key is given when a job is added and never changes, so only the first write sets its pointer.
+    fn job(&mut self, write: usize, record: &JobRecord) -> Result<(), StoreError> {
+        let job = &record.job;
+        let key = Key::job(&job.job_id);
+        let mut row = self.record(&key, "job", record.rev, record)?;
+        row.list = Some(keys::JOBS.to_owned());
+        row.list_place = Some(keys::job_place(&job.name, &job.job_id));
+        row.name = Some(job.name.clone());
+        row.state = Some(if job.enabled { "enabled" } else { "disabled" }.to_owned());
+        self.put(write, key, Guard::before(record.rev), &row)?;
+        if let (1, Some(declared)) = (record.rev, &job.declaration_key) {
+            let key = Key::declaration(declared);
+            let pointer = pointer(&key, "declaration", job.job_id.as_str(), None);
+            self.put(write, key, Guard::Absent, &pointer)?;
+        }
+        Ok(())
+    }
+
+    fn remove_job(&mut self, write: usize, record: &JobRecord) {
+        let id = &record.job.job_id;
+        let guard = Guard::Rev(record.rev);
+        self.actions.push(Action::new(write, Key::job(id), Change::Delete, guard));
+        if let Some(declared) = &record.job.declaration_key {
+            let guard = Guard::Target(id.as_str().to_owned());
+            self.actions.push(Action::new(write, Key::declaration(declared), Change::Delete, guard));
+        }
+    }
+
+    fn run(&mut self, write: usize, run: &Run, expires_at: Option<DateTime<Utc>>) -> Result<(), StoreError> {
+        let key = Key::run(&run.key);
+        let mut row = self.record(&key, "run", run.rev, run)?;
+        row.list = Some(keys::day_partition(run.created_at.date_naive()));
+        row.list_place = Some(format!("{}#{}", keys::instant(run.created_at), run.key));
+        row.set_due(attention_at(run), || DueItem::Run(run.key.clone()));
+        row.ttl = expires_at.map(|at| at.timestamp());
+        row.name = Some(run.job_name.clone());
+        row.state = Some(run.state.name().to_owned());
+        self.put(write, key, Guard::before(run.rev), &row)
+    }
+
+    /// The provider's id leads to one batch of ours. A batch that only adopted the id yields to whoever is there: its write
+    /// is lost. The batch that created it takes the pointer over. An id that proved to be another's is let go.
+    fn batch(&mut self, write: usize, batch: &Batch, expires_at: Option<DateTime<Utc>>) -> Result<(), StoreError> {
+        self.batch_row(write, batch, expires_at)?;
+        if let Some(remote) = batch.state.remote() {
+            let key = Key::remote(remote);
+            let pointer = pointer(&key, "remote", batch.id.as_str(), expires_at.map(|at| at.timestamp()));
+            let owned = matches!(batch.state, BatchState::Open { adopted: false, .. });
+            let guard = if owned { Guard::None } else { Guard::Target(batch.id.as_str().to_owned()) };
+            self.put(write, key, guard, &pointer)?;
+        }
+        for remote in batch.rejected.iter().filter(|remote| batch.state.remote() != Some(remote)) {
+            let guard = Guard::Target(batch.id.as_str().to_owned());
+            let release = Action::new(write, Key::remote(remote), Change::Delete, guard);
+            self.actions.push(Action { optional: true, ..release });
+        }
+        Ok(())
+    }
+
+    /// The batch's own row.
+    fn batch_row(&mut self, write: usize, batch: &Batch, expires_at: Option<DateTime<Utc>>) -> Result<(), StoreError> {
+        let key = Key::batch(&batch.id);
+        let (state, settled) = match &batch.state {
+            BatchState::Creating => ("creating", false),
+            BatchState::Open { .. } => ("open", false),
+            BatchState::Canceling { .. } => ("canceling", false),
+            BatchState::Settled { .. } => ("settled", true),
+        };
+        let mut row = self.record(&key, "batch", batch.rev, batch)?;
+        row.list = Some(keys::BATCHES.to_owned());
+        row.list_place = Some(format!("{}#{}", keys::instant(batch.started_at), batch.id));
+        row.set_due((!settled).then_some(batch.next_poll_at), || DueItem::Batch(batch.id.clone()));
+        row.ttl = expires_at.map(|at| at.timestamp());
+        row.name = Some(batch.provider.clone());
+        row.state = Some(state.to_owned());
+        self.put(write, key, Guard::before(batch.rev), &row)
+    }
+
+    fn chunk(&mut self, write: usize, chunk: &Chunk, expires_at: DateTime<Utc>) -> Result<(), StoreError> {
+        let key = Key::chunk(&chunk.run, &chunk.origin, chunk.index);
+        let mut row = self.record(&key, "chunk", chunk.rev, chunk)?;
+        let state = match &chunk.state {
+            ChunkState::Planned => "planned",
+            ChunkState::Sending { .. } => "sending",
+            ChunkState::Sent { .. } => "sent",
+            ChunkState::Failed { .. } => "failed",
+            ChunkState::Refused { .. } => "refused",
+            ChunkState::Unknown { .. } => "unknown",
+        };
+        row.ttl = Some(expires_at.timestamp());
+        row.state = Some(state.to_owned());
+        self.put(write, key, Guard::before(chunk.rev), &row)
+    }
+
+    fn event(&mut self, write: usize, event: &SystemEvent) -> Result<(), StoreError> {
+        let key = Key::event(&event.agent, &event.id);
+        let mut row = self.record(&key, "event", 1, event)?;
+        row.ttl = Some(event.expires_at.timestamp());
+        let attributes = self.attributes(&row)?;
+        self.actions.push(Action::new(write, key, Change::Ensure(attributes), Guard::None));
+        Ok(())
+    }
+
+    /// A transaction may name a row once, so counts of one counter are added up.
+    fn count(&mut self, write: usize, name: &str, by: i64) {
+        let key = Key::counter(name);
+        let earlier = self.actions.iter_mut().find(|action| action.key == key);
+        match earlier.map(|action| &mut action.change) {
+            Some(Change::Add(sum)) => *sum += by,
+            _ => self.actions.push(Action::new(write, key, Change::Add(by), Guard::None)),
+        }
+    }
+
+    fn record(&self, key: &Key, kind: &str, rev: u64, record: &impl Serialize) -> Result<Record, StoreError> {
+        let doc = serde_json::to_string(record).map_err(|error| refused(self.operation, error))?;
+        Ok(new_record(key, kind, rev, doc))
+    }
+
+    fn put(&mut self, write: usize, key: Key, guard: Guard, row: &impl Serialize) -> Result<(), StoreError> {
+        let change = Change::Put(self.attributes(row)?);
+        self.actions.push(Action::new(write, key, change, guard));
+        Ok(())
+    }
+
+    fn attributes(&self, row: &impl Serialize) -> Result<Attributes, StoreError> {
+        attributes(self.operation, row)
+    }
+
+    fn check(self) -> Result<Vec<Action>, StoreError> {
+        let count = self.actions.len();
+        if count > MOST_ACTIONS {
+            return Err(refused(self.operation, Unsendable::TooMany { count }));
+        }
+        let mut seen = std::collections::HashSet::new();
+        for Key { pk, sk } in self.actions.iter().map(|action| &action.key) {
+            if !seen.insert((pk, sk)) {
+                return Err(refused(self.operation, Unsendable::Twice { pk: pk.clone(), sk: sk.clone() }));
+            }
+        }
+        Ok(self.actions)
+    }
+}
+
+impl Record {
+    fn set_due(&mut self, at: Option<DateTime<Utc>>, what: impl FnOnce() -> DueItem) {
+        if let Some(at) = at {
+            let (partition, place) = keys::due(&what(), at);
+            (self.due, self.due_place) = (Some(partition), Some(place));
+        }
+    }
+}
+
+/// A row in no list.
+pub(crate) fn new_record(key: &Key, kind: &str, rev: u64, doc: String) -> Record {
+    Record {
+        pk: key.pk.clone(),
+        sk: key.sk.clone(),
+        list: None,
+        list_place: None,
+        due: None,
+        due_place: None,
+        kind: kind.to_owned(),
+        v: ITEM_VERSION,
+        rev,
+        ttl: None,
+        name: None,
+        state: None,
+        doc,
+    }
+}
+
+/// A row as attributes; one that DynamoDB would refuse for its size is refused here, clearly.
+pub(crate) fn attributes(operation: &str, row: &impl Serialize) -> Result<Attributes, StoreError> {
+    let attributes: Attributes = to_item(row).map_err(|error| refused(operation, error))?;
+    let bytes = size_bytes(&attributes);
+    if bytes > ITEM_LIMIT_BYTES {
+        return Err(refused(operation, Unsendable::TooLarge { bytes, limit: ITEM_LIMIT_BYTES }));
+    }
+    Ok(attributes)
+}
+
+fn pointer(key: &Key, kind: &str, target: &str, ttl: Option<i64>) -> Pointer {
+    Pointer {
+        pk: key.pk.clone(),
+        sk: key.sk.clone(),
+        kind: kind.to_owned(),
+        v: ITEM_VERSION,
+        ttl,
+        target: target.to_owned(),
+    }
+}
