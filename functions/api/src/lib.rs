@@ -1,1 +1,159 @@
-//! The api function
+//! The `api` function: `POST /v1/<method>`, JSON in and out.
+//!
+//! Guarantee: a refused request changes nothing and says what is wrong in one shape; a mutating request that carries an
+//! `Idempotency-Key` is carried out once in 24 hours, however often it is sent. One log line per request, without prompts,
+//! texts or tokens. What methods do is `engine::jobs`; this crate knows HTTP only.
+
+mod auth;
+mod error;
+mod idempotency;
+mod methods;
+
+use std::convert::Infallible;
+
+use lambda_http::http::{HeaderMap, Method as Verb, header};
+use lambda_http::{Body, Request, RequestExt, Response};
+use nightshift_engine::jobs::{self, Stamp};
+use nightshift_engine::{Deps, Invocation};
+use nightshift_wire::{ApiError, NOW_HEADER};
+use serde_json::Value;
+use tracing::{debug, error, info};
+
+use error::Fault;
+use idempotency::{Begun, Guard};
+use methods::Method;
+
+/// Largest request.
+const BODY_MAX: usize = 256 * 1024;
+
+/// An answer on its way out.
+struct Answer {
+    body: Value,
+    replayed: bool,
+}
+
+/// Handles one request.
+pub async fn handle(deps: &Deps, request: Request) -> Result<Response<Body>, Infallible> {
+    let started = deps.clock.now();
+    let invocation = invocation(deps, &request);
+    let (verb, path) = (request.method().clone(), request.uri().path().to_owned());
+    let now_ms = started.timestamp_millis().to_string();
+    let answer = Box::pin(route(deps, &request, &invocation, &verb, &path)).await;
+    let (status, response) = match answer {
+        Ok(Answer { body, replayed }) => {
+            let headers = [(NOW_HEADER, Some(now_ms.as_str())), ("idempotency-replayed", replayed.then_some("true"))];
+            (200, respond(200, &body, &headers))
+        }
+        Err(fault) => {
+            let (status, body) = fault.answer();
+            if status >= 500 {
+                error!(request.id = %invocation.id, "{path} failed: {}", fault.chain());
+            }
+            let headers = [
+                (NOW_HEADER, Some(now_ms.as_str())),
+                ("www-authenticate", (status == 401).then_some("Bearer")),
+                ("allow", fault.allow()),
+                ("retry-after", (status == 503).then_some("5")),
+            ];
+            let refusal = ApiError { error: body, request_id: invocation.id.clone() };
+            (status, respond(status, &serde_json::to_value(refusal).unwrap_or_default(), &headers))
+        }
+    };
+    let duration_ms = (deps.clock.now() - started).num_milliseconds();
+    let shown = if methods::is_known(&path) { path.as_str() } else { "another path" };
+    // What changes something is worth a line; a client that waits for a run asks every few seconds.
+    if status >= 400 || methods::changes(&path) {
+        info!(request.id = %invocation.id, http.method = %verb, http.path = shown, http.status = status, duration_ms,
+            "{verb} {shown} answers {status}");
+    } else {
+        debug!(request.id = %invocation.id, http.method = %verb, http.path = shown, http.status = status, duration_ms,
+            "{verb} {shown} answers {status}");
+    }
+    Ok(response)
+}
+
+async fn route(
+    deps: &Deps,
+    request: &Request,
+    invocation: &Invocation,
+    verb: &Verb,
+    path: &str,
+) -> Result<Answer, Fault> {
+    match path {
+        "/healthz" if verb == Verb::GET || verb == Verb::HEAD => {
+            return Ok(Answer { body: serde_json::json!({ "ok": true }), replayed: false });
+        }
+        "/healthz" => return Err(Fault::Verb("GET")),
+        "/openapi.json" => return Err(Fault::NotYet("the API's description")),
+        _ => {}
+    }
+    let Some(name) = path.strip_prefix("/v1/") else { return Err(Fault::NoPath) };
+    auth::check(deps, request.headers())?;
+    let method = Method::named(name).ok_or_else(|| Fault::NoMethod(name.to_owned()))?;
+    if verb != Verb::POST {
+        return Err(Fault::Verb("POST"));
+    }
+    let body = body(request.body().as_ref())?;
+    let now = deps.clock.now();
+    let key = key(request.headers())?.filter(|_| method.changes_something());
+    let guard = key.map(|key| Guard::new(method.name(), &key, &body));
+    let stamp = match &guard {
+        None => Stamp::fresh(deps, now),
+        Some(guard) => match guard.begin(deps, now).await? {
+            Begun::Stamp(stamp) => stamp,
+            Begun::Answered(body) => return Ok(Answer { body, replayed: true }),
+            Begun::AnsweredWithJob(id) => {
+                let request = jobs::Request { deps, invocation, now, stamp: Stamp::fresh(deps, now) };
+                let body = methods::Method::Get.call(&request, &serde_json::json!({ "jobId": id })).await?;
+                return Ok(Answer { body, replayed: true });
+            }
+        },
+    };
+    let body = method.call(&jobs::Request { deps, invocation, now, stamp }, &body).await?;
+    if let Some(guard) = &guard {
+        guard.end(deps, &body, now).await;
+    }
+    Ok(Answer { body, replayed: false })
+}
+
+/// No body is no parameters.
+fn body(bytes: &[u8]) -> Result<Value, Fault> {
+    if bytes.len() > BODY_MAX {
+        return Err(Fault::TooLarge { bytes: bytes.len(), most: BODY_MAX });
+    }
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Ok(Value::Object(serde_json::Map::new()));
+    }
+    serde_json::from_slice(bytes).map_err(|error| Fault::NotJson { line: error.line(), column: error.column() })
+}
+
+fn key(headers: &HeaderMap) -> Result<Option<String>, Fault> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let key = value.to_str().map(str::trim).ok().filter(|key| !key.is_empty() && key.len() <= 255);
+    key.map(|key| Some(key.to_owned())).ok_or(Fault::BadKey)
+}
+
+fn invocation(deps: &Deps, request: &Request) -> Invocation {
+    if let Some(context) = request.lambda_context_ref().filter(|context| !context.request_id.is_empty()) {
+        return nightshift_boot::invocation_ms(deps, &context.request_id, context.deadline);
+    }
+    let millis = u64::try_from(deps.clock.now().timestamp_millis()).unwrap_or(0);
+    let id = ulid::Ulid::from_parts(millis, deps.entropy.bits()).to_string();
+    nightshift_boot::invocation_ms(deps, &id, 0)
+}
+
+fn respond(status: u16, body: &Value, headers: &[(&str, Option<&str>)]) -> Response<Body> {
+    let mut response = Response::builder().status(status).header(header::CONTENT_TYPE, "application/json");
+    for (name, value) in headers {
+        if let Some(value) = value {
+            response = response.header(*name, *value);
+        }
+    }
+    let built = response.body(Body::from(body.to_string()));
+    // Status and headers are our own constants; an empty 500 is what is left if one of them were not a header.
+    built.unwrap_or_else(|_| {
+        let mut failed = Response::new(Body::Empty);
+        *failed.status_mut() = lambda_http::http::StatusCode::INTERNAL_SERVER_ERROR;
+        failed
+    })
+}

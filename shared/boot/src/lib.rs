@@ -1,1 +1,158 @@
-//! Composition root: reads settings once and builds the real adapters
+//! Composition root: reads the process's settings once, builds the real adapters, hands them over as [`Deps`].
+//!
+//! The only place that reads the environment and the only one that knows every adapter. The local stack builds the same
+//! [`Deps`] from the same [`Environment`], with other endpoints.
+
+mod environment;
+mod models;
+mod secrets;
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use nightshift_engine::ports::{Blobs, Entropy};
+use nightshift_engine::{Clock, Deps, Invocation, SystemClock};
+use nightshift_store::{DynamoStore, ObjectBlobs};
+use nightshift_timers::{Functions, LambdaInvoker, SchedulerTimers};
+
+pub use environment::{BlobPlace, Environment, ModelPlace, SettingMissing};
+pub use models::OpenModels;
+pub use secrets::ProcessSecrets;
+
+/// Where the real model answers.
+pub const REAL_MODEL_URL: &str = nightshift_anthropic::DEFAULT_BASE_URL;
+/// What a function may take when its host does not say: Lambda's longest.
+const DEFAULT_TIMEOUT: TimeDelta = TimeDelta::seconds(900);
+
+/// Chance from the operating system.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemEntropy;
+
+impl Entropy for SystemEntropy {
+    fn bits(&self) -> u128 {
+        // A ULID holds 80 random bits; two of them overlap to all 128.
+        (ulid::Ulid::generate().random() << 64) ^ ulid::Ulid::generate().random()
+    }
+}
+
+/// The AWS clients, each with its own endpoint on the local stack.
+#[derive(Debug, Clone)]
+pub struct Clients {
+    /// The table.
+    pub dynamodb: aws_sdk_dynamodb::Client,
+    /// Timers.
+    pub scheduler: aws_sdk_scheduler::Client,
+    /// Calls between functions.
+    pub lambda: aws_sdk_lambda::Client,
+    /// Secrets; none on the local stack.
+    pub ssm: Option<aws_sdk_ssm::Client>,
+}
+
+impl Clients {
+    /// From the process's environment, as every AWS program does it.
+    async fn from_env(local: bool) -> Self {
+        let sdk = aws_config::load_from_env().await;
+        Self {
+            dynamodb: aws_sdk_dynamodb::Client::new(&sdk),
+            scheduler: aws_sdk_scheduler::Client::new(&sdk),
+            lambda: aws_sdk_lambda::Client::new(&sdk),
+            ssm: (!local).then(|| aws_sdk_ssm::Client::new(&sdk)),
+        }
+    }
+}
+
+/// Writes logs as the host wants them: JSON lines where Lambda asks for them, text otherwise.
+pub fn init_tracing() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("AWS_LAMBDA_LOG_LEVEL")
+        .or_else(|_| tracing_subscriber::EnvFilter::try_from_default_env())
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_ansi(false).without_time();
+    let json = std::env::var("AWS_LAMBDA_LOG_FORMAT").is_ok_and(|format| format.eq_ignore_ascii_case("json"));
+    // A second call in the same process (tests) keeps the first subscriber.
+    let _ = if json { builder.json().try_init() } else { builder.try_init() };
+}
+
+/// The dependencies of a function, from the environment it was started with; connections are opened here, in the init
+/// phase, because a first request that has to open them waits most of a second for it on a small function.
+pub async fn deps() -> anyhow::Result<Deps> {
+    let environment = Environment::from_env()?;
+    let clients = Clients::from_env(environment.settings.local).await;
+    let deps = build(&environment, clients, Arc::new(SystemClock))?;
+    warm(&deps, &environment).await;
+    Ok(deps)
+}
+
+/// Builds the adapters.
+pub fn build(environment: &Environment, clients: Clients, clock: Arc<dyn Clock>) -> anyhow::Result<Deps> {
+    let store = DynamoStore::new(clients.dynamodb, environment.table.clone(), clock.clone());
+    let functions = Functions::new(environment.function_arn_prefix.clone());
+    let timers = SchedulerTimers::new(
+        clients.scheduler,
+        environment.group.clone(),
+        environment.scheduler_role_arn.clone(),
+        functions.clone(),
+        clock.clone(),
+    );
+    let invoker = LambdaInvoker::new(clients.lambda, functions);
+    let secrets = Arc::new(ProcessSecrets::new(clients.ssm, environment.settings.local, clock.clone()));
+    let http = nightshift_anthropic::http_client();
+    let models = OpenModels::new(http.clone(), clock.clone(), secrets.clone(), environment.model.clone());
+    let channels =
+        nightshift_channels::Open { http, clock: clock.clone(), secrets, console_url: environment.console_url.clone() };
+    let blobs: Arc<dyn Blobs> = match &environment.blobs {
+        BlobPlace::Folder(dir) => Arc::new(ObjectBlobs::local(dir)?),
+        BlobPlace::Bucket(bucket) => Arc::new(ObjectBlobs::s3(bucket)?),
+    };
+    Ok(Deps {
+        clock,
+        entropy: Arc::new(SystemEntropy),
+        store: Arc::new(store),
+        blobs,
+        timers: Arc::new(timers),
+        invoker: Arc::new(invoker),
+        models: Arc::new(models),
+        channels: Arc::new(channels),
+        settings: environment.settings.clone(),
+    })
+}
+
+/// Opens the connections that the first request would wait for. Failures show again, properly, when they matter.
+async fn warm(deps: &Deps, environment: &Environment) {
+    let table = deps.store.config();
+    let model = async {
+        if environment.model.base_url.is_none() {
+            let http = nightshift_anthropic::http_client();
+            let _ = http.head(nightshift_anthropic::DEFAULT_BASE_URL).send().await;
+        }
+    };
+    let (_, ()) = tokio::join!(table, model);
+}
+
+/// One invocation as the engine knows it. A deadline in the past (`cargo lambda watch` gives one of 1970) means a full
+/// timeout from now.
+pub fn invocation(deps: &Deps, request_id: &str, deadline: DateTime<Utc>) -> Invocation {
+    Invocation { id: request_id.to_owned(), deadline: self::deadline(deps.clock.now(), deadline) }
+}
+
+fn deadline(now: DateTime<Utc>, given: DateTime<Utc>) -> DateTime<Utc> {
+    if given <= now { now + DEFAULT_TIMEOUT } else { given }
+}
+
+/// The same from Lambda's milliseconds since 1970.
+pub fn invocation_ms(deps: &Deps, request_id: &str, deadline_ms: u64) -> Invocation {
+    let deadline = i64::try_from(deadline_ms).ok().and_then(DateTime::from_timestamp_millis);
+    invocation(deps, request_id, deadline.unwrap_or(DateTime::UNIX_EPOCH))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_of_1970_means_a_full_timeout_from_now() {
+        let now = DateTime::from_timestamp(1_795_219_200, 0).unwrap();
+        assert_eq!(deadline(now, DateTime::from_timestamp_millis(600_000).unwrap()), now + DEFAULT_TIMEOUT);
+        let soon = now + TimeDelta::seconds(5);
+        assert_eq!(deadline(now, soon), soon);
+    }
+}

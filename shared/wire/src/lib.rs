@@ -1,1 +1,24 @@
-//! API JSON types and exit codes shared by the API function and the CLI
+//! What the API says, as JSON types, and the exit codes of the command line: shared by the `api` function and the CLI.
+//!
+//! A field here is a promise to scripts: fields are added, never renamed or dropped. A job's JSON is
+//! [`nightshift_domain::job::Job`] itself. It knows no HTTP and no storage.
+
+mod answers;
+mod error;
+mod exit;
+pub mod profile;
+
+/// The header with the time at the API, epoch ms: what `20m` and "in 5m" count from, also on a stack whose clock is not the
+/// caller's.
+pub const NOW_HEADER: &str = "nightshift-now-ms";
+mod run;
+
+pub use answers::{
+    CancelAnswer, ConfigAnswer, ConfigApplied, EventAnswer, JobPage, RemoveAnswer, RunAnswer, RunPage, StatusAnswer,
+};
+pub use error::{ApiError, ErrorBody};
+pub use exit::ExitCode;
+pub use run::{BatchView, FailureView, HopView, RunView, SUMMARY_CHARS, summary_of};
+
+/// A job as the API shows it.
+pub type JobView = nightshift_domain::job::Job;

@@ -1,0 +1,226 @@
+//! The methods: names, and use cases mapped to answers.
+
+use nightshift_domain::job::Job;
+use nightshift_engine::jobs::{self, Listed, Ran, Refusal, Request, Shown};
+use nightshift_engine::runs;
+use nightshift_wire::{
+    CancelAnswer, ConfigAnswer, ConfigApplied, EventAnswer, JobPage, RemoveAnswer, RunAnswer, RunPage, RunView,
+    StatusAnswer,
+};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// Longest list; Lambda's limit of an answer is 6 MB (Lambda quotas page). Longer ones are cut to fewer rows.
+const LIST_MAX: usize = 4 * 1024 * 1024;
+
+/// A method of the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Method {
+    /// `cron.list`.
+    List,
+    /// `cron.get`.
+    Get,
+    /// `cron.add`.
+    Add,
+    /// `cron.update`.
+    Update,
+    /// `cron.remove`.
+    Remove,
+    /// `cron.run`.
+    Run,
+    /// `cron.cancel`.
+    Cancel,
+    /// `cron.runs`.
+    Runs,
+    /// `cron.runGet`.
+    RunGet,
+    /// `cron.status`.
+    Status,
+    /// `system.event`.
+    SystemEvent,
+    /// `config.get`.
+    ConfigGet,
+    /// `config.apply`.
+    ConfigApply,
+}
+
+/// Every method.
+pub(crate) const METHODS: [Method; 13] = [
+    Method::List,
+    Method::Get,
+    Method::Add,
+    Method::Update,
+    Method::Remove,
+    Method::Run,
+    Method::Cancel,
+    Method::Runs,
+    Method::RunGet,
+    Method::Status,
+    Method::SystemEvent,
+    Method::ConfigGet,
+    Method::ConfigApply,
+];
+
+/// Whether a call of `path` changes something.
+pub(crate) fn changes(path: &str) -> bool {
+    path.strip_prefix("/v1/").and_then(Method::named).is_some_and(Method::changes_something)
+}
+
+/// Whether a path is one of ours, so that it may stand in the log.
+pub(crate) fn is_known(path: &str) -> bool {
+    matches!(path, "/healthz" | "/openapi.json") || path.strip_prefix("/v1/").and_then(Method::named).is_some()
+}
+
+impl Method {
+    /// The method called `name`.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        METHODS.into_iter().find(|method| method.name() == name)
+    }
+
+    /// Its name in the path.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::List => "cron.list",
+            Self::Get => "cron.get",
+            Self::Add => "cron.add",
+            Self::Update => "cron.update",
+            Self::Remove => "cron.remove",
+            Self::Run => "cron.run",
+            Self::Cancel => "cron.cancel",
+            Self::Runs => "cron.runs",
+            Self::RunGet => "cron.runGet",
+            Self::Status => "cron.status",
+            Self::SystemEvent => "system.event",
+            Self::ConfigGet => "config.get",
+            Self::ConfigApply => "config.apply",
+        }
+    }
+
+    /// Whether it changes anything, so that it honours an `Idempotency-Key`.
+    pub(crate) fn changes_something(self) -> bool {
+        match self {
+            Self::Add
+            | Self::Update
+            | Self::Remove
+            | Self::Run
+            | Self::Cancel
+            | Self::SystemEvent
+            | Self::ConfigApply => true,
+            Self::List | Self::Get | Self::Runs | Self::RunGet | Self::Status | Self::ConfigGet => false,
+        }
+    }
+
+    /// Carries it out.
+    pub(crate) async fn call(self, request: &Request<'_>, input: &Value) -> Result<Value, Refusal> {
+        let now = request.now;
+        match self {
+            Self::List => shrinking(request, input, Rows::Jobs).await,
+            Self::Get => Ok(shown(&jobs::get(request, input).await?)),
+            Self::Add => Ok(noted(request, &jobs::add(request, input).await?).await),
+            Self::Update => Ok(noted(request, &jobs::update(request, input).await?).await),
+            Self::Remove => {
+                jobs::remove(request, input).await?;
+                Ok(shown(&RemoveAnswer { ok: true, removed: true }))
+            }
+            Self::Run => {
+                let (run_id, reason) = match jobs::run_now(request, input).await? {
+                    Ran::Enqueued(key) => (Some(key.to_string()), None),
+                    Ran::Not(reason) => (None, Some(reason.to_owned())),
+                };
+                Ok(shown(&RunAnswer { ok: true, enqueued: run_id.is_some(), run_id, reason }))
+            }
+            Self::Cancel => {
+                let canceled = jobs::cancel(request, input).await?;
+                Ok(shown(&CancelAnswer {
+                    ok: true,
+                    canceled: canceled.canceled,
+                    run_id: canceled.run.to_string(),
+                    state: canceled.state.to_owned(),
+                }))
+            }
+            Self::Runs => shrinking(request, input, Rows::Runs).await,
+            Self::RunGet => {
+                let Shown { run, batches, answer } = jobs::run_get(request, input).await?;
+                Ok(shown(&RunView::new(&run, &batches, answer.as_deref(), now).with_text(answer)))
+            }
+            Self::Status => {
+                let status = jobs::status(request, input).await?;
+                Ok(shown(&StatusAnswer {
+                    enabled: status.enabled,
+                    jobs: status.jobs,
+                    enabled_jobs: status.enabled_jobs,
+                    running_jobs: status.running_jobs,
+                    next_wake_at_ms: status.next_wake_at_ms,
+                    config_revision: status.config_revision,
+                    counters: status.counters,
+                    now_ms: now.timestamp_millis(),
+                }))
+            }
+            Self::SystemEvent => {
+                Ok(shown(&EventAnswer { ok: true, event_id: jobs::system_event(request, input).await? }))
+            }
+            Self::ConfigGet => {
+                let (revision, config) = jobs::config_get(request, input).await?;
+                Ok(shown(&ConfigAnswer { revision, config }))
+            }
+            Self::ConfigApply => {
+                let applied = jobs::config_apply(request, input).await?;
+                Ok(shown(&ConfigApplied { ok: true, revision: applied.revision, jobs_moved: applied.jobs_moved }))
+            }
+        }
+    }
+}
+
+/// A job with what its owner should know about it. Notes are remarks: without the configuration there are none.
+async fn noted(request: &Request<'_>, job: &Job) -> Value {
+    let mut answer = shown(job);
+    let Ok(config) = runs::load_config(request.deps).await else { return answer };
+    let notes = runs::remarks(request.deps, &config, job).await;
+    if let (false, Value::Object(map)) = (notes.is_empty(), &mut answer) {
+        map.insert("notes".to_owned(), json!(notes));
+    }
+    answer
+}
+
+/// Wire types serialise; `null` stands in for one that one day would not.
+fn shown(answer: &impl Serialize) -> Value {
+    serde_json::to_value(answer).unwrap_or_default()
+}
+
+/// Asks for a list, with half the rows as long as it is too long for an answer.
+async fn shrinking(request: &Request<'_>, input: &Value, what: Rows) -> Result<Value, Refusal> {
+    let mut input = input.clone();
+    loop {
+        let answer = what.page(request, &input).await?;
+        let rows = ["jobs", "runs"].iter().find_map(|name| answer.get(name)?.as_array()).map_or(0, Vec::len);
+        if rows <= 1 || answer.to_string().len() <= LIST_MAX {
+            return Ok(answer);
+        }
+        if let Value::Object(map) = &mut input {
+            map.insert("limit".to_owned(), json!(rows / 2));
+        }
+    }
+}
+
+/// What a list is of.
+#[derive(Debug, Clone, Copy)]
+enum Rows {
+    Jobs,
+    Runs,
+}
+
+impl Rows {
+    async fn page(self, request: &Request<'_>, input: &Value) -> Result<Value, Refusal> {
+        match self {
+            Self::Jobs => {
+                let Listed { rows, next } = jobs::list(request, input).await?;
+                Ok(shown(&JobPage { jobs: rows, next_cursor: next }))
+            }
+            Self::Runs => {
+                let Listed { rows, next } = jobs::runs(request, input).await?;
+                let view = |row: &Shown| RunView::new(&row.run, &row.batches, row.answer.as_deref(), request.now);
+                Ok(shown(&RunPage::new(rows.iter().map(view).collect(), next)))
+            }
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What a process is started with.
+
+use std::path::{Path, PathBuf};
+
+use nightshift_engine::Settings;
+use nightshift_engine::ports::Secret;
+
+/// Where long texts are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BlobPlace {
+    /// A folder (`file:///path`).
+    Folder(PathBuf),
+    /// An S3 bucket (`s3://name`).
+    Bucket(String),
+}
+
+/// Where models are, unless the configuration says otherwise.
+#[derive(Debug, Clone, Default)]
+pub struct ModelPlace {
+    /// Wins over everything for the provider `anthropic`: on the local stack, so that a manual clock never reaches the real
+    /// API.
+    pub base_url: Option<String>,
+    /// The key of a provider that names none.
+    pub key: Option<Secret>,
+}
+
+/// What a process is started with; the variables are named at the fields.
+#[derive(Debug, Clone)]
+pub struct Environment {
+    /// `NIGHTSHIFT_TABLE`.
+    pub table: String,
+    /// `NIGHTSHIFT_BLOBS`.
+    pub blobs: BlobPlace,
+    /// `NIGHTSHIFT_GROUP`: the schedule group.
+    pub group: String,
+    /// `NIGHTSHIFT_SCHEDULER_ROLE_ARN`: what schedules invoke functions as.
+    pub scheduler_role_arn: String,
+    /// `NIGHTSHIFT_FUNCTION_ARN_PREFIX`: a function's ARN without its short name.
+    pub function_arn_prefix: String,
+    /// `NIGHTSHIFT_CONSOLE_URL`: the local stack's console.
+    pub console_url: Option<String>,
+    /// `NIGHTSHIFT_MODEL_URL` and `ANTHROPIC_API_KEY`.
+    pub model: ModelPlace,
+    /// `NIGHTSHIFT_LOCAL`, `NIGHTSHIFT_SKIP_CRON` (or `OPENCLAW_SKIP_CRON`), `NIGHTSHIFT_API_TOKEN_SHA256`.
+    pub settings: Settings,
+}
+
+/// A variable the process needs is not set or does not fit.
+#[derive(Debug, thiserror::Error)]
+#[error("the variable {name} {problem}")]
+pub struct SettingMissing {
+    name: &'static str,
+    problem: &'static str,
+}
+
+impl Environment {
+    /// Reads the process's environment.
+    pub fn from_env() -> Result<Self, SettingMissing> {
+        let get = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let need = |name: &'static str| get(name).ok_or(SettingMissing { name, problem: "is not set" });
+        let on = |name: &str| get(name).is_some_and(|value| value != "0");
+        Ok(Self {
+            table: need("NIGHTSHIFT_TABLE")?,
+            blobs: blob_place(&need("NIGHTSHIFT_BLOBS")?).ok_or(SettingMissing {
+                name: "NIGHTSHIFT_BLOBS",
+                problem: "is neither s3://bucket nor file:///folder",
+            })?,
+            group: need("NIGHTSHIFT_GROUP")?,
+            scheduler_role_arn: need("NIGHTSHIFT_SCHEDULER_ROLE_ARN")?,
+            function_arn_prefix: need("NIGHTSHIFT_FUNCTION_ARN_PREFIX")?,
+            console_url: get("NIGHTSHIFT_CONSOLE_URL"),
+            model: ModelPlace {
+                base_url: get("NIGHTSHIFT_MODEL_URL"),
+                key: get("ANTHROPIC_API_KEY").map(Secret::from),
+            },
+            settings: Settings {
+                skip_cron: on("NIGHTSHIFT_SKIP_CRON") || on("OPENCLAW_SKIP_CRON"),
+                local: on("NIGHTSHIFT_LOCAL"),
+                api_token_sha256: get("NIGHTSHIFT_API_TOKEN_SHA256"),
+            },
+        })
+    }
+
+    /// The environment of functions on the local stack, before its token and model are known.
+    pub fn local(console_url: &str, state_dir: &Path) -> Self {
+        Self {
+            table: "nightshift".to_owned(),
+            blobs: BlobPlace::Folder(state_dir.join("blobs")),
+            group: "nightshift".to_owned(),
+            scheduler_role_arn: "arn:aws:iam::000000000000:role/nightshift-scheduler".to_owned(),
+            function_arn_prefix: "arn:aws:lambda:us-east-1:000000000000:function:nightshift-".to_owned(),
+            console_url: Some(console_url.to_owned()),
+            model: ModelPlace::default(),
+            settings: Settings { local: true, ..Settings::default() },
+        }
+    }
+
+    /// The same as variables, for functions that are processes of their own.
+    pub fn variables(&self) -> Vec<(String, String)> {
+        let blobs = match &self.blobs {
+            BlobPlace::Folder(dir) => format!("file://{}", dir.display()),
+            BlobPlace::Bucket(bucket) => format!("s3://{bucket}"),
+        };
+        let mut variables = vec![
+            ("NIGHTSHIFT_TABLE", self.table.clone()),
+            ("NIGHTSHIFT_BLOBS", blobs),
+            ("NIGHTSHIFT_GROUP", self.group.clone()),
+            ("NIGHTSHIFT_SCHEDULER_ROLE_ARN", self.scheduler_role_arn.clone()),
+            ("NIGHTSHIFT_FUNCTION_ARN_PREFIX", self.function_arn_prefix.clone()),
+        ];
+        let mut optional = |name, value: Option<String>| variables.extend(value.map(|value| (name, value)));
+        optional("NIGHTSHIFT_CONSOLE_URL", self.console_url.clone());
+        optional("NIGHTSHIFT_MODEL_URL", self.model.base_url.clone());
+        optional("ANTHROPIC_API_KEY", self.model.key.as_ref().map(|key| key.expose().to_owned()));
+        optional("NIGHTSHIFT_LOCAL", self.settings.local.then(|| "1".to_owned()));
+        optional("NIGHTSHIFT_SKIP_CRON", self.settings.skip_cron.then(|| "1".to_owned()));
+        optional("NIGHTSHIFT_API_TOKEN_SHA256", self.settings.api_token_sha256.clone());
+        variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+}
+
+fn blob_place(text: &str) -> Option<BlobPlace> {
+    if let Some(bucket) = text.strip_prefix("s3://") {
+        return Some(BlobPlace::Bucket(bucket.trim_end_matches('/').to_owned()));
+    }
+    text.strip_prefix("file://").map(|dir| BlobPlace::Folder(PathBuf::from(dir)))
+}

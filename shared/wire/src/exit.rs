@@ -1,0 +1,70 @@
+//! Exit codes of the command line.
+
+/// How a command ended. Scripts may rely on every number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ExitCode {
+    /// It did what was asked.
+    Ok = 0,
+    /// A fault of Nightshift itself, here or behind the API.
+    Internal = 1,
+    /// The command line is wrong; nothing was sent.
+    Usage = 2,
+    /// The API refused the request; nothing was changed.
+    Refused = 3,
+    /// There is no such job or run.
+    NotFound = 4,
+    /// The token or signature is missing or wrong.
+    Unauthorized = 5,
+    /// The API cannot be reached, or has no time for us now.
+    Unreachable = 6,
+    /// The run that was waited for did not succeed.
+    RunFailed = 7,
+    /// The run that was waited for goes on; the wait was over first.
+    WaitTimedOut = 8,
+}
+
+impl ExitCode {
+    /// Every code with its name and meaning, for the help text and the README.
+    pub const ALL: [(Self, &'static str); 9] = [
+        (Self::Ok, "done"),
+        (Self::Internal, "internal error"),
+        (Self::Usage, "wrong command line"),
+        (Self::Refused, "the API refused the request"),
+        (Self::NotFound, "no such job or run"),
+        (Self::Unauthorized, "not authorized"),
+        (Self::Unreachable, "the API cannot be reached"),
+        (Self::RunFailed, "the awaited run did not succeed"),
+        (Self::WaitTimedOut, "the wait was over before the run"),
+    ];
+
+    /// The code for an HTTP status of the API.
+    pub fn of_status(status: u16) -> Self {
+        match status {
+            200..=299 => Self::Ok,
+            401 | 403 => Self::Unauthorized,
+            404 => Self::NotFound,
+            429 | 502..=504 => Self::Unreachable,
+            400..=499 => Self::Refused,
+            _ => Self::Internal,
+        }
+    }
+}
+
+impl From<ExitCode> for std::process::ExitCode {
+    fn from(code: ExitCode) -> Self {
+        Self::from(code as u8)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_codes_are_numbered_from_0_without_a_gap() {
+        for (number, (code, _)) in ExitCode::ALL.iter().enumerate() {
+            assert_eq!(*code as usize, number);
+        }
+    }
+}

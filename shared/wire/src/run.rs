@@ -1,0 +1,284 @@
+//! A run as the API shows it.
+
+use chrono::{DateTime, Utc};
+use nightshift_domain::AttemptId;
+use nightshift_domain::batch::{Batch, BatchState};
+use nightshift_domain::job::{DeliveryStatus, RunStatus};
+use nightshift_domain::money::usd;
+use nightshift_domain::run::{LogLine, Origin, Path, Run, State};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Longest summary, in characters, its ellipsis left out.
+pub const SUMMARY_CHARS: usize = 2000;
+
+/// A run. Instants are epoch ms, money is US dollars.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunView {
+    /// Its id.
+    pub run_id: String,
+    /// The job's id.
+    pub job_id: String,
+    /// The job's name when the run was claimed.
+    pub job_name: String,
+    /// The agent that answers.
+    pub agent_id: String,
+    /// `schedule` or `manual`.
+    pub origin: Origin,
+    /// The occurrence it stands for.
+    pub slot: DateTime<Utc>,
+    /// The same, epoch ms.
+    pub scheduled_at_ms: i64,
+    /// When its row was written.
+    pub created_at_ms: i64,
+    /// When it began to work.
+    pub started_at_ms: Option<i64>,
+    /// When it ended.
+    pub ended_at_ms: Option<i64>,
+    /// How long it took, or has taken.
+    pub duration_ms: Option<i64>,
+    /// How it stands; the README's table says what each word means.
+    pub state: String,
+    /// `ok`, `error` or `skipped`, once it has ended.
+    pub status: Option<RunStatus>,
+    /// `succeeded`, `failed` or `unknown`, once it has ended and was not skipped: the turn and its delivery together.
+    pub completion_status: Option<String>,
+    /// What became of the delivery.
+    pub delivery_status: Option<DeliveryStatus>,
+    /// Why nothing was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery_suppression_reason: Option<String>,
+    /// Why the delivery failed, or is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery_error: Option<String>,
+    /// `realtime`, `batch` or `mixed`.
+    pub path: Option<String>,
+    /// Why it was not the batch it was asked to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback_reason: Option<String>,
+    /// The model.
+    pub model: Option<String>,
+    /// The provider.
+    pub provider: Option<String>,
+    /// Every model call that answered.
+    pub hops: Vec<HopView>,
+    /// What was paid.
+    pub cost_usd: f64,
+    /// What the same tokens would have cost in realtime.
+    pub realtime_cost_usd: f64,
+    /// The difference.
+    pub saved_usd: f64,
+    /// The beginning of the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<String>,
+    /// The whole answer; only where one run is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// Why it failed, was skipped or stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<FailureView>,
+    /// Remarks.
+    pub notes: Vec<String>,
+    /// What happened, in order.
+    pub events: Vec<LogLine>,
+    /// The batch it is in now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<BatchView>,
+}
+
+/// A model call that answered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HopView {
+    /// Its number, from 1.
+    pub n: u32,
+    /// The path it took.
+    pub path: Path,
+    /// The model that answered.
+    pub model: String,
+    /// The provider's message id.
+    pub message_id: String,
+    /// The HTTP request's id, in realtime.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// Our id of the batch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt_id: Option<String>,
+    /// Anthropic's id of the batch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch_id: Option<String>,
+    /// Why the model stopped.
+    pub stop_reason: String,
+    /// The raw usage.
+    pub usage: Value,
+    /// What it cost.
+    pub cost_usd: f64,
+    /// What it would have cost in realtime.
+    pub realtime_cost_usd: f64,
+    /// When it answered.
+    pub at_ms: i64,
+}
+
+/// Why a run did not do what it was for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FailureView {
+    /// The failure code, or the reason of a skip.
+    pub code: String,
+    /// For a person.
+    pub message: String,
+}
+
+/// The batch a run is in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchView {
+    /// Our id.
+    pub attempt_id: String,
+    /// Anthropic's, once known.
+    pub batch_id: Option<String>,
+    /// How many polls were armed.
+    pub polls: u32,
+    /// When the next one is due; `null` once it is settled.
+    pub next_poll_at_ms: Option<i64>,
+    /// `creating`, `open`, `canceling` or `settled`.
+    pub state: String,
+}
+
+impl RunView {
+    /// Shows `run`. `batches` are those its hops and state name, as far as they are known; `answer` is its final text.
+    pub fn new(run: &Run, batches: &[Batch], answer: Option<&str>, now: DateTime<Utc>) -> Self {
+        let plan = run.plan.as_ref();
+        let note = |wanted: bool| run.delivery_note.clone().filter(|_| wanted);
+        let suppressed = matches!(run.delivery_status, Some(DeliveryStatus::Suppressed | DeliveryStatus::NotRequested));
+        let find = |id: &AttemptId| batches.iter().find(|batch| batch.id == *id);
+        let (paid, realtime) = (run.cost.paid_nano_usd, run.cost.realtime_nano_usd);
+        Self {
+            run_id: run.key.to_string(),
+            job_id: run.job_id.to_string(),
+            job_name: run.job_name.clone(),
+            agent_id: run.agent_id.clone(),
+            origin: run.origin,
+            slot: run.slot,
+            scheduled_at_ms: run.slot.timestamp_millis(),
+            created_at_ms: run.created_at.timestamp_millis(),
+            started_at_ms: run.started_at.map(|at| at.timestamp_millis()),
+            ended_at_ms: run.ended_at.map(|at| at.timestamp_millis()),
+            duration_ms: run.started_at.map(|_| run.duration(now).num_milliseconds()),
+            state: run.state.name().to_owned(),
+            status: run.status(),
+            completion_status: completion(&run.state).map(str::to_owned),
+            delivery_status: run.delivery_status,
+            delivery_suppression_reason: note(suppressed),
+            delivery_error: note(!suppressed),
+            path: run.path_word().map(str::to_owned),
+            fallback_reason: plan.and_then(|plan| plan.fallback_reason.clone()),
+            model: plan.map(|plan| plan.model.clone()),
+            provider: plan.map(|plan| plan.provider.clone()),
+            hops: run.hops.iter().map(|hop| HopView::new(hop, hop.batch.as_ref().and_then(find))).collect(),
+            cost_usd: usd(paid),
+            realtime_cost_usd: usd(realtime),
+            saved_usd: if realtime >= paid { usd(realtime - paid) } else { -usd(paid - realtime) },
+            summary: answer.map(summary_of),
+            text: None,
+            error: failure(&run.state),
+            notes: plan.map(|plan| plan.notes.clone()).unwrap_or_default(),
+            events: run.events.clone(),
+            batch: run.state.batch().and_then(find).map(BatchView::new),
+        }
+    }
+
+    /// The same with the whole answer.
+    #[must_use]
+    pub fn with_text(mut self, text: Option<String>) -> Self {
+        self.text = text;
+        self
+    }
+
+    /// Whether nothing can happen to it any more.
+    pub fn is_over(&self) -> bool {
+        self.status.is_some()
+    }
+}
+
+impl HopView {
+    fn new(hop: &nightshift_domain::run::Hop, batch: Option<&Batch>) -> Self {
+        Self {
+            n: hop.n,
+            path: hop.path,
+            model: hop.model.clone(),
+            message_id: hop.message_id.clone(),
+            request_id: hop.request_id.clone(),
+            attempt_id: hop.batch.as_ref().map(ToString::to_string),
+            batch_id: batch.and_then(|batch| batch.state.remote()).map(str::to_owned),
+            stop_reason: hop.stop_reason.clone(),
+            usage: hop.usage.clone(),
+            cost_usd: usd(hop.cost.paid_nano_usd),
+            realtime_cost_usd: usd(hop.cost.realtime_nano_usd),
+            at_ms: hop.at.timestamp_millis(),
+        }
+    }
+}
+
+impl BatchView {
+    fn new(batch: &Batch) -> Self {
+        let (state, settled) = match &batch.state {
+            BatchState::Creating => ("creating", false),
+            BatchState::Open { .. } => ("open", false),
+            BatchState::Canceling { .. } => ("canceling", false),
+            BatchState::Settled { .. } => ("settled", true),
+        };
+        Self {
+            attempt_id: batch.id.to_string(),
+            batch_id: batch.state.remote().map(str::to_owned),
+            polls: batch.polls,
+            next_poll_at_ms: (!settled).then(|| batch.next_poll_at.timestamp_millis()),
+            state: state.to_owned(),
+        }
+    }
+}
+
+/// The beginning of an answer, at most [`SUMMARY_CHARS`] characters and an ellipsis.
+pub fn summary_of(text: &str) -> String {
+    match text.char_indices().nth(SUMMARY_CHARS) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
+}
+
+fn completion(state: &State) -> Option<&'static str> {
+    match state {
+        State::Succeeded => Some("succeeded"),
+        State::DeliveryUnknown => Some("unknown"),
+        State::DeliveryFailed | State::Failed { .. } | State::Canceled => Some("failed"),
+        State::Skipped { .. }
+        | State::Due
+        | State::Waiting { .. }
+        | State::Running { .. }
+        | State::Paused { .. }
+        | State::Ready { .. }
+        | State::Submitting { .. }
+        | State::Submitted { .. }
+        | State::Canceling { .. }
+        | State::Delivering => None,
+    }
+}
+
+fn failure(state: &State) -> Option<FailureView> {
+    state.failure().map(|(code, message)| FailureView { code, message })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_is_cut_between_characters() {
+        let long = "é".repeat(SUMMARY_CHARS + 1);
+        let summary = summary_of(&long);
+        assert_eq!(summary.chars().count(), SUMMARY_CHARS + 1);
+        assert!(summary.ends_with("é…"));
+        assert_eq!(summary_of("short"), "short");
+    }
+}
