@@ -1,1 +1,67 @@
-//! The operator's command line
+//! The operator's command line: flags in, one or a few API calls, tables or JSON out.
+//!
+//! It translates and shows; what a job may be is judged by the API alone. It knows nothing of `DynamoDB`, `EventBridge` or
+//! any model, and keeps nothing between two invocations.
+
+pub mod args;
+pub mod error;
+pub mod output;
+
+mod client;
+mod clock;
+mod commands;
+mod human;
+mod progress;
+mod request;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+
+use clap::Parser as _;
+use nightshift_wire::ExitCode;
+
+use crate::args::Cli;
+use crate::error::ExpectedError;
+use crate::output::Output;
+
+/// The whole program: this process's arguments and streams.
+pub fn main() -> std::process::ExitCode {
+    let mut output = Output::standard();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let exit = match runtime {
+        Ok(runtime) => runtime.block_on(run(std::env::args_os(), &mut output)),
+        Err(error) => {
+            output.error(&format!("failed to start: {error}"));
+            ExitCode::Internal
+        }
+    };
+    exit.into()
+}
+
+/// Carries out one command line and says how it ended. Whatever there is to print goes to `output`.
+pub async fn run<I>(arguments: I, output: &mut Output) -> ExitCode
+where
+    I: IntoIterator,
+    I::Item: Into<OsString> + Clone,
+{
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => return output.clap(&error),
+    };
+    match commands::dispatch(cli, output).await {
+        Ok(()) => ExitCode::Ok,
+        Err(error) => {
+            output.finish_line();
+            if let Some(expected) = error.downcast_ref::<ExpectedError>() {
+                output.expected(expected);
+                expected.exit()
+            } else {
+                output.error(&format!("{error:#}"));
+                output.hint("this is a bug in nightshift; please report it with the command that led to it");
+                ExitCode::Internal
+            }
+        }
+    }
+}

@@ -1,2 +1,7 @@
 //! Boot.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    nightshift_cli::main()
+}

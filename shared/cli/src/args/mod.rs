@@ -1,0 +1,217 @@
+//! The command line, as clap reads it. The doc comments here are the help.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+use nightshift_wire::ExitCode;
+
+mod foreign;
+mod job;
+mod runs;
+mod words;
+
+pub use foreign::{Flags, Foreign, OfEvents, OfJobs, OfRuns, Refused};
+pub use job::{
+    AddArgs, AlertFlags, BatchFlags, ClearFlags, DeliveryFlags, EditArgs, PayloadFlags, RuleFlags, ScheduleFlags,
+};
+pub use runs::{CancelArgs, RunArgs, RunsArgs};
+pub use words::{AlertMode, BatchMode, DeliveryStatus, Missed, OnTimeout, Overlap, RunPath, RunStatus, Wake};
+
+/// Schedule jobs for AI agents, run them by hand and read what they did
+#[derive(Debug, Parser)]
+#[command(name = "nightshift", version, after_help = exit_codes(), max_term_width = 100)]
+pub struct Cli {
+    /// Where to call.
+    #[command(flatten)]
+    pub connection: Connection,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What `--help` says about them.
+fn exit_codes() -> String {
+    let lines = ExitCode::ALL.map(|(code, meaning)| format!("\n  {}  {meaning}", code as u8));
+    format!("Exit codes:{}", lines.concat())
+}
+
+/// Where to call, and how to answer.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Connection")]
+pub struct Connection {
+    /// Address of the API
+    ///
+    /// Without it a running local stack is found by its profile file.
+    #[arg(long, global = true, env = "NIGHTSHIFT_URL", value_name = "URL", hide_env_values = true)]
+    pub url: Option<String>,
+
+    /// Bearer token of the API
+    #[arg(long, global = true, env = "NIGHTSHIFT_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+
+    /// How long to wait for an answer of the API
+    #[arg(long, global = true, value_name = "DURATION", default_value = "30s", value_parser = job::millis)]
+    pub timeout: u64,
+
+    /// Print the API's JSON
+    #[arg(long, global = true, help_heading = None)]
+    pub json: bool,
+
+    /// Accepted for scripts written for `OpenClaw`, where it waits for a last answer; there is only one here.
+    #[arg(long, global = true, hide = true)]
+    pub expect_final: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Jobs and their runs
+    #[command(subcommand)]
+    Cron(Cron),
+
+    /// The agent's main session
+    #[command(subcommand)]
+    System(System),
+
+    /// The configuration document
+    #[command(subcommand)]
+    Config(Config),
+
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// Jobs and their runs.
+#[derive(Debug, Subcommand)]
+pub enum Cron {
+    /// Add a job
+    #[command(visible_alias = "create")]
+    Add(Box<AddArgs>),
+
+    /// List jobs
+    List(ListArgs),
+
+    /// Print a job as JSON
+    #[command(visible_alias = "show")]
+    Get(JobArg),
+
+    /// Change a job
+    ///
+    /// Only what is given changes.
+    Edit(Box<EditArgs>),
+
+    /// Remove a job
+    #[command(visible_alias = "remove")]
+    Rm(RmArgs),
+
+    /// Let a job's schedule run it
+    Enable(JobArg),
+
+    /// Stop a job's schedule from running it
+    Disable(JobArg),
+
+    /// Run a job now
+    Run(RunArgs),
+
+    /// List runs, newest first
+    Runs(RunsArgs),
+
+    /// Stop a run, and its batch
+    Cancel(CancelArgs),
+
+    /// Show how Nightshift stands
+    Status,
+}
+
+/// A job.
+#[derive(Debug, Args)]
+pub struct JobArg {
+    /// The job's id
+    pub id: String,
+}
+
+/// Flags of `cron list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Include disabled jobs
+    #[arg(long)]
+    pub all: bool,
+
+    /// Only jobs of this agent
+    #[arg(long, value_name = "ID")]
+    pub agent: Option<String>,
+
+    /// Jobs per page, 1 to 200; all pages are read without it
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u32>,
+
+    /// Where the page before ended
+    #[arg(long, value_name = "CURSOR")]
+    pub cursor: Option<String>,
+}
+
+/// Flags of `cron rm`.
+#[derive(Debug, Args)]
+pub struct RmArgs {
+    /// The job's id
+    pub id: String,
+
+    /// Do not ask
+    ///
+    /// Only a terminal is asked; a script's command is carried out.
+    #[arg(long, short = 'y')]
+    pub yes: bool,
+
+    /// Stop its live runs too; they end without a delivery otherwise
+    #[arg(long)]
+    pub cancel_runs: bool,
+}
+
+/// The agent's main session.
+#[derive(Debug, Subcommand)]
+pub enum System {
+    /// Queue a text for the agent's main session
+    Event(EventArgs),
+}
+
+/// Flags of `system event`.
+#[derive(Debug, Args)]
+pub struct EventArgs {
+    /// The text
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub text: String,
+
+    /// When the session looks at it
+    #[arg(long, value_name = "MODE", value_enum, default_value_t = Wake::NextHeartbeat)]
+    pub mode: Wake,
+
+    /// Refused ones.
+    #[command(flatten)]
+    pub foreign: Refused<OfEvents>,
+}
+
+/// The configuration document.
+#[derive(Debug, Subcommand)]
+pub enum Config {
+    /// Print the document; its revision goes to stderr
+    Get,
+
+    /// Replace the document
+    Apply(ApplyArgs),
+}
+
+/// Flags of `config apply`.
+#[derive(Debug, Args)]
+pub struct ApplyArgs {
+    /// The document, or - for standard input
+    pub file: PathBuf,
+
+    /// Refuse unless the stored document is of this revision; the current one without it
+    #[arg(long, value_name = "REVISION")]
+    pub expected_revision: Option<u64>,
+}

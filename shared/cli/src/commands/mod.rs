@@ -1,0 +1,112 @@
+//! What each command does: a request or a few, then what is shown of the answer.
+
+use std::io::Read as _;
+use std::path::Path;
+
+use anyhow::Context as _;
+use chrono::{DateTime, Utc};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+mod config;
+mod jobs;
+mod runs;
+mod show;
+mod system;
+mod wait;
+
+use crate::args::{Cli, Command, Config, Connection, Cron, Refused, System};
+use crate::client::Client;
+use crate::clock;
+use crate::error::ExpectedError;
+use crate::output::Output;
+
+/// One invocation.
+struct Session<'a> {
+    connection: Connection,
+    client: Option<Client>,
+    output: &'a mut Output,
+    /// When it began.
+    now: DateTime<Utc>,
+}
+
+/// Carries out what was asked.
+pub(crate) async fn dispatch(cli: Cli, output: &mut Output) -> anyhow::Result<()> {
+    let mut session = Session { connection: cli.connection, client: None, output, now: clock::now() };
+    match cli.command {
+        Command::Cron(cron) => match cron {
+            Cron::Add(args) => jobs::add(&mut session, &args).await,
+            Cron::List(args) => jobs::list(&mut session, &args).await,
+            Cron::Get(args) => jobs::get(&mut session, &args).await,
+            Cron::Edit(args) => jobs::edit(&mut session, &args).await,
+            Cron::Rm(args) => jobs::remove(&mut session, &args).await,
+            Cron::Enable(args) => jobs::switch(&mut session, &args, true).await,
+            Cron::Disable(args) => jobs::switch(&mut session, &args, false).await,
+            Cron::Run(args) => runs::run(&mut session, &args).await,
+            Cron::Runs(args) => runs::list(&mut session, &args).await,
+            Cron::Cancel(args) => runs::cancel(&mut session, &args).await,
+            Cron::Status => system::status(&mut session).await,
+        },
+        Command::System(System::Event(args)) => system::event(&mut session, &args).await,
+        Command::Config(Config::Get) => config::get(&mut session).await,
+        Command::Config(Config::Apply(args)) => config::apply(&mut session, &args).await,
+        Command::Completions { shell } => {
+            system::completions(&mut session, shell);
+            Ok(())
+        }
+    }
+}
+
+impl Session<'_> {
+    /// Calls the API. The endpoint is looked for at the first call, so that a wrong command line is told first.
+    async fn call(&mut self, method: &str, body: &Value) -> anyhow::Result<Value> {
+        let client = match self.client.take() {
+            Some(client) => client,
+            None => Client::new(&self.connection)?,
+        };
+        let client = self.client.insert(client);
+        let answer = client.call(method, body).await;
+        self.now = client.told().unwrap_or(self.now);
+        answer
+    }
+
+    /// Takes the API's time for ours, before something is counted from it.
+    async fn meet(&mut self) {
+        if let Ok(client) = Client::new(&self.connection) {
+            let client = self.client.get_or_insert(client);
+            self.now = client.ask_time().await.unwrap_or(self.now);
+        }
+    }
+
+    /// The answer as it is, if that is wanted.
+    fn json_wanted(&mut self, answer: &Value) -> bool {
+        if self.connection.json {
+            self.output.json(answer);
+        }
+        self.connection.json
+    }
+}
+
+/// The answer as a type.
+fn read<T: DeserializeOwned>(answer: &Value) -> anyhow::Result<T> {
+    T::deserialize(answer).context("the API's answer is not understood here; --json shows it as it is")
+}
+
+/// Complains about the first flag that means nothing here.
+fn refuse<F>(foreign: &Refused<F>) -> Result<(), ExpectedError> {
+    match foreign.given() {
+        Some(flag) => Err(ExpectedError::usage(flag.to_string())),
+        None => Ok(()),
+    }
+}
+
+/// A file's text, or standard input's for `-`.
+fn read_text(path: &Path) -> Result<String, ExpectedError> {
+    let text = if path == Path::new("-") {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).map(|_| text)
+    } else {
+        std::fs::read_to_string(path)
+    };
+    text.map_err(|source| ExpectedError::ReadFile { path: path.to_owned(), source })
+}

@@ -1,0 +1,45 @@
+//! `system event`, `cron status`, `completions`.
+
+use clap::CommandFactory as _;
+use clap_complete::Shell;
+use nightshift_wire::StatusAnswer;
+use serde_json::json;
+
+use super::{Session, read, refuse};
+use crate::args::{Cli, EventArgs};
+use crate::human;
+use crate::table::pairs;
+
+pub(super) async fn event(session: &mut Session<'_>, args: &EventArgs) -> anyhow::Result<()> {
+    refuse(&args.foreign)?;
+    let answer = session.call("system.event", &json!({"text": args.text, "mode": args.mode.word()})).await?;
+    if !session.json_wanted(&answer) {
+        session.output.data("ok");
+    }
+    Ok(())
+}
+
+pub(super) async fn status(session: &mut Session<'_>) -> anyhow::Result<()> {
+    let answer = session.call("cron.status", &json!({})).await?;
+    if session.json_wanted(&answer) {
+        return Ok(());
+    }
+    let status: StatusAnswer = read(&answer)?;
+    let timers = if status.enabled { "run jobs" } else { "off: cron.enabled is false" };
+    let jobs = format!("{}, {} enabled, {} running", status.jobs, status.enabled_jobs, status.running_jobs);
+    let mut lines = vec![
+        ("timers", Some(timers.to_owned())),
+        ("jobs", Some(jobs)),
+        ("next", status.next_wake_at_ms.map(|at| human::relative(at, session.now))),
+        ("config", Some(format!("revision {}", status.config_revision))),
+    ];
+    lines.extend(status.counters.iter().map(|(name, count)| (name.as_str(), Some(count.to_string()))));
+    session.output.data(&pairs(&lines));
+    Ok(())
+}
+
+pub(super) fn completions(session: &mut Session<'_>, shell: Shell) {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "nightshift", &mut script);
+    session.output.data(&String::from_utf8_lossy(&script));
+}

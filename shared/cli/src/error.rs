@@ -1,0 +1,185 @@
+//! Failures that are the user's or the world's, each with its exit code. Anything else that goes wrong is a bug and is
+//! reported as one.
+
+use std::path::PathBuf;
+
+use nightshift_domain::schedule::ScheduleError;
+use nightshift_wire::profile::ProfileError;
+use nightshift_wire::{ApiError, ExitCode};
+
+/// A failure somebody can do something about.
+#[derive(Debug, thiserror::Error)]
+pub enum ExpectedError {
+    /// The flags contradict each other or say nothing.
+    #[error("{message}")]
+    Usage {
+        /// One sentence, without a full stop.
+        message: String,
+        /// What to write instead.
+        hint: Option<String>,
+    },
+    /// A file cannot be read.
+    #[error("failed to read {}", path.display())]
+    ReadFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file is no JSON.
+    #[error("{} is not JSON", path.display())]
+    ParseFile {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// Nothing tells where Nightshift is.
+    #[error(
+        "no Nightshift found: start one with `make run`, name its folder in NIGHTSHIFT_STATE_DIR, or give --url and --token"
+    )]
+    NoEndpoint,
+    /// The local stack's profile cannot be used.
+    #[error("the local stack's profile cannot be used")]
+    Profile(#[source] ProfileError),
+    /// An address is known, a token is not.
+    #[error("no token for {url}")]
+    NoToken {
+        /// The address.
+        url: String,
+    },
+    /// Nobody answers.
+    #[error("Nightshift does not answer at {url}")]
+    Unreachable {
+        /// The address.
+        url: String,
+        /// Whether the address came from a local stack's profile.
+        local: bool,
+        /// Why.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// The API answered with an error.
+    #[error(transparent)]
+    Api(#[from] Box<ApiFailure>),
+    /// Something answered that is no Nightshift.
+    #[error("{url} answered with status {status} and no JSON; is it a Nightshift?")]
+    Stranger {
+        /// The address.
+        url: String,
+        /// The HTTP status.
+        status: u16,
+    },
+    /// The API did not start a run.
+    #[error("no run was started: {reason}")]
+    NotStarted {
+        /// Why.
+        reason: String,
+    },
+    /// There was nothing to remove.
+    #[error("there is no job {id}")]
+    NoSuchJob {
+        /// The id that was asked for.
+        id: String,
+    },
+    /// The person at the terminal said no.
+    #[error("not confirmed, nothing was changed")]
+    NotConfirmed,
+    /// The awaited run did not end well.
+    #[error("{message}")]
+    RunFailed {
+        /// What happened to it.
+        message: String,
+    },
+    /// The awaited run did not end in time.
+    #[error("run {run_id} has not ended after {waited}")]
+    WaitTimedOut {
+        /// The run.
+        run_id: String,
+        /// How long was waited.
+        waited: String,
+    },
+}
+
+/// An error the API answered with.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", body.error.message)]
+pub struct ApiFailure {
+    /// The HTTP status.
+    pub status: u16,
+    /// What it said.
+    pub body: ApiError,
+}
+
+impl ExpectedError {
+    /// A usage error without a hint.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::Usage { message: message.into(), hint: None }
+    }
+
+    /// A usage error with one.
+    pub fn usage_hint(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Usage { message: message.into(), hint: Some(hint.into()) }
+    }
+
+    /// Whether the same question may be answered a little later.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Stranger { status: 500.., .. })
+            || matches!(self, Self::Api(failure) if failure.status == 429 || failure.status >= 500)
+    }
+
+    /// The exit code.
+    pub fn exit(&self) -> ExitCode {
+        match self {
+            Self::Usage { .. } | Self::ReadFile { .. } | Self::ParseFile { .. } | Self::NotConfirmed => ExitCode::Usage,
+            Self::NoEndpoint | Self::Profile(_) | Self::Unreachable { .. } | Self::Stranger { .. } => {
+                ExitCode::Unreachable
+            }
+            Self::NoToken { .. } => ExitCode::Unauthorized,
+            Self::NotStarted { .. } => ExitCode::Refused,
+            Self::NoSuchJob { .. } => ExitCode::NotFound,
+            Self::RunFailed { .. } => ExitCode::RunFailed,
+            Self::WaitTimedOut { .. } => ExitCode::WaitTimedOut,
+            Self::Api(failure) => ExitCode::of_status(failure.status),
+        }
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        let fixed = match self {
+            Self::Usage { hint, .. } => return hint.clone(),
+            Self::Api(failure) => match (&failure.body.error.hint, failure.status) {
+                (Some(hint), _) => return Some(hint.clone()),
+                (None, 401) => "check --token or NIGHTSHIFT_TOKEN",
+                (None, 404) => "`nightshift cron list --all` and `nightshift cron runs` show the ids",
+                (None, _) => return None,
+            },
+            Self::NoToken { .. } => "give it with --token or NIGHTSHIFT_TOKEN",
+            Self::Unreachable { local: true, .. } => {
+                "the local stack seems to have stopped: start it with `make run`, or give --url and --token"
+            }
+            Self::Unreachable { local: false, .. } => "check --url or NIGHTSHIFT_URL",
+            Self::NoSuchJob { .. } => "`nightshift cron list --all` shows the ids",
+            Self::WaitTimedOut { run_id, .. } => {
+                return Some(format!("it goes on; look at it with `nightshift cron runs --run-id {run_id}`"));
+            }
+            Self::ReadFile { .. }
+            | Self::ParseFile { .. }
+            | Self::NoEndpoint
+            | Self::Profile(_)
+            | Self::Stranger { .. }
+            | Self::NotStarted { .. }
+            | Self::NotConfirmed
+            | Self::RunFailed { .. } => return None,
+        };
+        Some(fixed.to_owned())
+    }
+}
+
+impl From<ScheduleError> for ExpectedError {
+    fn from(error: ScheduleError) -> Self {
+        Self::Usage { message: error.message, hint: error.hint }
+    }
+}

@@ -1,0 +1,198 @@
+//! All printing: data to stdout, everything else to stderr, colour only where a person looks.
+//!
+//! Nothing here fails: a reader that went away (`nightshift … | head`) is no error of this program.
+
+use std::error::Error as _;
+use std::io::{self, IsTerminal as _, Write};
+
+use nightshift_wire::ExitCode;
+use serde_json::Value;
+
+use crate::error::ExpectedError;
+
+/// The two streams, and who looks at them.
+pub struct Output {
+    out: Stream,
+    err: Stream,
+    /// Whether a progress line stands on stderr, without its line end.
+    line_open: bool,
+}
+
+struct Stream {
+    sink: Box<dyn Write + Send>,
+    terminal: bool,
+    colour: bool,
+}
+
+/// How something is set off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ink {
+    Red,
+    Yellow,
+    Cyan,
+    Dim,
+}
+
+impl Ink {
+    fn code(self) -> &'static str {
+        match self {
+            Self::Red => "1;31",
+            Self::Yellow => "33",
+            Self::Cyan => "36",
+            Self::Dim => "2",
+        }
+    }
+}
+
+impl Stream {
+    fn line(&mut self, text: &str) {
+        let _ = writeln!(self.sink, "{}", text.trim_end_matches('\n'));
+        let _ = self.sink.flush();
+    }
+
+    fn paint(&self, ink: Ink, text: &str) -> String {
+        if self.colour { format!("\u{1b}[{}m{text}\u{1b}[0m", ink.code()) } else { text.to_owned() }
+    }
+}
+
+impl Output {
+    /// This process's own streams.
+    pub fn standard() -> Self {
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || std::env::var_os("TERM").is_some_and(|value| value == "dumb");
+        let stream =
+            |sink: Box<dyn Write + Send>, terminal: bool| Stream { sink, terminal, colour: terminal && !plain };
+        Self {
+            out: stream(Box::new(io::stdout()), io::stdout().is_terminal()),
+            err: stream(Box::new(io::stderr()), io::stderr().is_terminal()),
+            line_open: false,
+        }
+    }
+
+    /// Streams nobody looks at, without colour.
+    pub fn plain(out: impl Write + Send + 'static, err: impl Write + Send + 'static) -> Self {
+        let stream = |sink| Stream { sink, terminal: false, colour: false };
+        Self { out: stream(Box::new(out)), err: stream(Box::new(err)), line_open: false }
+    }
+
+    /// Whether stdout is a terminal.
+    pub fn out_is_terminal(&self) -> bool {
+        self.out.terminal
+    }
+
+    /// Whether stdout takes colour.
+    pub fn out_has_colour(&self) -> bool {
+        self.out.colour
+    }
+
+    /// Whether stderr is a terminal, and so takes a progress line.
+    pub fn err_is_terminal(&self) -> bool {
+        self.err.terminal
+    }
+
+    /// Data.
+    pub fn data(&mut self, text: &str) {
+        self.finish_line();
+        self.out.line(text);
+    }
+
+    /// Data, as indented JSON.
+    pub fn json(&mut self, value: &Value) {
+        self.data(&format!("{value:#}"));
+    }
+
+    /// A line about what is going on.
+    pub fn say(&mut self, text: &str) {
+        self.finish_line();
+        self.err.line(text);
+    }
+
+    /// The same, set back.
+    pub fn aside(&mut self, text: &str) {
+        let text = self.err.paint(Ink::Dim, text);
+        self.say(&text);
+    }
+
+    /// Something worth knowing.
+    pub fn note(&mut self, text: &str) {
+        let label = self.err.paint(Ink::Yellow, "note:");
+        self.say(&format!("{label} {text}"));
+    }
+
+    /// What to do next.
+    pub fn hint(&mut self, text: &str) {
+        let label = self.err.paint(Ink::Cyan, "hint:");
+        self.say(&format!("{label} {text}"));
+    }
+
+    /// What went wrong.
+    pub fn error(&mut self, text: &str) {
+        let label = self.err.paint(Ink::Red, "error:");
+        self.say(&format!("{label} {text}"));
+    }
+
+    /// What went wrong, with all that is known about it.
+    pub fn expected(&mut self, error: &ExpectedError) {
+        if let ExpectedError::Api(failure) = error {
+            let body = &failure.body.error;
+            for fault in &body.fields {
+                self.error(&fault.to_string());
+            }
+            match &body.field {
+                _ if !body.fields.is_empty() => {}
+                Some(field) => self.error(&format!("{field}: {}", body.message)),
+                None => self.error(&body.message),
+            }
+        } else {
+            let causes = std::iter::successors(error.source(), |&cause| cause.source());
+            let chain = causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
+            self.error(&chain);
+        }
+        if let Some(hint) = error.hint() {
+            self.hint(&hint);
+        }
+        if let ExpectedError::Api(failure) = error
+            && failure.status >= 500
+        {
+            self.aside(&format!("request {}", failure.body.request_id));
+        }
+    }
+
+    /// What clap has to say: help and version are data, errors are not.
+    pub fn clap(&mut self, error: &clap::Error) -> ExitCode {
+        let rendered = error.render();
+        let (stream, exit) =
+            if error.use_stderr() { (&mut self.err, ExitCode::Usage) } else { (&mut self.out, ExitCode::Ok) };
+        let text = if stream.colour { rendered.ansi().to_string() } else { rendered.to_string() };
+        stream.line(&text);
+        exit
+    }
+
+    /// Shows `text` as the progress line, in place of the one before. For a terminal only.
+    pub fn progress(&mut self, text: &str) {
+        let _ = write!(self.err.sink, "\r\u{1b}[2K{text}");
+        let _ = self.err.sink.flush();
+        self.line_open = true;
+    }
+
+    /// Takes the progress line away.
+    pub fn finish_line(&mut self) {
+        if self.line_open {
+            let _ = write!(self.err.sink, "\r\u{1b}[2K");
+            let _ = self.err.sink.flush();
+            self.line_open = false;
+        }
+    }
+
+    /// Asks on the terminal; `None` when there is nobody to ask.
+    pub fn ask(&mut self, question: &str) -> Option<bool> {
+        if !(self.err.terminal && io::stdin().is_terminal()) {
+            return None;
+        }
+        let _ = write!(self.err.sink, "{question} [y/N] ");
+        let _ = self.err.sink.flush();
+        let mut answer = String::new();
+        let _ = io::stdin().read_line(&mut answer);
+        Some(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    }
+}

@@ -1,0 +1,124 @@
+//! A server that answers what it is told, and a command line run against it.
+
+use std::collections::VecDeque;
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use nightshift_wire::ExitCode;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::output::Output;
+
+/// A request as it came.
+#[derive(Debug, Clone)]
+pub(super) struct Request {
+    pub(super) path: String,
+    head: String,
+    pub(super) body: Value,
+}
+
+impl Request {
+    /// The value of a header, its name in lower case.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        let line = self.head.lines().find(|line| line.to_ascii_lowercase().starts_with(&format!("{name}:")))?;
+        line.split_once(':').map(|(_, value)| value.trim())
+    }
+}
+
+/// What the server says.
+pub(super) enum Answer {
+    Json(u16, Value),
+    Text(u16, &'static str),
+    /// The connection is closed without one.
+    Hangup,
+}
+
+/// What a command line did.
+pub(super) struct Ran {
+    pub(super) exit: ExitCode,
+    pub(super) out: String,
+    pub(super) err: String,
+    pub(super) requests: Vec<Request>,
+}
+
+#[derive(Clone, Default)]
+struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Buffer {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        Write::write(&mut *self.0.lock().unwrap(), bytes)
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Buffer {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+async fn read_request(stream: &mut TcpStream) -> Request {
+    let mut bytes = Vec::new();
+    let head_length = loop {
+        let mut chunk = [0; 4096];
+        let length = stream.read(&mut chunk).await.unwrap();
+        bytes.extend_from_slice(&chunk[..length]);
+        if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
+            break end;
+        }
+        assert!(length > 0, "the request ended inside its head");
+    };
+    let head = String::from_utf8(bytes[..head_length].to_vec()).unwrap();
+    let mut request = Request { path: head.split(' ').nth(1).unwrap().to_owned(), head, body: Value::Null };
+    let length: usize = request.header("content-length").map_or(0, |length| length.parse().unwrap());
+    let mut body = bytes[head_length + 4..].to_vec();
+    while body.len() < length {
+        let mut chunk = [0; 4096];
+        let read = stream.read(&mut chunk).await.unwrap();
+        body.extend_from_slice(&chunk[..read]);
+    }
+    if length > 0 {
+        request.body = serde_json::from_slice(&body).unwrap();
+    }
+    request
+}
+
+async fn serve(listener: TcpListener, answers: Vec<Answer>, seen: Arc<Mutex<Vec<Request>>>) {
+    let mut answers: VecDeque<Answer> = answers.into();
+    while let Ok((mut stream, _)) = listener.accept().await {
+        let request = read_request(&mut stream).await;
+        if request.path == "/healthz" {
+            // Asked for the time, as an API of before that header would be.
+            stream.write_all(b"HTTP/1.1 200 X\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}").await.unwrap();
+            continue;
+        }
+        seen.lock().unwrap().push(request);
+        let (status, body) = match answers.pop_front().expect("a request nobody expected") {
+            Answer::Json(status, body) => (status, body.to_string()),
+            Answer::Text(status, body) => (status, body.to_owned()),
+            Answer::Hangup => continue,
+        };
+        let length = body.len();
+        let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
+        stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+    }
+}
+
+/// Runs a command line against a server that gives these answers, one per request.
+pub(super) async fn run(arguments: &[&str], answers: Vec<Answer>) -> Ran {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let server = tokio::spawn(serve(listener, answers, Arc::clone(&seen)));
+    let (out, err) = (Buffer::default(), Buffer::default());
+    let mut output = Output::plain(out.clone(), err.clone());
+    let line = [&["nightshift"], arguments, &["--url", &url, "--token", "t0ken"]].concat();
+    let exit = crate::run(line, &mut output).await;
+    server.abort();
+    let requests = seen.lock().unwrap().clone();
+    Ran { exit, out: out.text(), err: err.text(), requests }
+}
