@@ -1,0 +1,381 @@
+//! The HTTP side: routing, size limits, faults, the log, and the headers every answer carries.
+
+use std::collections::BTreeMap;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State as Extension};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{any, get, post};
+use bytes::{Bytes, BytesMut};
+use chrono::{DateTime, Utc};
+use futures::StreamExt as _;
+use http::request::Parts;
+use http::{HeaderMap, Method, StatusCode};
+use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Value, json};
+
+use crate::answer::{Answer, ApiError, cut, json_response, lost, set};
+use crate::auth::Caller;
+use crate::fake::Fake;
+use crate::ids::Ids;
+use crate::lifecycle::after;
+use crate::page::PageQuery;
+use crate::script::{Action, Fault, Script, Target};
+use crate::state::{Call, Effect, Logged, Record, State};
+use crate::{batches, messages};
+
+/// Largest body of a plain call (docs page "errors", 2026-10-01: 32 MB).
+const BODY_LIMIT: usize = 32 * 1024 * 1024;
+/// Largest body of a batch create (docs page "batch-processing", 2026-10-01: 256 MB).
+const BATCH_BODY_LIMIT: usize = 256 * 1024 * 1024;
+/// `anthropic-organization-id` of every answer.
+const ORGANIZATION: &str = "0fa4e000-0000-4000-8000-000000000000";
+
+impl Fake {
+    /// Serves `/v1/…`, and, for tests and people, `/_fake/…`: `POST script`, `GET` and `DELETE requests`,
+    /// `GET batches`, `GET bill`.
+    ///
+    /// Mount it at the root with `axum::serve`: dropped connections rely on the server giving up a connection whose
+    /// body fails, which hyper does before it has sent the head.
+    pub fn router(&self) -> Router {
+        Router::new()
+            .route("/v1/{*rest}", any(entry))
+            .route("/_fake/script", post(set_script))
+            .route("/_fake/requests", get(show_requests).delete(clear_requests))
+            .route("/_fake/batches", get(show_batches))
+            .route("/_fake/bill", get(show_bill))
+            .with_state(self.clone())
+    }
+}
+
+async fn set_script(Extension(fake): Extension<Fake>, body: String) -> Response {
+    match Script::from_json(&body).and_then(|script| fake.script(script)) {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(error) => json_response(StatusCode::BAD_REQUEST, &json!({"error": error.to_string()})),
+    }
+}
+
+async fn show_requests(Extension(fake): Extension<Fake>) -> Response {
+    json_response(StatusCode::OK, &Value::Array(fake.requests()))
+}
+
+async fn clear_requests(Extension(fake): Extension<Fake>) -> StatusCode {
+    fake.clear_requests();
+    StatusCode::NO_CONTENT
+}
+
+async fn show_batches(Extension(fake): Extension<Fake>) -> Response {
+    json_response(StatusCode::OK, &Value::Array(fake.batches()))
+}
+
+async fn show_bill(Extension(fake): Extension<Fake>) -> Response {
+    axum::Json(fake.bill()).into_response()
+}
+
+/// The calls of the API (Python SDK 2.11.0, resources `messages`, `messages.batches` and `models`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Operation {
+    Messages,
+    CountTokens,
+    Create,
+    List,
+    Retrieve(String),
+    Results(String),
+    Cancel(String),
+    Delete(String),
+    Models,
+    Model(String),
+    WrongMethod,
+    Unknown,
+}
+
+impl Operation {
+    fn of(method: &Method, path: &str) -> Self {
+        let segments: Vec<&str> = path.trim_start_matches("/v1/").split('/').collect();
+        let (found, wanted) = match segments.as_slice() {
+            ["messages"] => (Self::Messages, Method::POST),
+            ["messages", "count_tokens"] => (Self::CountTokens, Method::POST),
+            ["messages", "batches"] if method == Method::POST => (Self::Create, Method::POST),
+            ["messages", "batches"] => (Self::List, Method::GET),
+            ["messages", "batches", id] if method == Method::DELETE => (Self::Delete((*id).to_owned()), Method::DELETE),
+            ["messages", "batches", id] => (Self::Retrieve((*id).to_owned()), Method::GET),
+            ["messages", "batches", id, "results"] => (Self::Results((*id).to_owned()), Method::GET),
+            ["messages", "batches", id, "cancel"] => (Self::Cancel((*id).to_owned()), Method::POST),
+            ["models"] => (Self::Models, Method::GET),
+            ["models", id] => (Self::Model((*id).to_owned()), Method::GET),
+            _ => return Self::Unknown,
+        };
+        if method == wanted { found } else { Self::WrongMethod }
+    }
+
+    fn target(&self) -> Option<Target> {
+        Some(match self {
+            Self::Messages => Target::Messages,
+            Self::CountTokens => Target::CountTokens,
+            Self::Create => Target::Create,
+            Self::List => Target::List,
+            Self::Retrieve(_) => Target::Retrieve,
+            Self::Results(_) => Target::Results,
+            Self::Cancel(_) => Target::Cancel,
+            Self::Delete(_) => Target::Delete,
+            Self::Models | Self::Model(_) => Target::Models,
+            Self::WrongMethod | Self::Unknown => return None,
+        })
+    }
+
+    fn body_limit(&self) -> usize {
+        if *self == Self::Create { BATCH_BODY_LIMIT } else { BODY_LIMIT }
+    }
+
+    fn takes_json(&self) -> bool {
+        matches!(self, Self::Messages | Self::CountTokens | Self::Create)
+    }
+}
+
+/// What a call sees while it is worked on.
+pub(crate) struct Work<'a> {
+    pub(crate) state: &'a State,
+    pub(crate) caller: &'a Caller,
+    pub(crate) body: &'a [u8],
+    pub(crate) now: DateTime<Utc>,
+    pub(crate) base_url: &'a str,
+    pub(crate) ids: &'a mut Ids,
+    pub(crate) effects: &'a mut Vec<Effect>,
+}
+
+/// A call that has taken effect, ready to be answered, and when.
+struct Done {
+    response: Response,
+    action: Option<Action>,
+    answer_at: DateTime<Utc>,
+}
+
+async fn entry(Extension(fake): Extension<Fake>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let operation = Operation::of(&parts.method, parts.uri.path());
+    let Ok(body) = read(body, operation.body_limit()).await else { return lost() };
+    let now = fake.clock().now();
+    let done = fake.process(&parts, &operation, body.as_ref(), now);
+    if done.answer_at > now {
+        fake.clock().sleep_until(done.answer_at).await;
+    }
+    match done.action {
+        Some(Action::LoseAnswer | Action::LoseRequest) => lost(),
+        Some(Action::CutAnswer) => cut(done.response),
+        Some(Action::Status | Action::Delay) | None => done.response,
+    }
+}
+
+/// Reads a body whole; `None` when it is larger than `limit`. The rest is read too and thrown away, so that the client
+/// gets to see the answer.
+async fn read(body: Body, limit: usize) -> Result<Option<Bytes>, axum::Error> {
+    let mut pieces = body.into_data_stream();
+    let mut whole = BytesMut::new();
+    let mut too_large = false;
+    while let Some(piece) = pieces.next().await {
+        let piece = piece?;
+        too_large = too_large || whole.len() + piece.len() > limit;
+        if too_large {
+            whole = BytesMut::new();
+        } else {
+            whole.extend_from_slice(&piece);
+        }
+    }
+    Ok((!too_large).then(|| whole.freeze()))
+}
+
+impl Fake {
+    /// Works on one call under the lock: faults first, then the call, then one line of journal.
+    fn process(&self, parts: &Parts, operation: &Operation, body: Option<&Bytes>, now: DateTime<Utc>) -> Done {
+        let mut inner = self.lock();
+        let target = operation.target();
+        let fault = target.and_then(|target| inner.state.script.fault(target, inner.state.calls(target) + 1)).cloned();
+        let mut ids = inner.state.ids();
+        let request_id = ids.fresh("req_");
+        let mut effects = Vec::new();
+        let caller = Caller::of(&parts.headers);
+        let result = match fault.as_ref().map(|fault| (fault.action, fault)) {
+            Some((Action::LoseRequest, _)) => Ok(Answer::Json(Value::Null)),
+            Some((Action::Status, fault)) => Err(ApiError::from(&fault.error())),
+            Some((Action::LoseAnswer | Action::CutAnswer | Action::Delay, _)) | None => match (&caller, body) {
+                (_, None) => Err(too_large()),
+                (Err(error), _) => Err(error.clone()),
+                (Ok(caller), Some(body)) => answer(
+                    parts,
+                    operation,
+                    &mut Work {
+                        state: &inner.state,
+                        caller,
+                        body,
+                        now,
+                        base_url: self.base_url(),
+                        ids: &mut ids,
+                        effects: &mut effects,
+                    },
+                ),
+            },
+        };
+        let status = result.as_ref().map_or_else(|error| error.status, |_| 200);
+        let logged = Logged {
+            at: now,
+            method: parts.method.to_string(),
+            path: parts.uri.path_and_query().map_or_else(String::new, ToString::to_string),
+            headers: log_headers(&parts.headers),
+            body: log_body(body.map(Bytes::as_ref)),
+            status: (!fault.as_ref().is_some_and(drops)).then_some(status),
+            fault: fault.as_ref().map(|fault| name(fault.action).to_owned()),
+        };
+        let delay = inner.state.script.latency_ms + fault.as_ref().and_then(|fault| fault.delay_ms).unwrap_or(0);
+        let call = Call { logged, target, ids: ids.position(), effects };
+        let saved = inner.commit(Record::Call(Box::new(call)));
+        drop(inner);
+        let result = match saved {
+            Ok(()) => result,
+            Err(error) => Err(ApiError::new(500, "api_error", format!("the fake could not save this call: {error}"))),
+        };
+        let mut response = respond(result, &request_id);
+        set(&mut response, "request-id", &request_id);
+        set(&mut response, "anthropic-organization-id", ORGANIZATION);
+        if let Ok(caller) = &caller {
+            set(&mut response, "anthropic-workspace-id", &caller.workspace);
+        }
+        Done { response, action: fault.map(|fault| fault.action), answer_at: after(now, delay) }
+    }
+}
+
+fn answer(parts: &Parts, operation: &Operation, work: &mut Work<'_>) -> Result<Answer, ApiError> {
+    if operation.takes_json() {
+        check_headers(&parts.headers)?;
+    }
+    match operation {
+        Operation::Messages => messages::create(work).map(Answer::Json),
+        Operation::CountTokens => messages::count_tokens(work).map(Answer::Json),
+        Operation::Create => batches::create(work).map(Answer::Json),
+        Operation::List => batches::list(work, &PageQuery::of(&parts.uri)?).map(Answer::Json),
+        Operation::Retrieve(id) => batches::retrieve(work, id).map(Answer::Json),
+        Operation::Results(id) => batches::results(work, id).map(Answer::Lines),
+        Operation::Cancel(id) => batches::cancel(work, id).map(Answer::Json),
+        Operation::Delete(id) => batches::delete(work, id).map(Answer::Json),
+        Operation::Models => messages::models(work, &PageQuery::of(&parts.uri)?).map(Answer::Json),
+        Operation::Model(id) => messages::model(work, id).map(Answer::Json),
+        Operation::WrongMethod => Err(ApiError::new(405, "invalid_request_error", "Method Not Allowed")),
+        Operation::Unknown => Err(ApiError::not_found("Not Found")),
+    }
+}
+
+fn check_headers(headers: &HeaderMap) -> Result<(), ApiError> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let encoding = text("content-encoding");
+    if !encoding.is_empty() && encoding != "identity" {
+        // Python SDK 2.11.0 knows the error code; which codings the real API takes is not documented.
+        let error = ApiError::invalid(format!("content-encoding: \"{encoding}\" is not supported"));
+        return Err(error.code("request_body_encoding_unsupported"));
+    }
+    let media = text("content-type").split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if media == "application/json" { Ok(()) } else { Err(ApiError::field("content-type", "must be application/json")) }
+}
+
+/// 413 comes from the edge, before credentials are looked at (docs page "errors", 2026-10-01).
+fn too_large() -> ApiError {
+    ApiError::new(413, "request_too_large", "Request exceeds the maximum size")
+}
+
+fn respond(result: Result<Answer, ApiError>, request_id: &str) -> Response {
+    match result {
+        Ok(answer) => answer.into_response(),
+        Err(error) => {
+            let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            let mut response = json_response(status, &error.body(request_id));
+            for (name, value) in &error.headers {
+                set(&mut response, name, value);
+            }
+            response
+        }
+    }
+}
+
+fn drops(fault: &Fault) -> bool {
+    match fault.action {
+        Action::LoseAnswer | Action::LoseRequest => true,
+        Action::CutAnswer | Action::Status | Action::Delay => false,
+    }
+}
+
+fn name(action: Action) -> &'static str {
+    match action {
+        Action::LoseAnswer => "lose_answer",
+        Action::CutAnswer => "cut_answer",
+        Action::LoseRequest => "lose_request",
+        Action::Status => "status",
+        Action::Delay => "delay",
+    }
+}
+
+fn log_headers(headers: &HeaderMap) -> BTreeMap<String, String> {
+    let secret = ["authorization", "x-api-key", "cookie", "proxy-authorization"];
+    let mut logged = BTreeMap::<String, String>::new();
+    for (name, value) in headers {
+        let value = if secret.contains(&name.as_str()) {
+            "[redacted]".into()
+        } else {
+            String::from_utf8_lossy(value.as_bytes())
+        };
+        logged
+            .entry(name.as_str().to_owned())
+            .and_modify(|all| {
+                all.push_str(", ");
+                all.push_str(&value);
+            })
+            .or_insert_with(|| value.to_string());
+    }
+    logged
+}
+
+/// The body on one line, for the journal.
+fn log_body(body: Option<&[u8]>) -> Box<RawValue> {
+    let body = body.unwrap_or_default();
+    if body.is_empty() {
+        return RawValue::NULL.to_owned();
+    }
+    let compact = if body.contains(&b'\n') || body.contains(&b'\r') {
+        serde_json::from_slice::<Value>(body).and_then(|value| to_raw_value(&value))
+    } else {
+        serde_json::from_slice::<Box<RawValue>>(body)
+    };
+    compact.or_else(|_| to_raw_value(&String::from_utf8_lossy(body))).unwrap_or_else(|_| RawValue::NULL.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::stream;
+
+    use super::*;
+
+    #[test]
+    fn paths_lead_to_calls_and_other_methods_are_405() {
+        let of = |method: Method, path: &str| Operation::of(&method, path);
+        assert_eq!(of(Method::POST, "/v1/messages"), Operation::Messages);
+        assert_eq!(of(Method::GET, "/v1/messages"), Operation::WrongMethod);
+        assert_eq!(of(Method::GET, "/v1/messages/batches"), Operation::List);
+        assert_eq!(of(Method::GET, "/v1/messages/batches/b/results"), Operation::Results("b".to_owned()));
+        assert_eq!(of(Method::GET, "/v1/messages/batches/b/cancel"), Operation::WrongMethod);
+        assert_eq!(of(Method::DELETE, "/v1/messages/batches/b"), Operation::Delete("b".to_owned()));
+        assert_eq!(of(Method::GET, "/v1/files"), Operation::Unknown);
+    }
+
+    #[tokio::test]
+    async fn a_body_over_the_limit_is_read_to_its_end_and_dropped() {
+        let body = |pieces: usize| Body::from_stream(stream::iter((0..pieces).map(|_| Ok::<_, axum::Error>("12345"))));
+        assert_eq!(read(body(2), 10).await.unwrap().unwrap().as_ref(), b"1234512345");
+        assert!(read(body(3), 10).await.unwrap().is_none());
+    }
+
+    #[test]
+    fn a_logged_body_is_one_line_and_keeps_what_is_not_json_as_text() {
+        assert_eq!(log_body(Some(b"{\n \"b\": 1,\r\n \"a\": 2}")).get(), r#"{"b":1,"a":2}"#);
+        assert_eq!(log_body(Some(b"{\"b\": 1}")).get(), r#"{"b": 1}"#);
+        assert_eq!(log_body(Some(b"a\nb")).get(), r#""a\nb""#);
+        assert_eq!(log_body(None).get(), "null");
+    }
+}

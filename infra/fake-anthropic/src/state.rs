@@ -1,0 +1,195 @@
+//! Everything the fake remembers, as the sum of its journal records.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::bill::{Bill, Tokens};
+use crate::ids::Ids;
+use crate::lifecycle::{Batch, Cancel};
+use crate::models::Catalogue;
+use crate::script::{Script, Target};
+
+/// One line of the journal. Old lines must stay readable: fields are added with a default, never renamed.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Record {
+    /// The first line: where ids start.
+    Opened {
+        seed: u64,
+    },
+    Script(Box<Script>),
+    /// A call and all it changed.
+    Call(Box<Call>),
+    /// The log was emptied.
+    Cleared,
+}
+
+/// A call to `/v1/…`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Call {
+    pub(crate) logged: Logged,
+    /// What faults count it as.
+    pub(crate) target: Option<Target>,
+    /// How many ids have been handed out after it.
+    pub(crate) ids: u64,
+    pub(crate) effects: Vec<Effect>,
+}
+
+/// A call as the log shows it. Credentials are replaced before it gets here.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Logged {
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) headers: BTreeMap<String, String>,
+    /// The body without insignificant white space; a string when it was not JSON; null when there was none.
+    pub(crate) body: Box<RawValue>,
+    /// The status of the answer; none when the connection was dropped.
+    pub(crate) status: Option<u16>,
+    /// The fault that struck, by name.
+    pub(crate) fault: Option<String>,
+}
+
+/// What a call changes.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Effect {
+    Created(Box<Batch>),
+    Cancelled {
+        id: String,
+        cancel: Cancel,
+    },
+    Deleted {
+        id: String,
+    },
+    /// How often each scripted reply has answered by now.
+    Replied(Vec<u32>),
+    Billed {
+        model: String,
+        tokens: Tokens,
+    },
+}
+
+/// The present state.
+#[derive(Debug)]
+pub(crate) struct State {
+    seed: u64,
+    next_id: u64,
+    pub(crate) script: Script,
+    pub(crate) catalogue: Catalogue,
+    pub(crate) uses: Vec<u32>,
+    calls: BTreeMap<Target, u64>,
+    log: Vec<Logged>,
+    /// Oldest first.
+    batches: Vec<Batch>,
+    /// Realtime messages, and batches that were deleted.
+    billed: Bill,
+}
+
+impl State {
+    pub(crate) fn new() -> Self {
+        let script = Script::default();
+        let catalogue = Catalogue::new(&script.models);
+        Self {
+            seed: 0,
+            next_id: 0,
+            script,
+            catalogue,
+            uses: Vec::new(),
+            calls: BTreeMap::new(),
+            log: Vec::new(),
+            batches: Vec::new(),
+            billed: Bill::default(),
+        }
+    }
+
+    pub(crate) fn apply(&mut self, record: Record) {
+        match record {
+            Record::Opened { seed } => self.seed = seed,
+            Record::Script(script) => {
+                self.catalogue = Catalogue::new(&script.models);
+                self.uses = vec![0; script.replies.len()];
+                self.calls.clear();
+                self.script = *script;
+            }
+            Record::Call(call) => {
+                self.next_id = call.ids;
+                if let Some(target) = call.target {
+                    *self.calls.entry(target).or_default() += 1;
+                }
+                for effect in call.effects {
+                    self.take(effect, call.logged.at);
+                }
+                self.log.push(call.logged);
+            }
+            Record::Cleared => self.log.clear(),
+        }
+    }
+
+    fn take(&mut self, effect: Effect, at: DateTime<Utc>) {
+        match effect {
+            Effect::Created(batch) => self.batches.push(*batch),
+            Effect::Cancelled { id, cancel } => {
+                if let Some(batch) = self.batches.iter_mut().find(|batch| batch.id == id) {
+                    batch.cancel(cancel);
+                }
+            }
+            Effect::Deleted { id } => {
+                if let Some(index) = self.batches.iter().position(|batch| batch.id == id) {
+                    self.batches.remove(index).bill(at, &mut self.billed);
+                }
+            }
+            Effect::Replied(uses) => self.uses = uses,
+            Effect::Billed { model, tokens } => self.billed.realtime.entry(model).or_default().add(tokens),
+        }
+    }
+
+    pub(crate) fn ids(&self) -> Ids {
+        Ids::new(self.seed, self.next_id)
+    }
+
+    /// Calls to `target` since the script was set.
+    pub(crate) fn calls(&self, target: Target) -> u64 {
+        self.calls.get(&target).copied().unwrap_or(0)
+    }
+
+    /// Batches, newest first.
+    pub(crate) fn batches(&self) -> impl Iterator<Item = &Batch> {
+        self.batches.iter().rev()
+    }
+
+    pub(crate) fn bill(&self, now: DateTime<Utc>) -> Bill {
+        let mut bill = self.billed.clone();
+        for batch in &self.batches {
+            batch.bill(now, &mut bill);
+        }
+        bill
+    }
+
+    /// The log, oldest first.
+    pub(crate) fn log(&self) -> Vec<Value> {
+        self.log.iter().map(Logged::object).collect()
+    }
+}
+
+impl Logged {
+    fn object(&self) -> Value {
+        let body: Value = serde_json::from_str(self.body.get()).unwrap_or(Value::Null);
+        let mut object = json!({
+            "method": self.method,
+            "path": self.path,
+            "headers": self.headers,
+            "body": body,
+            "atMs": self.at.timestamp_millis(),
+            "status": self.status,
+        });
+        if let Some(fault) = &self.fault {
+            object["fault"] = json!(fault);
+        }
+        object
+    }
+}
