@@ -89,8 +89,10 @@ impl StateDb {
     /// Every document of `room`, by key.
     pub fn list(&self, room: &str) -> Result<Vec<(String, Value)>, StateError> {
         let connection = self.connection();
-        let mut statement = connection.prepare_cached("SELECT key, body FROM documents WHERE room = ?1 ORDER BY key")?;
-        let rows = statement.query_map(params![room], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+        let mut statement =
+            connection.prepare_cached("SELECT key, body FROM documents WHERE room = ?1 ORDER BY key")?;
+        let rows =
+            statement.query_map(params![room], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
         let mut documents = Vec::new();
         for row in rows {
             let (key, body) = row?;

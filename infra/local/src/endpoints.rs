@@ -1,0 +1,99 @@
+//! Where the parts answer, and AWS clients that talk to them.
+//!
+//! Guarantee: loopback only; the clients carry credentials that are none, and read nothing of the caller's AWS settings.
+
+use anyhow::Context as _;
+use axum::Router;
+use nightshift_boot::Clients;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+/// The listeners of the parts, each to be taken by its server, and where each answers.
+pub(crate) struct Ports {
+    pub(crate) front: Option<TcpListener>,
+    pub(crate) front_url: String,
+    pub(crate) dynamodb: Option<TcpListener>,
+    pub(crate) dynamodb_url: String,
+    pub(crate) scheduler: Option<TcpListener>,
+    pub(crate) scheduler_url: String,
+    pub(crate) lambda: Option<TcpListener>,
+    pub(crate) lambda_url: String,
+    pub(crate) anthropic: Option<TcpListener>,
+    pub(crate) anthropic_url: String,
+    pub(crate) console: Option<TcpListener>,
+    pub(crate) console_url: String,
+}
+
+impl Ports {
+    /// Binds six ports in a row from `first` on, or any six for 0.
+    pub(crate) async fn bind(first: u16) -> anyhow::Result<Self> {
+        let mut bound = Vec::new();
+        for at in 0..6 {
+            let port = if first == 0 { Some(0) } else { first.checked_add(at) };
+            let port = port.context("the stack uses six ports in a row: give a lower --port, or 0 for any")?;
+            let listener = TcpListener::bind(("127.0.0.1", port))
+                .await
+                .with_context(|| format!("port {port} is taken; give another --port, or 0 for any"))?;
+            let url = format!("http://{}", listener.local_addr()?);
+            bound.push((Some(listener), url));
+        }
+        let mut next = bound.into_iter();
+        let mut take = || next.next().context("six ports were bound");
+        let ((front, front_url), (dynamodb, dynamodb_url)) = (take()?, take()?);
+        let ((scheduler, scheduler_url), (lambda, lambda_url)) = (take()?, take()?);
+        let ((anthropic, anthropic_url), (console, console_url)) = (take()?, take()?);
+        Ok(Self {
+            front,
+            front_url,
+            dynamodb,
+            dynamodb_url,
+            scheduler,
+            scheduler_url,
+            lambda,
+            lambda_url,
+            anthropic,
+            anthropic_url,
+            console,
+            console_url,
+        })
+    }
+}
+
+/// Serves `router` until the stack stops.
+pub(crate) fn serve(listener: Option<TcpListener>, router: Router) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        if let Some(listener) = listener {
+            let _ = axum::serve(listener, router).await;
+        }
+    })
+}
+
+/// Clients with loopback endpoints and credentials that are none: nothing of the caller's AWS settings is read.
+pub(crate) fn clients(ports: &Ports) -> Clients {
+    Clients {
+        dynamodb: dynamodb(&ports.dynamodb_url),
+        scheduler: scheduler(&ports.scheduler_url),
+        lambda: lambda_client(&ports.lambda_url),
+        ssm: None,
+    }
+}
+
+macro_rules! local_client {
+    ($name:ident, $sdk:ident) => {
+        /// A client of a local part.
+        pub fn $name(url: &str) -> $sdk::Client {
+            let credentials = $sdk::config::Credentials::new("local", "local", None, None, "local stack");
+            let config = $sdk::Config::builder()
+                .behavior_version($sdk::config::BehaviorVersion::latest())
+                .region($sdk::config::Region::new("us-east-1"))
+                .credentials_provider(credentials)
+                .endpoint_url(url)
+                .build();
+            $sdk::Client::from_conf(config)
+        }
+    };
+}
+
+local_client!(dynamodb, aws_sdk_dynamodb);
+local_client!(scheduler, aws_sdk_scheduler);
+local_client!(lambda_client, aws_sdk_lambda);
