@@ -1,1 +1,6 @@
 //! Helpers shared by the end-to-end tests.
+
+pub mod local;
+pub mod ministack;
+pub mod openai;
+pub mod process;

@@ -1,0 +1,79 @@
+# Nightshift's front door. Everything it installs goes to .tools, which git ignores.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+TOOLS := $(CURDIR)/.tools
+VENV := $(TOOLS)/venv
+FUNCTIONS := api trigger poll deliver heartbeat
+CARGO ?= cargo
+JOBS ?= 2
+# Tests and everything they start never see a real key: nothing is spent by accident.
+CLEAN := env $(foreach name,$(shell env | grep -o '^ANTHROPIC_[A-Z_]*' || true),-u $(name)) NIGHTSHIFT_TOOLS=$(TOOLS)
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 12
+
+.PHONY: build
+build: ## everything, for this machine
+	$(CARGO) build --workspace --all-targets -j$(JOBS)
+
+.PHONY: run
+run: ## a stack that stays, on a real clock
+	$(CARGO) build -j$(JOBS) --bin nightshift-local --bin nightshift
+	./target/debug/nightshift-local $(ARGS)
+
+.PHONY: demo
+demo: ## a batch job from add to delivery, in under a minute
+	$(CARGO) build -j$(JOBS) --bin nightshift-demo --bin nightshift-local --bin nightshift
+	./target/debug/nightshift-demo
+
+.PHONY: watch
+watch: tools ## the same job with the five binaries under cargo lambda watch
+	$(CARGO) build -j$(JOBS) --bins
+	NIGHTSHIFT_CARGO_LAMBDA=$(VENV)/bin/cargo-lambda ./target/debug/nightshift-demo --functions cargo-lambda
+
+.PHONY: test
+test: tools fmt lint ## all checks and tests, with the set-up they need
+	$(CARGO) build --workspace --all-targets -j$(JOBS)
+	$(CLEAN) $(CARGO) test --workspace -j$(JOBS)
+
+.PHONY: fmt
+fmt: ## formatting is as rustfmt leaves it
+	$(CARGO) fmt --all --check
+
+.PHONY: lint
+lint: ## clippy has nothing to say
+	$(CARGO) clippy --workspace --all-targets -j$(JOBS) -- -D warnings
+
+.PHONY: release
+release: tools ## the functions for AWS (arm64), with their sizes
+	@if ! rustc --print target-libdir --target aarch64-unknown-linux-gnu 2>/dev/null | xargs -r test -d; then \
+	  echo "the arm64 target is missing; trying: rustup target add aarch64-unknown-linux-gnu"; \
+	  rustup target add aarch64-unknown-linux-gnu || { echo "skipped: arm64 cannot be built here"; exit 0; }; fi; \
+	PATH="$(VENV)/bin:$$PATH" $(VENV)/bin/cargo-lambda lambda build --release --arm64 -j$(JOBS) \
+	  $(foreach name,$(FUNCTIONS),--bin nightshift-$(name)); \
+	ls -l target/lambda/*/bootstrap | awk '{ printf "%-55s %6.2f MB\n", $$NF, $$5 / 1e6 }'
+
+.PHONY: tools
+tools: $(TOOLS)/python.done $(TOOLS)/node.done ## pinned helpers, into .tools
+
+$(TOOLS)/python.done: .config/tools.txt
+	@mkdir -p $(TOOLS)
+	@command -v python3 >/dev/null || { echo "python3 is needed: install it and its venv and pip modules"; exit 1; }
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r .config/tools.txt
+	@touch $@
+
+$(TOOLS)/node.done: tests/sdk/package.json
+	@mkdir -p $(TOOLS)/node
+	@if command -v npm >/dev/null; then cp tests/sdk/package.json $(TOOLS)/node/ && \
+	  npm install --prefix $(TOOLS)/node --no-audit --no-fund --loglevel=error; \
+	  else echo "no npm here: the TypeScript SDK's test will be skipped"; fi
+	@touch $@
+
+.PHONY: clean
+clean: ## removes what was built; .tools stays
+	$(CARGO) clean

@@ -1,0 +1,285 @@
+//! The README's table of edges is what the state machine does, no more and no less.
+
+#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use nightshift_domain::job::{AgentTurn, DeliveryStatus, OnTimeout};
+use nightshift_domain::model::{ModelErrorKind, Reply, StopReason};
+use nightshift_domain::money::Cost;
+use nightshift_domain::run::{
+    CancelReason, Effect, Event, Origin, Path, Plan, RowResult, Run, State, Task, Text, WaitReason, attention_at, next,
+};
+use nightshift_domain::{AttemptId, JobId, RunKey};
+
+fn now() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_795_219_200, 0).unwrap()
+}
+
+fn plan(path: Path, on_timeout: OnTimeout) -> Plan {
+    Plan {
+        path,
+        fallback_reason: None,
+        provider: "anthropic".into(),
+        model: "claude-sonnet-5-5".into(),
+        max_tokens: 1000,
+        effort: None,
+        system: None,
+        target: None,
+        deadline: now() + TimeDelta::hours(1),
+        on_timeout,
+        realtime_seconds: 600,
+        max_hops: 2,
+        notes: Vec::new(),
+    }
+}
+
+fn run(state: State, plan: Option<Plan>, cancel_requested: bool) -> Run {
+    let job_id = JobId::parse("job-1").unwrap();
+    Run {
+        key: RunKey::of_slot(&job_id, now()),
+        job_id,
+        job_name: "Job".into(),
+        agent_id: "main".into(),
+        origin: Origin::Schedule,
+        task: Task::Turn,
+        slot: now(),
+        sequence: 1,
+        created_at: now(),
+        started_at: None,
+        ended_at: None,
+        state,
+        state_since: now(),
+        lease: None,
+        rev: 7,
+        turn: AgentTurn::default(),
+        prompt: Text::Inline("hello".into()),
+        delivery: None,
+        plan,
+        history: Vec::new(),
+        hops: Vec::new(),
+        planning_tries: 0,
+        timers: 0,
+        answer: None,
+        delivery_status: None,
+        delivery_note: None,
+        cancel_requested,
+        cost: Cost::default(),
+        events: Vec::new(),
+    }
+}
+
+/// Every state, with whatever inside it makes a difference.
+fn states() -> Vec<State> {
+    let batch = AttemptId::new("01KAHJ5Z3M7Q2W4E6R8T0YABCD");
+    let mut all = vec![
+        State::Due,
+        State::Waiting { reason: WaitReason::Overlap },
+        State::Delivering,
+        State::Succeeded,
+        State::DeliveryFailed,
+        State::DeliveryUnknown,
+        State::Failed { code: "x".into(), message: "x".into() },
+        State::Skipped { reason: "x".into() },
+        State::Canceled,
+    ];
+    for (hop, attempt, tries) in [(1, 1, 0), (1, 2, 0), (2, 1, 5), (1, 1, 5)] {
+        let b = batch.clone();
+        all.push(State::Running { hop, starts: attempt, tries });
+        all.push(State::Paused { hop, resume_at: now(), tries, attempt });
+        all.push(State::Ready { hop, attempt, tries });
+        all.push(State::Submitting { hop, attempt, tries, batch: b.clone() });
+        all.push(State::Submitted { hop, attempt, batch: b.clone() });
+        for why in [CancelReason::Timeout, CancelReason::Requested] {
+            all.push(State::Canceling { hop, attempt, batch: b.clone(), why });
+        }
+    }
+    all.push(State::Paused { hop: 0, resume_at: now(), tries: 1, attempt: 1 });
+    all
+}
+
+fn replies() -> Vec<Reply> {
+    let stops = [
+        "end_turn",
+        "max_tokens",
+        "stop_sequence",
+        "tool_use",
+        "pause_turn",
+        "refusal",
+        "model_context_window_exceeded",
+        "something_newer",
+    ];
+    let of = |stop: &str, text: &str| Reply {
+        message_id: "msg_1".into(),
+        request_id: None,
+        model: "claude-sonnet-5-5".into(),
+        stop_reason: StopReason::parse(stop),
+        content: "[]".into(),
+        text: text.into(),
+        usage: serde_json::Value::Null,
+    };
+    stops.iter().map(|stop| of(stop, "text")).chain([of("end_turn", " ")]).collect()
+}
+
+const KINDS: [ModelErrorKind; 13] = [
+    ModelErrorKind::Auth,
+    ModelErrorKind::Permission,
+    ModelErrorKind::Billing,
+    ModelErrorKind::SpendLimit,
+    ModelErrorKind::NotFound,
+    ModelErrorKind::Invalid,
+    ModelErrorKind::TooLarge,
+    ModelErrorKind::RateLimited,
+    ModelErrorKind::Overloaded,
+    ModelErrorKind::Server,
+    ModelErrorKind::Timeout,
+    ModelErrorKind::NotSent,
+    ModelErrorKind::Unanswered,
+];
+
+fn events() -> Vec<Event> {
+    let text = || "x".to_owned();
+    let mut all = vec![
+        Event::Planned(Box::new(plan(Path::Realtime, OnTimeout::Fail))),
+        Event::Planned(Box::new(plan(Path::Batch, OnTimeout::Fail))),
+        Event::Refused { code: text(), message: text() },
+        Event::Blocked(WaitReason::Overlap),
+        Event::PlaceFreed,
+        Event::Skipped { reason: text() },
+        Event::Queued,
+        Event::TimeRanOut,
+        Event::Resumed,
+        Event::HolderDied,
+        Event::Sealed(AttemptId::new("01KAHJ5Z3M7Q2W4E6R8T0YABCE")),
+        Event::BatchCreated { remote: text() },
+        Event::BatchLost,
+        Event::BatchAmbiguous,
+        Event::BatchEnded(RowResult::Canceled),
+        Event::BatchEnded(RowResult::Expired),
+        Event::BatchEnded(RowResult::Missing),
+        Event::DeadlinePassed,
+        Event::CancelRequested,
+    ];
+    for kind in KINDS {
+        all.push(Event::ModelFailed { kind, message: text(), retry_after: None });
+        all.push(Event::BatchRefused { kind, message: text(), retry_after: None });
+        all.push(Event::BatchEnded(RowResult::Errored { kind, message: text() }));
+    }
+    for reply in replies() {
+        all.push(Event::Replied(reply.clone()));
+        all.push(Event::BatchEnded(RowResult::Succeeded(reply)));
+    }
+    for status in [
+        DeliveryStatus::Delivered,
+        DeliveryStatus::Failed,
+        DeliveryStatus::Unknown,
+        DeliveryStatus::Suppressed,
+        DeliveryStatus::NotRequested,
+    ] {
+        all.push(Event::Delivered(status));
+    }
+    all
+}
+
+/// Every run, every event, and what the machine makes of them.
+fn walk(mut see: impl FnMut(&Run, &Event, &nightshift_domain::run::Transition)) {
+    let plans = [
+        None,
+        Some(plan(Path::Realtime, OnTimeout::Fail)),
+        Some(plan(Path::Batch, OnTimeout::Fail)),
+        Some(plan(Path::Batch, OnTimeout::Realtime)),
+    ];
+    for state in states() {
+        for plan in &plans {
+            for canceled in [false, true] {
+                let before = run(state.clone(), plan.clone(), canceled);
+                for event in events() {
+                    if let Ok(transition) = next(&before, event.clone(), now()) {
+                        see(&before, &event, &transition);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn table() -> BTreeMap<(String, String), BTreeSet<String>> {
+    let mut edges: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
+    walk(|before, event, transition| {
+        let key = (before.state.name().to_owned(), event.name().to_owned());
+        edges.entry(key).or_default().insert(transition.run.state.name().to_owned());
+    });
+    edges
+}
+
+#[test]
+fn the_table_in_the_readme_is_the_state_machine() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md")).unwrap();
+    let section = readme.split("<!-- edges -->").nth(1).expect("the README has a table between <!-- edges --> marks");
+    let written: BTreeMap<(String, String), BTreeSet<String>> = section
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| state") && !line.starts_with("| ---"))
+        .map(|line| {
+            let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+            let to = cells[2].split(',').map(|state| state.trim().to_owned()).collect();
+            ((cells[0].to_owned(), cells[1].to_owned()), to)
+        })
+        .collect();
+    let real = table();
+    let mut wanted = String::new();
+    for ((from, cause), to) in &real {
+        let to: Vec<&str> = to.iter().map(String::as_str).collect();
+        writeln!(wanted, "| {from} | {cause} | {} |", to.join(", ")).unwrap();
+    }
+    assert!(written == real, "the README's table should be:\n{wanted}");
+}
+
+#[test]
+fn every_transition_raises_the_revision_and_ends_a_run_exactly_when_it_closes_it() {
+    walk(|before, event, transition| {
+        let context = format!("{} --{}--> {}", before.state.name(), event.name(), transition.run.state.name());
+        assert_eq!(transition.run.rev, before.rev + 1, "{context}");
+        let closes = transition.effects.contains(&Effect::Close);
+        assert_eq!(closes, transition.run.state.is_terminal(), "{context}");
+        assert_eq!(transition.run.ended_at.is_some(), transition.run.state.is_terminal(), "{context}");
+        assert!(!before.state.is_terminal(), "{context}");
+    });
+}
+
+#[test]
+fn a_run_that_is_not_over_always_has_somebody_who_will_look_at_it() {
+    walk(|before, event, transition| {
+        let after = &transition.run;
+        let context = format!("{} --{}--> {}", before.state.name(), event.name(), after.state.name());
+        let watched_by_its_batch = matches!(after.state, State::Submitted { .. });
+        assert_eq!(attention_at(after).is_none(), after.state.is_terminal() || watched_by_its_batch, "{context}");
+    });
+}
+
+#[test]
+fn a_canceled_batch_answer_is_never_delivered_and_a_late_one_is() {
+    let batch = AttemptId::new("01KAHJ5Z3M7Q2W4E6R8T0YABCD");
+    let answered = |why| {
+        let state = State::Canceling { hop: 1, attempt: 1, batch: batch.clone(), why };
+        let before = run(state, Some(plan(Path::Batch, OnTimeout::Fail)), why == CancelReason::Requested);
+        let ended = Event::BatchEnded(RowResult::Succeeded(replies()[0].clone()));
+        next(&before, ended, now()).unwrap().run.state
+    };
+    assert_eq!(answered(CancelReason::Requested), State::Canceled);
+    assert_eq!(answered(CancelReason::Timeout), State::Delivering);
+}
+
+#[test]
+fn the_retry_ladder_ends_and_honours_what_the_provider_asks() {
+    use nightshift_domain::run::retry_delay;
+    let seconds =
+        |tries, asked: Option<i64>| retry_delay(tries, asked.map(TimeDelta::seconds)).map(|wait| wait.num_seconds());
+    assert_eq!(
+        (0..6).map(|tries| seconds(tries, None)).collect::<Vec<_>>(),
+        [Some(30), Some(60), Some(300), Some(900), Some(3600), None]
+    );
+    assert_eq!(seconds(0, Some(120)), Some(120));
+    assert_eq!(seconds(2, Some(120)), Some(300));
+}

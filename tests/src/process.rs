@@ -1,0 +1,106 @@
+//! The real `nightshift-local` process, to be killed without warning.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use nightshift_local::Ready;
+use serde_json::Value;
+
+/// How often the ready file is looked for, a tenth of a second apart.
+const TRIES: u32 = 3000;
+
+/// A running process. Killed (`SIGKILL`) when dropped.
+pub struct Process {
+    child: Child,
+    /// Where everything is.
+    pub ready: Ready,
+    http: reqwest::Client,
+}
+
+impl Process {
+    /// Starts the program on `state_dir`.
+    pub async fn start(state_dir: &Path, args: &[&str]) -> Self {
+        Self::start_in(state_dir, args, &[]).await
+    }
+
+    /// The same with more variables.
+    pub async fn start_in(state_dir: &Path, args: &[&str], variables: &[(&str, &str)]) -> Self {
+        let ready_file = state_dir.with_extension("ready");
+        let mut child = Command::new(program("nightshift-local"))
+            .args(["--port", "0", "--state-dir"])
+            .arg(state_dir)
+            .arg("--ready-file")
+            .arg(&ready_file)
+            .args(args)
+            .envs(variables.iter().copied())
+            .current_dir(workspace())
+            .env_remove("ANTHROPIC_API_KEY")
+            .env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "error".to_owned()))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(if std::env::var_os("RUST_LOG").is_some() { Stdio::inherit() } else { Stdio::null() })
+            .spawn()
+            .expect("nightshift-local is built");
+        for _ in 0..TRIES {
+            // The file is removed when a stack starts and written by rename when it answers.
+            if let Ok(text) = std::fs::read_to_string(&ready_file) {
+                let ready: Ready = serde_json::from_str(&text).expect("the ready file is JSON");
+                if ready.pid == child.id() {
+                    return Self { child, ready, http: reqwest::Client::new() };
+                }
+            }
+            assert!(child.try_wait().expect("the child can be asked").is_none(), "nightshift-local ended at its start");
+            pause(Duration::from_millis(100)).await;
+        }
+        panic!("nightshift-local did not become ready");
+    }
+
+    /// Posts to a path of the front; `None` when the process was held or killed meanwhile.
+    pub async fn post(&self, path: &str, body: &Value) -> Option<Value> {
+        let request = self.http.post(format!("{}{path}", self.ready.url)).bearer_auth(&self.ready.token).json(body);
+        request.send().await.ok()?.json().await.ok()
+    }
+
+    /// Gets a path of the front.
+    pub async fn get(&self, path: &str) -> Option<Value> {
+        let request = self.http.get(format!("{}{path}", self.ready.url)).bearer_auth(&self.ready.token);
+        request.send().await.ok()?.json().await.ok()
+    }
+
+    /// `kill -9`.
+    pub fn kill(mut self) {
+        self.child.kill().expect("our own child can be killed");
+        self.child.wait().expect("our own child can be waited for");
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A program of the workspace, which stands beside the tests' own folder.
+pub fn program(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows its own program");
+    let folder = test.parent().and_then(Path::parent).expect("tests run from target/<profile>/deps");
+    folder.join(name)
+}
+
+/// The workspace's folder.
+pub fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests stand in the workspace").to_path_buf()
+}
+
+/// The folder of pinned helpers.
+pub fn tools() -> PathBuf {
+    std::env::var_os("NIGHTSHIFT_TOOLS").map_or_else(|| workspace().join(".tools"), PathBuf::from)
+}
+
+/// Waits in real time, for another process.
+#[expect(clippy::disallowed_methods, reason = "another process does not run on our clock")]
+pub async fn pause(time: Duration) {
+    tokio::time::sleep(time).await;
+}
