@@ -10,7 +10,7 @@ use serde_json::Value;
 /// How often the ready file is looked for, a tenth of a second apart.
 const TRIES: u32 = 3000;
 
-/// A running process. Killed (`SIGKILL`) when dropped.
+/// A running process. Asked to end when dropped; [`Process::kill`] does not ask.
 pub struct Process {
     child: Child,
     /// Where everything is.
@@ -77,9 +77,23 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        stop(&mut self.child);
     }
+}
+
+/// Asks a child to end, so that it ends what it started itself, and kills it when it does not.
+fn stop(child: &mut Child) {
+    let id = child.id().to_string();
+    for _ in 0..100 {
+        // A child that has ended is reaped here, and its id is nobody's business any more.
+        if !matches!(child.try_wait(), Ok(None)) {
+            return;
+        }
+        let _ = Command::new("kill").args(["-TERM", &id]).stderr(Stdio::null()).status();
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let _ = child.kill();
+    let _ = child.wait();
 }
 
 /// A program of the workspace, which stands beside the tests' own folder.

@@ -198,6 +198,15 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        // Asked first, so that it ends what it started itself (`cargo lambda watch` and its functions).
+        let id = self.child.id().to_string();
+        for _ in 0..100 {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            let _ = Command::new("kill").args(["-TERM", &id]).stderr(Stdio::null()).status();
+            pause(Duration::from_millis(100));
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
