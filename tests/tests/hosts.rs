@@ -8,8 +8,8 @@ use nightshift_tests::local::batch_job;
 use nightshift_tests::process::{Process, pause, tools};
 use serde_json::{Value, json};
 
-/// Follows one batch run on a real clock; the first poll is due two minutes after the batch was created, so the test only
-/// waits for `submitted` and leaves the rest to the manual clock's tests, unless it has the time.
+/// Follows one batch run on a real clock from submit to delivery. The first poll is due two minutes after the batch was
+/// created; the test hands `poll` its timer's envelope instead of waiting for it.
 async fn submits(process: &Process) {
     process.post("/_local/anthropic/script", &json!({ "batchDurationMs": 500 })).await.unwrap();
     let job = process.post("/v1/cron.add", &batch_job("Through the binaries.")).await.unwrap();
