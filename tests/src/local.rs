@@ -50,6 +50,13 @@ impl Local {
         self.post(&format!("/v1/{method}"), Some(&token), body.to_string()).await
     }
 
+    /// Calls a method under an idempotency key.
+    pub async fn call_under(&self, key: &str, method: &str, body: &Value) -> Answer {
+        let request = self.http.post(format!("{}/v1/{method}", self.stack.ready.url)).body(body.to_string());
+        let request = request.bearer_auth(&self.stack.ready.token).header("idempotency-key", key);
+        Self::sent(request.header("content-type", "application/json")).await
+    }
+
     /// Posts a body to a path of the front.
     pub async fn post(&self, path: &str, token: Option<&str>, body: String) -> Answer {
         let mut request = self.http.post(format!("{}{path}", self.stack.ready.url)).body(body);
@@ -57,6 +64,10 @@ impl Local {
         if let Some(token) = token {
             request = request.bearer_auth(token);
         }
+        Self::sent(request).await
+    }
+
+    async fn sent(request: reqwest::RequestBuilder) -> Answer {
         let answer = request.send().await.expect("the front answers");
         let status = answer.status().as_u16();
         let text = answer.text().await.expect("the answer has a body");
@@ -81,6 +92,23 @@ impl Local {
         let runs = self.ok("cron.runs", &json!({ "jobId": job })).await;
         let newest = runs["runs"][0]["runId"].as_str().unwrap_or_else(|| panic!("job {job} has no run: {runs}"));
         self.ok("cron.runGet", &json!({ "runId": newest })).await
+    }
+
+    /// Hands an event to a function and waits for its end, as Lambda does with what a timer sends.
+    pub async fn invoke(&self, function: &str, event: &Value) {
+        let url = format!("{}/2015-03-31/functions/nightshift-{function}/invocations", self.stack.ready.lambda_url);
+        let answer = self.http.post(url).body(event.to_string()).send().await.expect("the function host answers");
+        let failed = answer.headers().contains_key("x-amz-function-error");
+        let text = answer.text().await.expect("the answer has a body");
+        assert!(!failed, "{function} {event}: {text}");
+        self.stack.settle().await;
+    }
+
+    /// Removes a timer behind the product's back.
+    pub async fn drop_timer(&self, name: &str) {
+        let url = format!("{}/schedules/{name}?groupName=nightshift", self.stack.ready.scheduler_url);
+        let answer = self.http.delete(url).send().await.expect("the scheduler answers");
+        assert!(answer.status().is_success(), "there is no timer {name}: {}", answer.status());
     }
 
     /// Moves the clock on.
@@ -113,6 +141,9 @@ impl Drop for Local {
         }
         let dead = self.stack.dead_letters();
         assert!(dead.is_empty(), "something failed for good: {dead:#?}");
+        // Whatever the test was about: a list is a query, and what lies beside it is not read.
+        let scans = self.stack.gate.calls(0).into_iter().filter(|call| call.operation.contains("Scan")).count();
+        assert_eq!(scans, 0, "the table was scanned");
     }
 }
 

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use futures::{StreamExt, stream};
 use nightshift_local::gate::tally;
 use nightshift_tests::local::{Local, batch_job};
 use nightshift_tests::process::workspace;
@@ -82,4 +83,27 @@ async fn one_more_poll_costs_a_read_a_look_a_timer_and_a_write() {
                 .unwrap_or(0);
     }
     compare("calls poll", &tally(&local.stack.gate.calls(before)));
+}
+
+/// Adds `jobs` jobs, a few at a time.
+async fn with_jobs(local: &Local, jobs: usize) {
+    let added = stream::iter(0..jobs).map(|n| async move {
+        let mut job = batch_job("Count me.");
+        job["name"] = json!(format!("job {n}"));
+        local.add(&job).await
+    });
+    added.buffer_unordered(4).for_each(|_| async {}).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_glance_takes_two_reads_however_many_jobs_there_are() {
+    let local = Local::start().await;
+    for (more, all) in [(0, 0), (1, 1), (249, 250)] {
+        with_jobs(&local, more).await;
+        let before = local.stack.gate.calls(0).len() as u64;
+        let status = local.ok("cron.status", &json!({})).await;
+        assert_eq!((&status["jobs"], &status["enabledJobs"]), (&json!(all), &json!(all)), "{status}");
+        let calls = tally(&local.stack.gate.calls(before));
+        assert_eq!(calls, BTreeMap::from([("dynamodb Query".to_owned(), 2)]), "with {all} jobs");
+    }
 }

@@ -84,6 +84,55 @@ async fn every_transaction_meets_another_one_once() {
     }
 }
 
+/// Adds a job, switches it off and on, and removes another, while calls of the table are broken as `fault` says, with the
+/// same request repeated until it goes through; answers how many calls of the table there were.
+async fn counted(fault: Fault) -> u64 {
+    let local = Local::start().await;
+    let context = format!("{fault:?}");
+    let goes = local.add(&batch_job("Goes.")).await;
+    let before = local.stack.gate.calls(0).len() as u64;
+    local.stack.gate.set_faults(vec![fault]);
+    let insist = |key: &'static str, method: &'static str, body: Value| {
+        let (local, context) = (&local, &context);
+        async move {
+            for _ in 0..3 {
+                let answer = local.call_under(key, method, &body).await;
+                if answer.status == 200 {
+                    return answer.body;
+                }
+                assert!(answer.status >= 500, "{context}: {method} {}", answer.body);
+            }
+            panic!("{context}: {method} did not go through");
+        }
+    };
+    let mut stays = batch_job("Stays.");
+    stays["declarationKey"] = json!("stays");
+    let id = insist("1", "cron.add", stays).await["jobId"].clone();
+    for (key, enabled) in [("2", false), ("3", true), ("4", false)] {
+        insist(key, "cron.update", json!({ "jobId": id, "patch": { "enabled": enabled } })).await;
+    }
+    insist("5", "cron.remove", json!({ "jobId": goes })).await;
+    let calls = local.stack.gate.calls(before).iter().filter(|call| call.service == "dynamodb").count() as u64;
+    local.stack.gate.set_faults(Vec::new());
+    let status = local.ok("cron.status", &json!({})).await;
+    let counts = (&status["jobs"], &status["enabledJobs"], &status["nextWakeAtMs"]);
+    assert_eq!(counts, (&json!(1), &json!(0), &Value::Null), "{context}");
+    calls
+}
+
+/// The answer gets lost to the SDK, which asks again by itself, and to the function, whose caller does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_is_counted_once_whichever_write_loses_its_answer() {
+    let of_table = |n, times| {
+        let fault = fault(n, When::After, Action::Fail, times);
+        Fault { service: Some("dynamodb".to_owned()), ..fault }
+    };
+    let calls = counted(of_table(u64::MAX, 1)).await;
+    assert!(calls > 15, "only {calls} calls were seen");
+    let cases = (1..=calls).flat_map(|n| [of_table(n, 1), of_table(n, FOR_LONG)]);
+    stream::iter(cases).map(counted).buffer_unordered(2 * AT_ONCE).for_each(|_| async {}).await;
+}
+
 /// Hands an envelope to a function and waits for it.
 async fn invoke(local: &Local, function: &str, envelope: &Value) {
     let lambda = lambda_client(&local.stack.ready.lambda_url);
@@ -120,4 +169,56 @@ async fn timers_and_calls_that_come_twice_change_nothing() {
     let runs = local.ok("cron.runs", &json!({ "jobId": id })).await;
     assert_eq!(runs["runs"].as_array().unwrap().len(), 1);
     assert_eq!(local.last_run(&id).await["status"], "ok");
+}
+
+/// Makes up for three realtime occurrences of a job whose timer is gone, with the calls from the `n`-th on broken; answers
+/// how many calls there were.
+async fn made_up(fault: Fault) -> u64 {
+    let local = Local::start().await;
+    local.advance(1).await;
+    let mut job = batch_job("Better late than never.");
+    job["schedule"] = json!({ "kind": "cron", "expr": "5,10,15 6 * * *" });
+    job["missed"] = json!("all");
+    job["payload"]["batch"] = json!({ "enabled": false });
+    let id = local.add(&job).await;
+    local.drop_timer(&format!("j-{id}")).await;
+    let context = format!("{fault:?}");
+    // The sweep at 06:45 is the first that counts all three as missed.
+    local.advance(40).await;
+    let before = local.stack.gate.calls(0).len() as u64;
+    local.stack.gate.set_faults(vec![fault]);
+    local.advance(9).await;
+    let calls = local.stack.gate.calls(before).len() as u64;
+    local.advance(3 * 60).await;
+    let runs = local.ok("cron.runs", &json!({ "jobId": id })).await;
+    let ok: Vec<(&Value, &Value)> =
+        runs["runs"].as_array().unwrap().iter().map(|run| (&run["slot"], &run["status"])).collect();
+    let wanted = [15, 10, 5].map(|minute| (json!(format!("2026-11-20T06:{minute:02}:00Z")), json!("ok")));
+    assert!(ok.iter().zip(&wanted).all(|(run, (slot, status))| *run == (slot, status)), "{context}: {ok:?}");
+    assert_eq!(ok.len(), 3, "{context}: {ok:?}");
+    assert_eq!(local.delivered().len(), 3, "{context}: {runs:#}");
+    let job = local.ok("cron.get", &json!({ "jobId": id })).await;
+    assert_eq!(job["state"]["runningAtMs"], Value::Null, "{context}");
+    calls
+}
+
+/// Breaks each call of making up in turn, one per stack.
+async fn every_call_of_making_up(when: When) {
+    let calls = made_up(fault(u64::MAX, when, Action::Fail, 1)).await;
+    assert!(calls > 20, "only {calls} calls were seen");
+    stream::iter(1..=calls)
+        .map(|n| made_up(fault(n, when, Action::Fail, 1)))
+        .buffer_unordered(AT_ONCE)
+        .for_each(|_| async {})
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_call_of_making_up_for_missed_occurrences_fails_before_it_takes_effect() {
+    every_call_of_making_up(When::Before).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_call_of_making_up_for_missed_occurrences_loses_its_answer() {
+    every_call_of_making_up(When::After).await;
 }

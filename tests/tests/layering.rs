@@ -105,3 +105,45 @@ fn every_crate_takes_versions_and_lints_from_the_workspace() {
     let plan = ["Cargo.lock", "Cargo.toml", "Makefile", "README.md", "functions", "infra", "shared", "tests"];
     assert_eq!(visible.iter().map(String::as_str).collect::<Vec<_>>(), plan);
 }
+
+/// Every source file below `folder`.
+fn sources(folder: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// Whether a line asks a table for all it has: the SDK's `scan`, its operation's types, or its `PartiQL`.
+fn scans(line: &str) -> bool {
+    let code = line.split("//").next().unwrap_or_default();
+    [".scan(", "operation::scan", "scan::Scan", "execute_statement", "execute_transaction"]
+        .iter()
+        .any(|word| code.contains(word))
+}
+
+#[test]
+fn no_room_scans_a_table() {
+    assert!(scans("let all = self.client.scan().table_name(name)"));
+    assert!(!scans("query.scan_index_forward(false) // never .scan()"));
+    let root = MetadataCommand::new().no_deps().exec().unwrap().workspace_root;
+    let mut files = Vec::new();
+    // Not infra: the local stack plays the service itself, which finds what has expired by going through everything.
+    for room in ["functions", "shared"] {
+        sources(root.join(room).as_std_path(), &mut files);
+    }
+    let table = files.iter().filter(|file| std::fs::read_to_string(file).unwrap().contains("dynamodb"));
+    let mut wrong = Vec::new();
+    let mut looked_at = 0;
+    for file in table {
+        looked_at += 1;
+        let text = std::fs::read_to_string(file).unwrap();
+        wrong.extend(text.lines().filter(|line| scans(line)).map(|line| format!("{}: {line}", file.display())));
+    }
+    assert!(looked_at > 5, "only {looked_at} files know the table");
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}

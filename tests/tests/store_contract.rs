@@ -13,12 +13,20 @@ use std::pin::Pin;
 mod batches;
 #[path = "store_contract/commits.rs"]
 mod commits;
+#[path = "store_contract/due.rs"]
+mod due;
+#[path = "store_contract/expiry.rs"]
+mod expiry;
 #[path = "store_contract/fixtures.rs"]
 mod fixtures;
 #[path = "store_contract/jobs.rs"]
 mod jobs;
 #[path = "store_contract/lists.rs"]
 mod lists;
+#[path = "store_contract/overview.rs"]
+mod overview;
+#[path = "store_contract/places.rs"]
+mod places;
 #[path = "store_contract/small.rs"]
 mod small;
 #[path = "store_contract/worlds.rs"]
@@ -82,9 +90,34 @@ contract![
     lists::a_page_goes_on_where_the_last_one_ended_whatever_was_written_since,
     lists::a_cursor_of_another_list_is_refused,
     lists::a_page_is_full_although_rows_between_have_expired,
-    lists::what_is_due_comes_oldest_first_and_strictly_before_the_instant,
-    lists::a_leased_run_is_due_when_its_lease_ends,
-    lists::a_run_that_ended_and_a_batch_that_settled_are_due_no_more,
+    due::what_is_due_comes_oldest_first_and_strictly_before_the_instant,
+    due::a_leased_run_is_due_when_its_lease_ends,
+    due::a_run_that_ended_and_a_batch_that_settled_are_due_no_more,
+    due::a_job_is_due_from_its_next_run_until_that_moves,
+    due::a_flood_of_one_kind_does_not_hide_the_others,
+    expiry::ended_runs_before_the_slot_expire_and_no_others,
+    expiry::every_state_but_the_ended_ones_is_live,
+    expiry::a_run_that_goes_earlier_keeps_its_time,
+    expiry::runs_by_hand_expire_by_when_they_were_asked_for,
+    expiry::a_long_history_is_gone_through_to_its_end,
+    overview::a_job_is_counted_from_when_it_is_added_until_it_is_removed,
+    overview::a_job_that_is_added_switched_off_is_counted_so,
+    overview::a_removal_that_misjudges_the_switch_counts_right,
+    overview::a_commit_that_is_lost_leaves_the_counts_alone,
+    overview::half_a_repeat_of_an_add_does_not_count,
+    overview::jobs_written_at_the_same_moment_are_all_counted,
+    overview::of_24_that_turn_the_switch_one_is_counted,
+    overview::a_job_of_before_jobs_were_counted_is_counted_with_its_next_write,
+    overview::the_next_run_is_the_earliest_of_the_jobs_that_are_switched_on,
+    overview::the_configuration_is_shown_as_it_was_written_last,
+    overview::a_counter_cannot_pass_for_another_row,
+    places::a_place_is_held_by_one_run_at_a_time,
+    places::freeing_the_place_of_another_does_nothing_and_the_commit_goes_through,
+    places::a_repeat_finds_its_place_taken_or_given_back,
+    places::of_24_concurrent_holders_exactly_one_gets_the_place,
+    places::the_queue_is_in_order_of_since_and_as_long_as_asked_for,
+    places::the_most_places_do_not_hide_the_queue_nor_it_them,
+    places::a_place_or_waiter_is_named_once_in_a_commit,
     small::expired_rows_are_hidden_at_once_and_may_be_created_anew,
     small::chunks_are_listed_in_order_and_by_origin,
     small::counters_add_up,

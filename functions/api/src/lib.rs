@@ -104,12 +104,12 @@ async fn route(
             Begun::Answered(body) => return Ok(Answer { body, replayed: true }),
             Begun::AnsweredWithJob(id) => {
                 let request = jobs::Request { deps, invocation, now, stamp: Stamp::fresh(deps, now) };
-                let body = methods::Method::Get.call(&request, &serde_json::json!({ "jobId": id })).await?;
+                let body = Box::pin(methods::Method::Get.call(&request, &serde_json::json!({ "jobId": id }))).await?;
                 return Ok(Answer { body, replayed: true });
             }
         },
     };
-    let body = method.call(&jobs::Request { deps, invocation, now, stamp }, &body).await?;
+    let body = Box::pin(method.call(&jobs::Request { deps, invocation, now, stamp }, &body)).await?;
     if let Some(guard) = &guard {
         guard.end(deps, &body, now).await;
     }

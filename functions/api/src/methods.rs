@@ -149,7 +149,7 @@ impl Method {
                     enabled: status.enabled,
                     jobs: status.jobs,
                     enabled_jobs: status.enabled_jobs,
-                    running_jobs: status.running_jobs,
+                    running_turns: status.running_turns,
                     next_wake_at_ms: status.next_wake_at_ms,
                     config_revision: status.config_revision,
                     counters: status.counters,

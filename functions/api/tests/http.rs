@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use lambda_http::{Body, Request, http};
+use nightshift_domain::RunKey;
 use nightshift_domain::config::Config;
 use nightshift_domain::event::{Envelope, Function};
 use nightshift_engine::ports::{
-    Channel, Channels, Entropy, Invoker, JobTimer, Models, OpenChannelError, OpenModelError, OpenedModel, PageRequest,
-    TimerError, Timers,
+    Channel, Channels, Entropy, Invoker, JobTimer, Models, OpenChannelError, OpenModelError, OpenedModel, Outcome,
+    PageRequest, TimerError, Timers, Write,
 };
 use nightshift_engine::testing::{MemoryBlobs, MemoryStore};
 use nightshift_engine::{Deps, ManualClock, Settings};
@@ -247,8 +248,15 @@ async fn a_job_lives_through_the_api() {
     assert_eq!((&run["state"], &run["origin"], &run["jobName"]), (&json!("due"), &json!("manual"), &json!("A")));
     let page = api.call("cron.runs", &json!({ "jobId": "a" })).await.body;
     assert_eq!((&page["runs"][0]["runId"], &page["entries"]), (&ran["runId"], &page["runs"]));
+    let config = json!({ "config": { "cron": { "timezone": "UTC" } } });
+    assert_eq!(api.call("config.apply", &config).await.body["revision"], 1);
+    let key = RunKey::parse(ran["runId"].as_str().unwrap()).unwrap();
+    let places = [Write::HoldPlace { place: 0, run: &key }, Write::Count { name: "fallback.test", by: 2 }];
+    assert_eq!(api.deps.store.commit(&places).await.unwrap(), Outcome::Applied);
     let status = api.call("cron.status", &json!({})).await.body;
-    assert_eq!((&status["jobs"], &status["runningJobs"]), (&json!(1), &json!(1)));
+    let wanted = json!({ "enabled": true, "jobs": 1, "enabledJobs": 0, "runningTurns": 1, "nextWakeAtMs": null,
+        "configRevision": 1, "counters": { "fallback.test": 2 }, "nowMs": status["nowMs"] });
+    assert_eq!(status, wanted);
     let canceled = api.call("cron.cancel", &json!({ "runId": ran["runId"] })).await.body;
     assert_eq!((&canceled["canceled"], &canceled["state"]), (&json!(true), &json!("canceled")));
     let event = api.call("system.event", &json!({ "text": "Hello.", "mode": "now" })).await.body;

@@ -1,16 +1,19 @@
 //! A job: when to run and what to ask, in the words and the JSON of the product (its API shows these types as they are).
 
-use serde::{Deserialize, Serialize};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::schedule::Schedule;
 use crate::{JobId, RunKey};
 
 mod input;
 mod lifecycle;
+mod occurrences;
 mod patch;
 
 pub use input::{Defaults, parse_new, zone_of};
 pub use lifecycle::{DISABLE_AFTER, JobStep, on_run_moved};
+pub use occurrences::{LATE_AT_MOST, MAKE_UP_MOST, Mark, Overdue, Verdict, overdue, prune_before, verdicts};
 pub use patch::{Patched, apply as apply_patch, redeclare};
 
 /// Longest a batch turn may wait: seven days.
@@ -475,9 +478,18 @@ pub struct JobRecord {
     /// Runs that are live.
     #[serde(default)]
     pub active: Vec<RunKey>,
-    /// The run that waits for its turn (`overlap: queue`).
-    #[serde(default)]
-    pub waiting: Option<RunKey>,
+    /// The runs that wait for their turn, the first one first: one of `overlap: queue`, or those that are made up for.
+    #[serde(default, deserialize_with = "one_or_many")]
+    pub waiting: Vec<RunKey>,
+    /// Every occurrence up to this one has its record; `None` until the first one after the timing changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled: Option<DateTime<Utc>>,
+    /// After a failure, no occurrence starts before this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold_until: Option<DateTime<Utc>>,
+    /// Where in its history some of its runs stand, so that old ones are found without counting.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub marks: Vec<Mark>,
     /// How many runs it has had.
     #[serde(default)]
     pub sequence: u64,
@@ -500,11 +512,28 @@ impl JobRecord {
             generation: 1,
             rev: 1,
             active: Vec::new(),
-            waiting: None,
+            waiting: Vec::new(),
+            settled: None,
+            hold_until: None,
+            marks: Vec::new(),
             sequence: 0,
             stray_fires: 0,
             message_blob: None,
             chained: false,
         }
     }
+}
+
+/// A release before this one wrote one run or `null`.
+fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<RunKey>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Waiting {
+        Many(Vec<RunKey>),
+        One(Option<RunKey>),
+    }
+    Ok(match Waiting::deserialize(deserializer)? {
+        Waiting::Many(keys) => keys,
+        Waiting::One(key) => key.into_iter().collect(),
+    })
 }

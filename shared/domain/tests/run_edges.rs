@@ -61,6 +61,7 @@ fn run(state: State, plan: Option<Plan>, cancel_requested: bool) -> Run {
         history: Vec::new(),
         hops: Vec::new(),
         planning_tries: 0,
+        place: None,
         timers: 0,
         answer: None,
         delivery_status: None,
@@ -77,6 +78,7 @@ fn states() -> Vec<State> {
     let mut all = vec![
         State::Due,
         State::Waiting { reason: WaitReason::Overlap },
+        State::Waiting { reason: WaitReason::Place { hop: 1, tries: 0 } },
         State::Delivering,
         State::Succeeded,
         State::DeliveryFailed,
@@ -98,6 +100,14 @@ fn states() -> Vec<State> {
     }
     all.push(State::Paused { hop: 0, resume_at: now(), tries: 1, attempt: 1 });
     all
+}
+
+#[test]
+fn the_terminal_states_are_known_by_name() {
+    for state in states() {
+        assert_eq!(State::TERMINAL.contains(&state.name()), state.is_terminal(), "{}", state.name());
+    }
+    assert!(State::TERMINAL.iter().all(|name| states().iter().any(|state| state.name() == *name)));
 }
 
 fn replies() -> Vec<Reply> {
@@ -145,7 +155,6 @@ fn events() -> Vec<Event> {
         Event::Planned(Box::new(plan(Path::Realtime, OnTimeout::Fail))),
         Event::Planned(Box::new(plan(Path::Batch, OnTimeout::Fail))),
         Event::Refused { code: text(), message: text() },
-        Event::Blocked(WaitReason::Overlap),
         Event::PlaceFreed,
         Event::Skipped { reason: text() },
         Event::Queued,
@@ -198,6 +207,10 @@ fn walk(mut see: impl FnMut(&Run, &Event, &nightshift_domain::run::Transition)) 
                 for event in events() {
                     if let Ok(transition) = next(&before, event.clone(), now()) {
                         see(&before, &event, &transition);
+                        // The same where all places for realtime turns are taken.
+                        if transition.run.state.is_running() && !before.state.is_running() {
+                            see(&before, &event, &transition.parked(now()));
+                        }
                     }
                 }
             }
@@ -254,8 +267,28 @@ fn a_run_that_is_not_over_always_has_somebody_who_will_look_at_it() {
         let after = &transition.run;
         let context = format!("{} --{}--> {}", before.state.name(), event.name(), after.state.name());
         let watched_by_its_batch = matches!(after.state, State::Submitted { .. });
-        assert_eq!(attention_at(after).is_none(), after.state.is_terminal() || watched_by_its_batch, "{context}");
+        let queued = matches!(after.state, State::Waiting { reason: WaitReason::Place { .. } });
+        assert_eq!(
+            attention_at(after).is_none(),
+            after.state.is_terminal() || watched_by_its_batch || queued,
+            "{context}"
+        );
     });
+}
+
+#[test]
+fn a_run_that_waits_for_a_place_goes_on_where_it_stood_and_loses_no_time() {
+    let paused = State::Paused { hop: 2, resume_at: now(), tries: 3, attempt: 1 };
+    let before = run(paused, Some(plan(Path::Realtime, OnTimeout::Fail)), false);
+    let parked = next(&before, Event::Resumed, now()).unwrap().parked(now());
+    assert_eq!(parked.run.state, State::Waiting { reason: WaitReason::Place { hop: 2, tries: 3 } });
+    assert!(parked.effects.is_empty() && parked.run.lease.is_none());
+    let later = now() + TimeDelta::minutes(7);
+    let freed = next(&parked.run, Event::PlaceFreed, later).unwrap();
+    assert_eq!(freed.run.state, State::Running { hop: 2, starts: 1, tries: 3 });
+    assert_eq!(freed.effects, [Effect::CallModel]);
+    let deadline = |run: &Run| run.plan.as_ref().unwrap().deadline;
+    assert_eq!(deadline(&freed.run) - deadline(&before), TimeDelta::minutes(7));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What the engine needs of the outside world. Adapters implement these; nothing here names a vendor's SDK.
 
 mod channel;
+mod fair;
 mod model;
 mod secrets;
 mod store;
@@ -9,14 +10,15 @@ mod timers;
 pub use channel::{
     Channel, ChannelError, Channels, OpenChannelError, Outgoing, Rendered, SendError, SendErrorKind, Sent,
 };
+pub use fair::shares;
 pub use model::{
     BatchList, BatchRow, BatchView, Batches, CreateError, Model, ModelError, Models, OpenModelError, OpenedModel,
     ResultLine, ResultLines,
 };
 pub use secrets::{Secret, Secrets};
 pub use store::{
-    BlobError, Blobs, DueItem, Outcome, Page, PageRequest, RunFilter, Store, StoreError, StoreErrorKind, SystemEvent,
-    Write,
+    BlobError, Blobs, DueItem, MOST_PLACES, Outcome, Overview, Page, PageRequest, Places, RunFilter, Store, StoreError,
+    StoreErrorKind, SystemEvent, Write, cron_enabled, is_counter_name,
 };
 pub use timers::{Invoker, JobTimer, TimerError, TimerSpec, Timers};
 

@@ -15,11 +15,13 @@ use nightshift_engine::ports::{Outcome, StoreError, StoreErrorKind};
 use crate::dynamo::DynamoStore;
 use crate::error::{TRANSACTION_CONFLICT, refused, store_error};
 use crate::item::Attributes;
-use crate::plan::{Action, Change};
+use crate::keys::hash;
+use crate::plan::{Action, Change, Guard, check};
 use crate::request::{ON_FAILURE, Terms, condition, key, transact, update};
+use crate::tally::recount;
 
-/// How often a write is sent that another transaction stands in the way of.
-const ATTEMPTS: u32 = 4;
+/// How often a write is sent that another transaction stands in the way of: the last time after one to two seconds.
+const ATTEMPTS: u32 = 5;
 /// The wait after the first of them; each further one is three times as long. Transactions take milliseconds.
 const FIRST_WAIT: TimeDelta = TimeDelta::milliseconds(20);
 
@@ -56,14 +58,15 @@ impl DynamoStore {
             match tried {
                 Attempt::Written => return Ok(Outcome::Applied),
                 Attempt::Failed(conditions) => {
-                    let Some(without) = without_failed_options(&actions, &conditions) else {
+                    let Some(mended) = mended(&actions, &conditions) else {
                         return Ok(judge(&actions, &conditions));
                     };
-                    actions = without;
+                    check(operation, &mended)?;
+                    actions = mended;
                 }
                 Attempt::Busy(error) if attempt == ATTEMPTS => return Err(error),
                 Attempt::Busy(_) => {
-                    self.clock.sleep_until(self.clock.now() + wait).await;
+                    self.clock.sleep_until(self.clock.now() + wait + wait * spread(&actions) / 100).await;
                     (attempt, wait) = (attempt + 1, wait * 3);
                 }
             }
@@ -126,6 +129,13 @@ impl DynamoStore {
     }
 }
 
+/// How many percent longer a commit waits than the first, so that those that met once do not meet again: commits that share a
+/// counter of jobs begin with rows of their own.
+fn spread(actions: &[Action]) -> i32 {
+    let hash = actions.first().map_or(0, |action| hash(&action.key.pk));
+    i32::try_from(hash % 80).unwrap_or(0)
+}
+
 fn is_conflict(error: &StoreError) -> bool {
     use aws_sdk_dynamodb::error::ProvideErrorMetadata;
     use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
@@ -171,11 +181,30 @@ fn verdict(reasons: &[CancellationReason]) -> Verdict {
     Verdict::Conditions(reasons.iter().map(condition).collect())
 }
 
-/// The commit without the options whose guards do not hold; `None` when they all do.
-fn without_failed_options(actions: &[Action], conditions: &[Condition]) -> Option<Vec<Action>> {
-    let holds = |(action, condition): &(&Action, &Condition)| !action.optional || matches!(condition, Condition::Held);
-    let kept: Vec<Action> = actions.iter().zip(conditions).filter(holds).map(|(action, _)| action.clone()).collect();
-    (kept.len() < actions.len()).then_some(kept)
+/// The commit without the options whose guards do not hold, and with what the rows of its jobs say was counted for them;
+/// `None` when there is nothing to mend. What is mended stays so: a row that changes once more has another `rev`.
+fn mended(actions: &[Action], conditions: &[Condition]) -> Option<Vec<Action>> {
+    let (mut kept, mut recounts) = (Vec::with_capacity(actions.len()), Vec::new());
+    for (action, condition) in actions.iter().zip(conditions) {
+        let failed_on = match condition {
+            Condition::Held => None,
+            Condition::FailedOn(_) if action.optional => continue,
+            Condition::FailedOn(found) => found.as_ref(),
+        };
+        let mut action = action.clone();
+        if let (Guard::Counted(expected), Some(found)) = (&mut action.guard, failed_on)
+            && let Some(counted) = expected.differs(found)
+        {
+            recounts.push((action.write, expected.counter.clone(), counted, expected.counted));
+            expected.counted = counted;
+        }
+        kept.push(action);
+    }
+    let mends = kept.len() < actions.len() || !recounts.is_empty();
+    for (write, counter, counted, believed) in recounts {
+        recount(&mut kept, write, counter, counted, believed);
+    }
+    mends.then_some(kept)
 }
 
 /// Applied before, or lost to somebody: a repeat finds every record as it left it.

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
+use futures::future::try_join_all;
 use futures::{StreamExt, TryStreamExt, stream};
 use nightshift_domain::batch::Batch;
 use nightshift_domain::delivery::Chunk;
@@ -14,14 +15,17 @@ use nightshift_domain::job::JobRecord;
 use nightshift_domain::run::Run;
 use nightshift_domain::{AttemptId, JobId, RunKey};
 use nightshift_engine::Clock;
-use nightshift_engine::ports::{DueItem, Outcome, Page, PageRequest, RunFilter, Store, StoreError, SystemEvent, Write};
+use nightshift_engine::ports::{
+    DueItem, Outcome, Overview, Page, PageRequest, Places, RunFilter, Store, StoreError, SystemEvent, Write,
+    cron_enabled, shares,
+};
 use serde::de::DeserializeOwned;
 use serde_dynamo::aws_sdk_dynamodb_1::from_item;
 use serde_json::Value;
 
 use crate::error::{corrupt, refused, store_error};
-use crate::item::{Answer, Attributes, Counter, ITEM_VERSION, Pointer, Record};
-use crate::keys::{self, COUNTERS, DUE_SHARDS, EVENT_PREFIX, JOBS, Key, RUN_PREFIX};
+use crate::item::{Answer, Attributes, ITEM_VERSION, Pointer, Record, Settings};
+use crate::keys::{self, DUE_SHARDS, EVENT_PREFIX, JOBS, Key, NEXT, RUN_PREFIX};
 use crate::page::{List, document};
 use crate::plan::{self, Action, Change, Guard, attributes, new_record};
 use crate::request::{Terms, key};
@@ -67,15 +71,23 @@ impl DynamoStore {
         Ok(Some(pointer.target))
     }
 
-    /// What one shard of the due index has before `before`, by place.
-    async fn due_shard(&self, shard: u32, before: &str, limit: i32) -> Result<Vec<String>, StoreError> {
-        let operation = "list what is due";
+    /// The first places of a partition of the due index, those before `before` where that is given.
+    pub(crate) async fn due_partition(
+        &self,
+        operation: &str,
+        partition: &str,
+        before: Option<&str>,
+        limit: i32,
+    ) -> Result<Vec<String>, StoreError> {
         let mut terms = Terms::default();
-        let partition = AttributeValue::S(keys::due_partition(shard));
-        let (pk, shard) = (terms.name(DUE_PK), terms.value("shard", partition));
-        let (sk, before) = (terms.name(DUE_SK), terms.value("before", AttributeValue::S(before.to_owned())));
+        let text = |text: &str| AttributeValue::S(text.to_owned());
+        let mut condition = format!("{} = {}", terms.name(DUE_PK), terms.value("partition", text(partition)));
+        if let Some(before) = before {
+            let (sk, before) = (terms.name(DUE_SK), terms.value("before", text(before)));
+            condition = format!("{condition} AND {sk} < {before}");
+        }
         let query = self.client.query().table_name(&self.table).index_name(DUE).limit(limit);
-        let query = query.key_condition_expression(format!("{pk} = {shard} AND {sk} < {before}"));
+        let query = query.key_condition_expression(condition);
         let query = query.set_expression_attribute_names(terms.names());
         let query = query.set_expression_attribute_values(terms.values());
         let answer = query.send().await.map_err(|error| store_error(operation, error))?;
@@ -159,11 +171,14 @@ impl Store for DynamoStore {
     /// From an index that lags behind by moments and names rows only: read them again before acting.
     async fn due(&self, before: DateTime<Utc>, limit: u32) -> Result<Vec<DueItem>, StoreError> {
         let (before, most) = (keys::instant(before), i32::try_from(limit.max(1)).unwrap_or(i32::MAX));
-        let shards = (0..DUE_SHARDS).map(|shard| self.due_shard(shard, &before, most));
-        let mut places: Vec<String> = futures::future::try_join_all(shards).await?.into_iter().flatten().collect();
-        places.sort_unstable();
-        places.truncate(limit as usize);
-        Ok(places.iter().filter_map(|place| keys::due_item(place)).collect())
+        let shards = |name: fn(u32) -> String| (0..DUE_SHARDS).map(name).collect::<Vec<_>>();
+        let kinds = [shards(keys::due_partition), shards(keys::poll_partition), vec![NEXT.to_owned()]];
+        let places = kinds.iter().map(|partitions| {
+            let first = |one| self.due_partition("list what is due", one, Some(before.as_str()), most);
+            try_join_all(partitions.iter().map(String::as_str).map(first))
+        });
+        let places: Vec<Vec<String>> = try_join_all(places).await?.into_iter().map(|kind| kind.concat()).collect();
+        Ok(shares(places, limit as usize).iter().filter_map(|place| keys::due_item(place)).collect())
     }
 
     /// Strongly consistent.
@@ -183,15 +198,25 @@ impl Store for DynamoStore {
         deletes.try_for_each(|_| async { Ok(()) }).await.map_err(|error| store_error(&operation, error))
     }
 
-    /// Strongly consistent, by name.
-    async fn counters(&self) -> Result<Vec<(String, i64)>, StoreError> {
-        let operation = "read the counters";
-        let rows = self.query(operation, &List::of_table(COUNTERS.to_owned(), None), None, None).await?;
-        let read = |row| {
-            let counter: Counter = from_item(row).map_err(|error| corrupt(operation, error))?;
-            Ok((counter.name, counter.n))
-        };
-        rows.into_iter().map(read).collect()
+    /// Strongly consistent. Places stand before those that wait, so one query has both; a second one is sent where so many
+    /// places are taken that the first did not reach the queue.
+    async fn places(&self, waiting: u32) -> Result<Places, StoreError> {
+        self.read_places(waiting).await
+    }
+
+    /// Reads the whole rows of that part of the job's history (DynamoDB bills what it reads, not what it answers).
+    ///
+    /// # Crash safety
+    /// One conditional write per run. Stopped half-way, a repeat finds the rest; a run that is written meanwhile keeps what
+    /// that write said.
+    async fn expire_runs(&self, job: &JobId, before: DateTime<Utc>, at: DateTime<Utc>) -> Result<u64, StoreError> {
+        self.expire(job, before, at).await
+    }
+
+    /// A consistent query of the counters' partition, where the jobs' counts, the places and the configuration's revision
+    /// are too, and one row of the due index, which lags behind by moments.
+    async fn overview(&self) -> Result<Overview, StoreError> {
+        self.read_overview().await
     }
 
     /// Strongly consistent.
@@ -204,12 +229,24 @@ impl Store for DynamoStore {
     }
 
     /// # Crash safety
-    /// One conditional write; a repeat after a lost answer is [`Outcome::Applied`].
+    /// One transaction: the document, under its condition, and what `cron status` shows of it. A repeat after a lost answer
+    /// is [`Outcome::Applied`].
     async fn put_config(&self, document: &Value, expected: u64) -> Result<Outcome, StoreError> {
         let operation = "write the configuration";
-        let at = Key::config();
-        let row = attributes(operation, &new_record(&at, "config", expected + 1, document.to_string()))?;
-        self.put_alone(operation, at, row, Guard::before(expected + 1)).await
+        let (at, shown_at) = (Key::config(), Key::settings());
+        let rev = expected + 1;
+        let row = attributes(operation, &new_record(&at, "config", rev, document.to_string()))?;
+        let shown = Settings {
+            pk: shown_at.pk.clone(),
+            sk: shown_at.sk.clone(),
+            kind: "settings".to_owned(),
+            v: ITEM_VERSION,
+            rev,
+            state: if cron_enabled(document) { "enabled" } else { "disabled" }.to_owned(),
+        };
+        let shown = attributes(operation, &shown)?;
+        let write = Action::new(0, at, Change::Put(row), Guard::before(rev));
+        self.apply(operation, vec![write, Action::new(0, shown_at, Change::Put(shown), Guard::None)]).await
     }
 
     /// Strongly consistent.

@@ -62,6 +62,10 @@ pub(crate) enum Unsendable {
     TooLarge { bytes: usize, limit: usize },
     #[error("{count} rows do not fit a transaction of 100")]
     TooMany { count: usize },
+    #[error("there is no place {place}: they are numbered from 0 to 999")]
+    NoSuchPlace { place: u32 },
+    #[error("\"{name}\" is no name for a counter: it begins with a letter")]
+    NoCounter { name: String },
     #[error("the row {pk} / {sk} would be written twice")]
     Twice { pk: String, sk: String },
 }

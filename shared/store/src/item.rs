@@ -56,6 +56,9 @@ pub struct Record {
     /// How it stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
+    /// What was counted for it: a job's `enabled` or `disabled`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted: Option<String>,
     /// The record, as JSON.
     pub doc: String,
 }
@@ -69,7 +72,7 @@ pub struct Pointer {
     /// Sort key.
     #[serde(rename = "SK")]
     pub sk: String,
-    /// What it is: `declaration` or `remote`.
+    /// What it is: `declaration`, `remote`, `place` or `waiter`.
     #[serde(default)]
     pub kind: String,
     /// The shape it was written in.
@@ -82,14 +85,25 @@ pub struct Pointer {
     pub target: String,
 }
 
-/// A counter of `cron status`.
+/// What `cron status` shows of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counter {
-    /// Its name.
+pub struct Settings {
+    /// Partition key.
+    #[serde(rename = "PK")]
+    pub pk: String,
+    /// Sort key.
     #[serde(rename = "SK")]
-    pub name: String,
-    /// How far it got.
-    pub n: i64,
+    pub sk: String,
+    /// `settings`.
+    #[serde(default)]
+    pub kind: String,
+    /// The shape it was written in.
+    #[serde(default)]
+    pub v: u32,
+    /// The document's revision.
+    pub rev: u64,
+    /// Whether it lets jobs run: `enabled` or `disabled`.
+    pub state: String,
 }
 
 /// The answer that was given under an idempotency key.
@@ -143,6 +157,7 @@ mod tests {
             ttl: None,
             name: Some("a".into()),
             state: Some("enabled".into()),
+            counted: None,
             doc: "{\"a\": 1.0}".into(),
         }
     }

@@ -5,8 +5,10 @@ use nightshift_domain::ids::slot_text;
 use nightshift_domain::{AttemptId, JobId, RunKey};
 use nightshift_engine::ports::DueItem;
 
-/// How many partitions the due index is spread over.
+/// How many partitions of the due index runs are spread over, and batches.
 pub(crate) const DUE_SHARDS: u32 = 4;
+/// How many rows jobs are counted in: jobs that are written at the same moment seldom meet in one.
+const TALLY_SHARDS: u32 = 8;
 /// The sort key of rows that are alone in their partition.
 const META: &str = "META";
 /// Letters of a name that take part in sorting; an index key holds 1,024 bytes.
@@ -57,6 +59,24 @@ impl Key {
         Self { pk: COUNTERS.to_owned(), sk: name.to_owned() }
     }
 
+    /// The count of the jobs of a shard.
+    pub(crate) fn jobs(shard: u32) -> Self {
+        Self::counter(&format!("{JOBS_PREFIX}{shard}"))
+    }
+
+    /// What `cron status` shows of the configuration.
+    pub(crate) fn settings() -> Self {
+        Self::counter(SETTINGS)
+    }
+
+    pub(crate) fn place(place: u32) -> Self {
+        Self::counter(&format!("{PLACE_PREFIX}{place:04}"))
+    }
+
+    pub(crate) fn waiter(since: DateTime<Utc>, run: &RunKey) -> Self {
+        Self::counter(&format!("{WAITER_PREFIX}{}#{run}", instant(since)))
+    }
+
     pub(crate) fn config() -> Self {
         Self::meta("CONFIG".to_owned())
     }
@@ -68,7 +88,15 @@ impl Key {
 
 pub(crate) const RUN_PREFIX: &str = "RUN#";
 pub(crate) const EVENT_PREFIX: &str = "EVT#";
+/// Counters, places and those that wait for one, in this order, so that one query has the first two and one the last two.
+/// Counters begin with a letter, which sorts between `#` and `~`.
 pub(crate) const COUNTERS: &str = "COUNT";
+pub(crate) const SETTINGS: &str = "#SETTINGS";
+pub(crate) const JOBS_PREFIX: &str = "#JOBS#";
+pub(crate) const PLACE_PREFIX: &str = "~HOLD#";
+pub(crate) const WAITER_PREFIX: &str = "~WAIT#";
+/// The partition of the due index that jobs stand in by their next run.
+pub(crate) const NEXT: &str = "NEXT";
 pub(crate) const JOBS: &str = "JOBS";
 pub(crate) const BATCHES: &str = "BATCHES";
 
@@ -99,17 +127,34 @@ pub(crate) fn job_place(name: &str, id: &JobId) -> String {
     format!("{lower}#{id}")
 }
 
-/// The partition and place of `what` in the due index.
+/// The partition and place of `what` in the due index. Each kind has partitions of its own, so that none hides another.
+/// Jobs have a single one, because the earliest of all is asked for; it takes about 1,000 writes a second (Best practices
+/// for partition keys page, 2026-10), of which a move of the next run is two.
 pub(crate) fn due(what: &DueItem, at: DateTime<Utc>) -> (String, String) {
-    let (word, id) = match what {
-        DueItem::Run(key) => ("RUN", key.as_str()),
-        DueItem::Batch(id) => ("BATCH", id.as_str()),
+    let (partition, word, id) = match what {
+        DueItem::Run(key) => (due_partition(shard(key.as_str(), DUE_SHARDS)), "RUN", key.as_str()),
+        DueItem::Batch(id) => (poll_partition(shard(id.as_str(), DUE_SHARDS)), "BATCH", id.as_str()),
+        DueItem::Job(id) => (NEXT.to_owned(), "JOB", id.as_str()),
     };
-    (due_partition(shard(id)), format!("{}#{word}#{id}", instant(at)))
+    (partition, format!("{}#{word}#{id}", instant(at)))
 }
 
 pub(crate) fn due_partition(shard: u32) -> String {
     format!("DUE#{shard}")
+}
+
+pub(crate) fn poll_partition(shard: u32) -> String {
+    format!("POLL#{shard}")
+}
+
+/// Which of the counters of jobs a job is in.
+pub(crate) fn tally_shard(id: &JobId) -> u32 {
+    shard(id.as_str(), TALLY_SHARDS)
+}
+
+/// When a place in the due index falls due.
+pub(crate) fn due_instant(place: &str) -> Option<DateTime<Utc>> {
+    place.split_once('#')?.0.parse().ok()
 }
 
 /// What a place in the due index stands for; `None` for kinds of a later release.
@@ -118,14 +163,18 @@ pub(crate) fn due_item(place: &str) -> Option<DueItem> {
     match (parts.next()?, parts.next()?) {
         ("RUN", key) => RunKey::parse(key).ok().map(DueItem::Run),
         ("BATCH", id) => Some(DueItem::Batch(AttemptId::new(id))),
+        ("JOB", id) => JobId::parse(id).ok().map(DueItem::Job),
         _ => None,
     }
 }
 
+fn shard(id: &str, of: u32) -> u32 {
+    hash(id) % of
+}
+
 /// FNV-1a: the same on every machine and in every release, because rows are found by it.
-fn shard(id: &str) -> u32 {
-    let hash = id.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    hash % DUE_SHARDS
+pub(crate) fn hash(id: &str) -> u32 {
+    id.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
 #[cfg(test)]
@@ -149,12 +198,31 @@ mod tests {
         for what in [
             DueItem::Run(RunKey::parse("a_20261120T070000Z").unwrap()),
             DueItem::Batch(AttemptId::new("01KAHJ5Z3M7Q2W4E6R8T0YABCD")),
+            DueItem::Job(JobId::parse("a-1").unwrap()),
         ] {
-            let (partition, place) = due(&what, at);
-            assert!(partition.starts_with("DUE#") && place < instant(at + chrono::TimeDelta::milliseconds(1)));
+            let (_, place) = due(&what, at);
+            assert_eq!(due_instant(&place), Some(at));
+            assert!(place < instant(at + chrono::TimeDelta::milliseconds(1)));
             assert_eq!(due_item(&place), Some(what));
         }
         assert_eq!(due_item("2026-11-20T07:00:00.000Z#LATER#x"), None);
+    }
+
+    #[test]
+    fn counters_places_and_waiters_sort_in_this_order() {
+        let run = RunKey::parse("a_20261120T070000Z").unwrap();
+        let at = DateTime::from_timestamp(1_795_219_200, 0).unwrap();
+        let keys = [
+            Key::jobs(7),
+            Key::settings(),
+            Key::counter("A"),
+            Key::counter("zero"),
+            Key::place(0),
+            Key::place(999),
+            Key::waiter(at, &run),
+            Key::waiter(at + chrono::TimeDelta::milliseconds(1), &run),
+        ];
+        assert!(keys.is_sorted_by_key(|key| (key.pk.clone(), key.sk.clone())), "{keys:#?}");
     }
 
     #[test]

@@ -11,10 +11,13 @@ mod blobs;
 mod commit;
 mod dynamo;
 mod error;
+mod expiry;
 mod keys;
+mod overview;
 mod page;
 mod plan;
 mod request;
+mod tally;
 
 pub use blobs::ObjectBlobs;
 pub use dynamo::DynamoStore;

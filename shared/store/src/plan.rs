@@ -5,13 +5,15 @@ use nightshift_domain::batch::{Batch, BatchState};
 use nightshift_domain::delivery::{Chunk, ChunkState};
 use nightshift_domain::job::JobRecord;
 use nightshift_domain::run::{Run, attention_at};
-use nightshift_engine::ports::{DueItem, StoreError, SystemEvent, Write};
+use nightshift_domain::{JobId, RunKey};
+use nightshift_engine::ports::{DueItem, MOST_PLACES, StoreError, SystemEvent, Write, is_counter_name};
 use serde::Serialize;
 use serde_dynamo::aws_sdk_dynamodb_1::to_item;
 
 use crate::error::{Unsendable, refused};
 use crate::item::{Attributes, ITEM_LIMIT_BYTES, ITEM_VERSION, Pointer, Record, size_bytes};
 use crate::keys::{self, Key};
+use crate::tally::{self, Counted, Expected};
 
 /// Most rows of a transaction (`TransactWriteItems` page, 2026-10).
 const MOST_ACTIONS: usize = 100;
@@ -37,8 +39,8 @@ pub(crate) enum Change {
     Delete,
     /// It becomes this where nothing stands; what stands stays. Never fails.
     Ensure(Attributes),
-    /// Its `n` grows.
-    Add(i64),
+    /// These numbers of it grow.
+    Add(Vec<(&'static str, i64)>),
 }
 
 /// Under which condition.
@@ -49,6 +51,8 @@ pub(crate) enum Guard {
     Absent,
     /// It stands at this `rev`.
     Rev(u64),
+    /// It stands at this `rev` and says that this was counted for it.
+    Counted(Expected),
     /// Nothing stands there, or a pointer to this target.
     Target(String),
 }
@@ -61,7 +65,7 @@ impl Guard {
 
     /// Whether it proves that the commit was not carried out before: a second time, it fails.
     pub(crate) fn decides(&self) -> bool {
-        matches!(self, Self::Absent | Self::Rev(_))
+        matches!(self, Self::Absent | Self::Rev(_) | Self::Counted(_))
     }
 }
 
@@ -95,10 +99,21 @@ pub(crate) fn actions(operation: &str, writes: &[Write<'_>]) -> Result<Vec<Actio
             Write::BatchPolled(batch) => plan.batch_row(index, batch, None)?,
             Write::Chunk { chunk, expires_at } => plan.chunk(index, chunk, *expires_at)?,
             Write::Event(event) => plan.event(index, event)?,
-            Write::Count { name, by } => plan.count(index, name, *by),
+            Write::HoldPlace { place, run } => plan.hold(index, *place, run)?,
+            Write::FreePlace { place, run } => plan.free(index, *place, run),
+            Write::Queue { run, since } => {
+                let key = Key::waiter(*since, run);
+                let row = pointer(&key, "waiter", run.as_str(), None);
+                plan.put(index, key, Guard::None, &row)?;
+            }
+            Write::Unqueue { run, since } => {
+                plan.actions.push(Action::new(index, Key::waiter(*since, run), Change::Delete, Guard::None));
+            }
+            Write::Count { name, by } => plan.count(index, name, *by)?,
         }
     }
-    plan.check()
+    check(operation, &plan.actions)?;
+    Ok(plan.actions)
 }
 
 /// What a commit is about, for its error.
@@ -111,6 +126,10 @@ pub(crate) fn subject(writes: &[Write<'_>]) -> String {
         Some(Write::Batch { batch, .. } | Write::BatchPolled(batch)) => format!("batch {}", batch.id),
         Some(Write::Chunk { chunk, .. }) => format!("chunk {} of run {}", chunk.index, chunk.run),
         Some(Write::Event(event)) => format!("event {}", event.id),
+        Some(Write::HoldPlace { place, run } | Write::FreePlace { place, run }) => {
+            format!("place {place} of run {run}")
+        }
+        Some(Write::Queue { run, .. } | Write::Unqueue { run, .. }) => format!("the wait of run {run}"),
         Some(Write::Count { name, .. }) => format!("counter {name}"),
     };
     match writes.len() {
@@ -134,7 +153,18 @@ impl Plan<'_> {
         row.list_place = Some(keys::job_place(&job.name, &job.job_id));
         row.name = Some(job.name.clone());
         row.state = Some(if job.enabled { "enabled" } else { "disabled" }.to_owned());
-        self.put(write, key, Guard::before(record.rev), &row)?;
+        let next = job.state.next_run_at_ms.filter(|_| job.enabled).and_then(DateTime::from_timestamp_millis);
+        row.set_due(next, || DueItem::Job(job.job_id.clone()));
+        let now = Counted::of(job);
+        row.counted = now.remark().map(str::to_owned);
+        // Most writes of a job leave its switch alone; where this one does not, the row itself says so.
+        let before = if record.rev <= 1 { Counted::Nothing } else { now };
+        let guard = match before {
+            Counted::Nothing => Guard::Absent,
+            Counted::Disabled | Counted::Enabled => Guard::Counted(Expected::new(&job.job_id, record.rev - 1, before)),
+        };
+        self.put(write, key, guard, &row)?;
+        self.recount(write, &job.job_id, before, now);
         if let (1, Some(declared)) = (record.rev, &job.declaration_key) {
             let key = Key::declaration(declared);
             let pointer = pointer(&key, "declaration", job.job_id.as_str(), None);
@@ -145,8 +175,10 @@ impl Plan<'_> {
 
     fn remove_job(&mut self, write: usize, record: &JobRecord) {
         let id = &record.job.job_id;
-        let guard = Guard::Rev(record.rev);
+        let before = Counted::of(&record.job);
+        let guard = Guard::Counted(Expected::new(id, record.rev, before));
         self.actions.push(Action::new(write, Key::job(id), Change::Delete, guard));
+        self.recount(write, id, before, Counted::Nothing);
         if let Some(declared) = &record.job.declaration_key {
             let guard = Guard::Target(id.as_str().to_owned());
             self.actions.push(Action::new(write, Key::declaration(declared), Change::Delete, guard));
@@ -228,14 +260,33 @@ impl Plan<'_> {
         Ok(())
     }
 
-    /// A transaction may name a row once, so counts of one counter are added up.
-    fn count(&mut self, write: usize, name: &str, by: i64) {
-        let key = Key::counter(name);
-        let earlier = self.actions.iter_mut().find(|action| action.key == key);
-        match earlier.map(|action| &mut action.change) {
-            Some(Change::Add(sum)) => *sum += by,
-            _ => self.actions.push(Action::new(write, key, Change::Add(by), Guard::None)),
+    /// The guard holds for the run that has the place already, so that a repeat goes through.
+    fn hold(&mut self, write: usize, place: u32, run: &RunKey) -> Result<(), StoreError> {
+        if place >= MOST_PLACES {
+            return Err(refused(self.operation, Unsendable::NoSuchPlace { place }));
         }
+        let key = Key::place(place);
+        let row = pointer(&key, "place", run.as_str(), None);
+        self.put(write, key, Guard::Target(run.as_str().to_owned()), &row)
+    }
+
+    fn free(&mut self, write: usize, place: u32, run: &RunKey) {
+        let guard = Guard::Target(run.as_str().to_owned());
+        let free = Action::new(write, Key::place(place), Change::Delete, guard);
+        self.actions.push(Action { optional: true, ..free });
+    }
+
+    fn count(&mut self, write: usize, name: &str, by: i64) -> Result<(), StoreError> {
+        if !is_counter_name(name) {
+            return Err(refused(self.operation, Unsendable::NoCounter { name: name.to_owned() }));
+        }
+        tally::add(&mut self.actions, write, Key::counter(name), [(tally::NUMBER, by)]);
+        Ok(())
+    }
+
+    fn recount(&mut self, write: usize, id: &JobId, before: Counted, after: Counted) {
+        let counter = Key::jobs(keys::tally_shard(id));
+        tally::recount(&mut self.actions, write, counter, before, after);
     }
 
     fn record(&self, key: &Key, kind: &str, rev: u64, record: &impl Serialize) -> Result<Record, StoreError> {
@@ -252,20 +303,21 @@ impl Plan<'_> {
     fn attributes(&self, row: &impl Serialize) -> Result<Attributes, StoreError> {
         attributes(self.operation, row)
     }
+}
 
-    fn check(self) -> Result<Vec<Action>, StoreError> {
-        let count = self.actions.len();
-        if count > MOST_ACTIONS {
-            return Err(refused(self.operation, Unsendable::TooMany { count }));
-        }
-        let mut seen = std::collections::HashSet::new();
-        for Key { pk, sk } in self.actions.iter().map(|action| &action.key) {
-            if !seen.insert((pk, sk)) {
-                return Err(refused(self.operation, Unsendable::Twice { pk: pk.clone(), sk: sk.clone() }));
-            }
-        }
-        Ok(self.actions)
+/// A transaction takes so many rows, and each once.
+pub(crate) fn check(operation: &str, actions: &[Action]) -> Result<(), StoreError> {
+    let count = actions.len();
+    if count > MOST_ACTIONS {
+        return Err(refused(operation, Unsendable::TooMany { count }));
     }
+    let mut seen = std::collections::HashSet::new();
+    for Key { pk, sk } in actions.iter().map(|action| &action.key) {
+        if !seen.insert((pk, sk)) {
+            return Err(refused(operation, Unsendable::Twice { pk: pk.clone(), sk: sk.clone() }));
+        }
+    }
+    Ok(())
 }
 
 impl Record {
@@ -292,6 +344,7 @@ pub(crate) fn new_record(key: &Key, kind: &str, rev: u64, doc: String) -> Record
         ttl: None,
         name: None,
         state: None,
+        counted: None,
         doc,
     }
 }

@@ -11,6 +11,7 @@ use crate::item::Attributes;
 use crate::keys::Key;
 use crate::plan::{Action, Change, Guard};
 use crate::schema::{PK, SK, TTL};
+use crate::tally::{COUNTED, Expected};
 
 /// What a failed condition tells about the row it failed on.
 pub(crate) const ON_FAILURE: ReturnValuesOnConditionCheckFailure = ReturnValuesOnConditionCheckFailure::AllOld;
@@ -73,6 +74,15 @@ pub(crate) fn condition(guard: &Guard, terms: &mut Terms, now: i64) -> Option<St
             let (name, value) = (terms.name("rev"), terms.value("rev", number(*rev)));
             Some(format!("{name} = {value}"))
         }
+        Guard::Counted(Expected { rev, counted, .. }) => {
+            let (name, value) = (terms.name("rev"), terms.value("rev", number(*rev)));
+            let remark = terms.name(COUNTED);
+            let said = match counted.remark() {
+                None => format!("attribute_not_exists({remark})"),
+                Some(said) => format!("{remark} = {}", terms.value(COUNTED, AttributeValue::S(said.to_owned()))),
+            };
+            Some(format!("{name} = {value} AND {said}"))
+        }
         Guard::Target(target) => {
             let (name, value) = (terms.name("target"), terms.value("target", AttributeValue::S(target.clone())));
             Some(format!("{} OR {name} = {value}", vacant(terms)))
@@ -85,8 +95,8 @@ pub(crate) fn update(change: &Change, terms: &mut Terms) -> Option<String> {
     match change {
         Change::Put(_) | Change::Delete => None,
         Change::Add(by) => {
-            let (name, value) = (terms.name("n"), terms.value("by", number(*by)));
-            Some(format!("ADD {name} {value}"))
+            let mut sum = |(name, by): &(&str, i64)| format!("{} {}", terms.name(name), terms.value(name, number(*by)));
+            Some(format!("ADD {}", by.iter().map(&mut sum).collect::<Vec<_>>().join(", ")))
         }
         Change::Ensure(attributes) => {
             let mut names: Vec<&String> = attributes.keys().filter(|name| *name != PK && *name != SK).collect();

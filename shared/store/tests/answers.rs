@@ -9,6 +9,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use chrono::DateTime;
+use nightshift_domain::job::JobRecord;
 use nightshift_engine::ports::{Outcome, Store, StoreError, StoreErrorKind, SystemEvent, Write};
 use nightshift_engine::{Clock, ManualClock};
 use nightshift_store::DynamoStore;
@@ -112,12 +113,12 @@ async fn a_conflict_with_another_transaction_is_waited_out() {
 }
 
 #[tokio::test]
-async fn a_conflict_that_does_not_end_is_unavailable_after_four_attempts() {
+async fn a_conflict_that_does_not_end_is_unavailable_after_five_attempts() {
     for code in ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"] {
-        let (outcome, unasked) = commit(vec![canceled(&["None", code]); 5], 2).await;
+        let (outcome, unasked) = commit(vec![canceled(&["None", code]); 6], 2).await;
         assert_eq!((outcome.unwrap_err().kind, unasked), (StoreErrorKind::Unavailable, 1), "{code}");
     }
-    let (outcome, unasked) = commit(vec![refusal("TransactionConflictException"); 5], 1).await;
+    let (outcome, unasked) = commit(vec![refusal("TransactionConflictException"); 6], 1).await;
     assert_eq!((outcome.unwrap_err().kind, unasked), (StoreErrorKind::Unavailable, 1));
 }
 
@@ -147,4 +148,57 @@ async fn throttling_an_outage_and_a_broken_connection_are_unavailable() {
         let (outcome, _) = commit(vec![answer.clone()], 1).await;
         assert_eq!(outcome.unwrap_err().kind, StoreErrorKind::Unavailable, "{answer:?}");
     }
+}
+
+/// A job at `rev`, switched on or off.
+fn job(rev: u64, enabled: bool) -> JobRecord {
+    let job = json!({
+        "jobId": "a", "name": "a", "enabled": enabled, "deleteAfterRun": false, "createdAtMs": 0, "updatedAtMs": 0,
+        "schedule": { "kind": "every", "everyMs": 60_000, "anchorMs": 0 }, "sessionTarget": "isolated",
+        "wakeMode": "now", "payload": { "kind": "agentTurn", "message": "hello" }, "missed": "once", "overlap": "skip",
+    });
+    JobRecord { rev, ..JobRecord::new(serde_json::from_value(job).unwrap()) }
+}
+
+/// A failed condition of a single write, on a row at `rev` that says `counted`.
+fn failed_on(rev: u64, counted: &str) -> Answer {
+    let (status, mut body) = refusal("ConditionalCheckFailedException");
+    body["Item"] = json!({ "rev": { "N": rev.to_string() }, "counted": { "S": counted }, "doc": { "S": "{}" } });
+    (status, body)
+}
+
+/// The same of a transaction that counts the job too.
+fn canceled_on(rev: u64, counted: &str) -> Answer {
+    let (status, mut body) = canceled(&["ConditionalCheckFailed", "None"]);
+    body["CancellationReasons"][0]["Item"] = failed_on(rev, counted).1["Item"].clone();
+    (status, body)
+}
+
+#[tokio::test]
+async fn turning_a_jobs_switch_costs_one_more_call_and_leaving_it_alone_none() {
+    let off = job(2, false);
+    let done = || (DONE, json!({}));
+    for (write, answers) in [
+        (Write::Job(&off), vec![done()]),
+        (Write::Job(&off), vec![failed_on(1, "enabled"), done()]),
+        (Write::RemoveJob(&off), vec![done()]),
+        (Write::RemoveJob(&off), vec![canceled_on(2, "enabled"), done()]),
+    ] {
+        let (store, _, left) = scripted(answers).await;
+        assert_eq!(store.commit(&[write]).await.unwrap(), Outcome::Applied);
+        assert_eq!(left.lock().unwrap().len(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_moved_on_is_lost_whatever_was_counted_for_it() {
+    let off = job(2, false);
+    for counted in ["enabled", "disabled"] {
+        let (store, _, left) = scripted(vec![failed_on(5, counted)]).await;
+        assert_eq!(store.commit(&[Write::Job(&off)]).await.unwrap(), Outcome::Lost(0));
+        assert_eq!(left.lock().unwrap().len(), 0);
+    }
+    // It moves between the two attempts.
+    let (store, _, _) = scripted(vec![failed_on(1, "enabled"), canceled_on(2, "enabled")]).await;
+    assert_eq!(store.commit(&[Write::Job(&off)]).await.unwrap(), Outcome::Lost(0));
 }

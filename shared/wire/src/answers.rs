@@ -87,8 +87,8 @@ pub struct StatusAnswer {
     pub jobs: u64,
     /// How many of them are switched on.
     pub enabled_jobs: u64,
-    /// How many have a live run.
-    pub running_jobs: u64,
+    /// How many realtime turns are in flight. Runs that wait in a batch are not among them.
+    pub running_turns: u64,
     /// The earliest next run, epoch ms.
     pub next_wake_at_ms: Option<i64>,
     /// The revision of the configuration.

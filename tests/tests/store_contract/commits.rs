@@ -54,7 +54,7 @@ pub(crate) async fn a_repeated_transaction_is_applied_and_counts_once(world: &Wo
     let commit = [Write::Job(&record), live(&created), Write::Count { name: "runs", by: 1 }];
     write(&*world.store, &commit).await;
     write(&*world.store, &commit).await;
-    assert_eq!(world.store.counters().await.unwrap(), [("runs".to_owned(), 1)]);
+    assert_eq!(world.store.overview().await.unwrap().counters, [("runs".to_owned(), 1)]);
 }
 
 pub(crate) async fn half_a_repeat_is_lost(world: &World) {
@@ -74,7 +74,7 @@ pub(crate) async fn a_transaction_writes_all_or_nothing_and_names_the_write_that
     assert_eq!(world.store.commit(&commit).await.unwrap(), Outcome::Lost(3));
     assert_eq!(world.store.run(&mine.key).await.unwrap(), None);
     assert_eq!(world.store.chunks(&mine.key, "final").await.unwrap(), []);
-    assert_eq!(world.store.counters().await.unwrap(), []);
+    assert_eq!(world.store.overview().await.unwrap().counters, []);
     write(&*world.store, &commit[..3]).await;
     assert_eq!(world.store.run(&mine.key).await.unwrap(), Some(mine));
 }
@@ -89,7 +89,7 @@ pub(crate) async fn of_24_concurrent_transactions_exactly_one_wins(world: &World
         world.commit(&[Write::Count { name, by: 1 }, live(&mine)]).await
     })
     .await;
-    assert_eq!(world.store.counters().await.unwrap().len(), 1);
+    assert_eq!(world.store.overview().await.unwrap().counters.len(), 1);
 }
 
 async fn race<F, O>(world: &World, commit: F)

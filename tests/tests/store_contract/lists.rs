@@ -1,11 +1,10 @@
-//! Pages, cursors and the due index. Emulators do not lag behind, so what was written is listed at once.
+//! Pages and cursors. Emulators do not lag behind, so what was written is listed at once.
 
 use chrono::TimeDelta;
-use nightshift_domain::batch::{Batch, BatchState};
-use nightshift_domain::run::{Run, State};
-use nightshift_engine::ports::{DueItem, PageRequest, RunFilter, StoreErrorKind, Write};
+use nightshift_domain::run::Run;
+use nightshift_engine::ports::{RunFilter, StoreErrorKind, Write};
 
-use crate::fixtures::{after, batch, first, job, job_id, kept, leased, live, next, run, write};
+use crate::fixtures::{first, job, job_id, live, next, run, write};
 use crate::worlds::{World, start};
 
 async fn with_runs(world: &World, job: &str, minutes: impl IntoIterator<Item = i64>) {
@@ -123,47 +122,4 @@ pub(crate) async fn a_page_is_full_although_rows_between_have_expired(world: &Wo
     assert_eq!((two.items, two.next), (vec![run("a", 0)], None));
     let day = world.store.runs(&RunFilter::OfDay(start().date_naive()), &first(9)).await.unwrap();
     assert_eq!(day.items.len(), 3);
-}
-
-pub(crate) async fn what_is_due_comes_oldest_first_and_strictly_before_the_instant(world: &World) {
-    // A run that nobody holds is due five minutes after its last change, a batch when its poll is.
-    with_runs(world, "a", [10, 0]).await;
-    with_runs(world, "b", [5]).await;
-    let polled = Batch { next_poll_at: start() + TimeDelta::minutes(7), ..batch("01A", &BatchState::Creating) };
-    write(&*world.store, &[kept(&polled)]).await;
-    let minute = |minute| start() + TimeDelta::minutes(minute);
-    let wanted = [
-        DueItem::Run(run("a", 0).key),
-        DueItem::Batch(polled.id.clone()),
-        DueItem::Run(run("b", 5).key),
-        DueItem::Run(run("a", 10).key),
-    ];
-    assert_eq!(world.store.due(minute(60), 100).await.unwrap(), wanted);
-    assert_eq!(world.store.due(minute(60), 2).await.unwrap(), wanted[..2]);
-    assert_eq!(world.store.due(minute(10), 100).await.unwrap(), wanted[..2]);
-    assert_eq!(world.store.due(minute(5), 100).await.unwrap(), []);
-}
-
-pub(crate) async fn a_leased_run_is_due_when_its_lease_ends(world: &World) {
-    let claimed = leased(&run("a", 0), "one", start() + TimeDelta::seconds(90));
-    write(&*world.store, &[live(&claimed)]).await;
-    let renewed = Run { rev: 2, ..leased(&claimed, "one", start() + TimeDelta::seconds(120)) };
-    write(&*world.store, &[live(&renewed)]).await;
-    assert_eq!(world.store.due(start() + TimeDelta::seconds(120), 10).await.unwrap(), []);
-    let due = world.store.due(start() + TimeDelta::seconds(121), 10).await.unwrap();
-    assert_eq!(due, [DueItem::Run(claimed.key)]);
-}
-
-pub(crate) async fn a_run_that_ended_and_a_batch_that_settled_are_due_no_more(world: &World) {
-    let (created, creating) = (run("a", 0), batch("01A", &BatchState::Creating));
-    write(&*world.store, &[live(&created), kept(&creating)]).await;
-    assert_eq!(world.store.due(start() + TimeDelta::days(1), 10).await.unwrap().len(), 2);
-    let ended = after(&created, State::Succeeded);
-    let settled = Batch { rev: 2, state: BatchState::Settled { remote: None }, ..creating };
-    let expires_at = Some(start() + TimeDelta::days(30));
-    let commit = [Write::Run { run: &ended, expires_at }, Write::Batch { batch: &settled, expires_at }];
-    write(&*world.store, &commit).await;
-    assert_eq!(world.store.due(start() + TimeDelta::days(1), 10).await.unwrap(), []);
-    let history = world.store.runs(&RunFilter::OfJob(job_id("a")), &PageRequest { limit: 9, cursor: None }).await;
-    assert_eq!(history.unwrap().items, [ended]);
 }

@@ -59,12 +59,12 @@ pub(crate) async fn chunks_are_listed_in_order_and_by_origin(world: &World) {
 }
 
 pub(crate) async fn counters_add_up(world: &World) {
-    assert_eq!(world.store.counters().await.unwrap(), []);
+    assert_eq!(world.store.overview().await.unwrap().counters, []);
     let count = |name, by| Write::Count { name, by };
     write(&*world.store, &[count("runs", 2)]).await;
     write(&*world.store, &[count("runs", 1), count("failed", 1), count("runs", 4)]).await;
     write(&*world.store, &[count("failed", -1)]).await;
-    assert_eq!(world.store.counters().await.unwrap(), [("failed".to_owned(), 0), ("runs".to_owned(), 7)]);
+    assert_eq!(world.store.overview().await.unwrap().counters, [("failed".to_owned(), 0), ("runs".to_owned(), 7)]);
 }
 
 pub(crate) async fn an_event_is_queued_once_and_consumed_once(world: &World) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use chrono::{DateTime, Utc};
 use nightshift_engine::ManualClock;
 use nightshift_engine::ports::Store;
@@ -17,6 +18,8 @@ use tokio::sync::oneshot;
 pub(crate) struct World {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: ManualClock,
+    /// The table behind the store, where there is one.
+    raw: Option<(Client, String)>,
     /// Dropped with the world, and then the server stops.
     _server: Option<oneshot::Sender<()>>,
 }
@@ -29,7 +32,7 @@ pub(crate) fn start() -> DateTime<Utc> {
 impl World {
     pub(crate) fn in_memory() -> Self {
         let clock = ManualClock::new(start());
-        Self { store: Arc::new(MemoryStore::new(Arc::new(clock.clone()))), clock, _server: None }
+        Self { store: Arc::new(MemoryStore::new(Arc::new(clock.clone()))), clock, raw: None, _server: None }
     }
 
     /// `DynamoStore` on an embedded table of its own.
@@ -52,8 +55,26 @@ impl World {
         create_table(&client, table).await.unwrap();
         // A repeat finds everything in place.
         create_table(&client, table).await.unwrap();
-        let store = DynamoStore::new(client, table, Arc::new(clock.clone()));
-        Self { store: Arc::new(store), clock, _server: None }
+        let store = DynamoStore::new(client.clone(), table, Arc::new(clock.clone()));
+        Self { store: Arc::new(store), clock, raw: Some((client, table.to_owned())), _server: None }
+    }
+
+    /// Takes away what a release of before jobs were counted would not have written: the remark in the rows of `jobs`, and
+    /// the counts.
+    pub(crate) async fn as_of_before_jobs_were_counted(&self, jobs: &[&str]) {
+        let Some((client, table)) = &self.raw else { return };
+        let text = |text: String| AttributeValue::S(text);
+        for id in jobs {
+            let update = client.update_item().table_name(table).key("PK", text(format!("JOB#{id}")));
+            let update = update.key("SK", text("META".to_owned())).update_expression("REMOVE counted");
+            let update = update.return_values(ReturnValue::UpdatedOld).send().await.unwrap();
+            assert!(update.attributes.is_some_and(|old| old.contains_key("counted")), "job {id} was counted");
+        }
+        for shard in 0..8 {
+            let delete = client.delete_item().table_name(table).key("PK", text("COUNT".to_owned()));
+            delete.key("SK", text(format!("#JOBS#{shard}"))).send().await.unwrap();
+        }
+        assert_eq!(self.store.overview().await.unwrap().jobs, 0);
     }
 }
 

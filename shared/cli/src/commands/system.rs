@@ -26,10 +26,11 @@ pub(super) async fn status(session: &mut Session<'_>) -> anyhow::Result<()> {
     }
     let status: StatusAnswer = read(&answer)?;
     let timers = if status.enabled { "run jobs" } else { "off: cron.enabled is false" };
-    let jobs = format!("{}, {} enabled, {} running", status.jobs, status.enabled_jobs, status.running_jobs);
+    let jobs = format!("{}, {} enabled", status.jobs, status.enabled_jobs);
     let mut lines = vec![
         ("timers", Some(timers.to_owned())),
         ("jobs", Some(jobs)),
+        ("turns", Some(format!("{} realtime in flight", status.running_turns))),
         ("next", status.next_wake_at_ms.map(|at| human::relative(at, session.now))),
         ("config", Some(format!("revision {}", status.config_revision))),
     ];

@@ -248,7 +248,7 @@ async fn small_commands_send_what_they_should() {
     let status = || {
         vec![Answer::Json(
             200,
-            json!({"enabled": true, "jobs": 2, "enabledJobs": 1, "runningJobs": 0, "nextWakeAtMs": null,
+            json!({"enabled": true, "jobs": 2, "enabledJobs": 1, "runningTurns": 0, "nextWakeAtMs": null,
             "configRevision": 3, "counters": {"fallback.oauth": 4}, "nowMs": 0}),
         )]
     };
@@ -285,6 +285,23 @@ async fn small_commands_send_what_they_should() {
         assert_eq!(ran.exit, ExitCode::Ok, "{line:?}: {}", ran.err);
         assert_eq!((ran.requests[0].path.as_str(), &ran.requests[0].body), (path, &body), "{line:?}");
     }
+}
+
+#[tokio::test]
+async fn status_tells_jobs_from_turns_and_shows_what_was_counted() {
+    let answer = json!({"enabled": true, "jobs": 12, "enabledJobs": 9, "runningTurns": 1, "nextWakeAtMs": null,
+        "configRevision": 3, "counters": {"fallback.oauth": 4}, "nowMs": 0});
+    let ran = run(&["cron", "status"], vec![Answer::Json(200, answer)]).await;
+    let words: Vec<String> =
+        ran.out.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let wanted = [
+        "timers run jobs",
+        "jobs 12, 9 enabled",
+        "turns 1 realtime in flight",
+        "config revision 3",
+        "fallback.oauth 4",
+    ];
+    assert_eq!((ran.exit, words), (ExitCode::Ok, wanted.map(str::to_owned).to_vec()));
 }
 
 #[tokio::test]

@@ -4,11 +4,14 @@ use chrono::{DateTime, Utc};
 
 use super::{AutoDisabled, JobRecord, RunStatus};
 use crate::RunKey;
-use crate::run::{Origin, Run, State};
+use crate::run::{Origin, Run, State, WaitReason, retry_delay};
 use crate::schedule::Schedule;
 
 /// Failures in a row after which a recurring job is disabled.
 pub const DISABLE_AFTER: u32 = 10;
+
+/// The ladder's last step, which repeats for as long as a job fails.
+const LAST_STEP: u32 = 4;
 
 /// What a job becomes, and what is to be done about it after the write.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,8 +28,9 @@ pub struct JobStep {
 
 /// What `record` becomes when one of its runs went from `before` to how `after` stands; `None` when that is nothing to it.
 pub fn on_run_moved(record: &JobRecord, before: &State, after: &Run, now: DateTime<Utc>) -> Option<JobStep> {
-    let gives_place = before.holds_place() && !after.state.holds_place();
-    let left_queue = record.waiting.as_ref() == Some(&after.key) && !matches!(after.state, State::Waiting { .. });
+    let gives_place = before.occupies_job() && !after.state.occupies_job();
+    let waits = matches!(after.state, State::Waiting { reason: WaitReason::Overlap });
+    let left_queue = record.waiting.contains(&after.key) && !waits;
     if !gives_place && !after.state.is_terminal() && !left_queue {
         return None;
     }
@@ -34,15 +38,15 @@ pub fn on_run_moved(record: &JobRecord, before: &State, after: &Run, now: DateTi
     next.rev += 1;
     next.active.retain(|key| *key != after.key);
     if left_queue {
-        next.waiting = None;
-        if after.state.holds_place() {
+        next.waiting.retain(|key| *key != after.key);
+        if after.state.occupies_job() {
             next.active.push(after.key.clone());
         }
     }
     if next.active.is_empty() {
         next.job.state.running_at_ms = None;
     }
-    let wake = if next.active.is_empty() { next.waiting.clone() } else { None };
+    let wake = if next.active.is_empty() { next.waiting.first().cloned() } else { None };
     let mut step = JobStep { record: next, remove: false, drop_timer: false, wake };
     if after.state.is_terminal() {
         finish(&mut step, record, after, now);
@@ -78,8 +82,11 @@ fn finish(step: &mut JobStep, read: &JobRecord, run: &Run, now: DateTime<Utc>) {
     // A cancel is somebody's wish and says nothing about the job.
     if matches!(run.state, State::Failed { .. }) {
         state.consecutive_errors += 1;
+        let step_of_ladder = (state.consecutive_errors - 1).min(LAST_STEP);
+        step.record.hold_until = retry_delay(step_of_ladder, None).map(|wait| now + wait);
     } else if status == RunStatus::Ok {
         state.consecutive_errors = 0;
+        step.record.hold_until = None;
     }
     let failures = state.consecutive_errors;
     let one_shot = matches!(job.schedule, Schedule::At { .. });

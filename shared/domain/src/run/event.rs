@@ -6,7 +6,7 @@ use crate::job::DeliveryStatus;
 use crate::model::{ModelErrorKind, Reply};
 use crate::{AttemptId, RunKey};
 
-use super::{Plan, Run, WaitReason};
+use super::{Plan, Run, State, WaitReason};
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,8 +20,6 @@ pub enum Event {
         /// For a person.
         message: String,
     },
-    /// Its job's earlier run is live and it is to wait.
-    Blocked(WaitReason),
     /// What it waited for is over.
     PlaceFreed,
     /// It is not to run.
@@ -126,6 +124,23 @@ pub struct Transition {
     pub effects: Vec<Effect>,
 }
 
+impl Transition {
+    /// The same where all places for realtime turns are taken: instead of calling the model the run waits for one, and goes
+    /// on with the same hop when it has it.
+    #[must_use]
+    pub fn parked(mut self, now: DateTime<Utc>) -> Self {
+        if let State::Running { hop, tries, .. } = self.run.state {
+            self.run.state = State::Waiting { reason: WaitReason::Place { hop, tries } };
+            self.run.state_since = now;
+            self.run.lease = None;
+            self.run.place = None;
+            self.run.log(now, "waiting", Some("all places for realtime turns are taken".to_owned()));
+            self.effects.retain(|effect| *effect != Effect::CallModel);
+        }
+        self
+    }
+}
+
 /// The event has nothing to say to a run that stands like this: it was late, or a repeat.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("run {run} is {state}; {event} does not concern it")]
@@ -144,7 +159,6 @@ impl Event {
         match self {
             Self::Planned(_) => "planned",
             Self::Refused { .. } => "refused",
-            Self::Blocked(_) => "blocked",
             Self::PlaceFreed => "place freed",
             Self::Skipped { .. } => "skipped",
             Self::Queued => "queued",

@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Run, State};
+use super::{Run, State, WaitReason};
 
 /// How long a lease holds without being renewed.
 pub const LEASE: TimeDelta = TimeDelta::seconds(90);
@@ -64,14 +64,16 @@ pub fn attention_at(run: &Run) -> Option<DateTime<Utc>> {
     match &run.state {
         State::Paused { resume_at, .. } => Some(*resume_at),
         State::Due
-        | State::Waiting { .. }
+        | State::Waiting { reason: WaitReason::Overlap }
         | State::Running { .. }
         | State::Ready { .. }
         | State::Submitting { .. }
         | State::Canceling { .. }
         | State::Delivering => Some(run.state_since + STILL),
-        // A batch has a due time of its own.
-        State::Submitted { .. }
+        // The queue for places has an owner of its own: whoever frees one, and the sweeper's look at the queue; and a batch
+        // has a due time of its own.
+        State::Waiting { reason: WaitReason::Place { .. } }
+        | State::Submitted { .. }
         | State::Succeeded
         | State::DeliveryFailed
         | State::DeliveryUnknown

@@ -94,6 +94,9 @@ pub struct Run {
     /// Retries its planning has had.
     #[serde(default)]
     pub planning_tries: u32,
+    /// The place it holds among the realtime turns in flight.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<u32>,
     /// How many resume timers were armed; names the next one.
     #[serde(default)]
     pub timers: u32,

@@ -8,7 +8,7 @@ use crate::model::{ModelErrorKind, Reply, StopReason};
 
 use super::event::{Effect, Event, Rejected, RowResult, Transition};
 use super::plan::REALTIME_MAX_TOKENS;
-use super::{CancelReason, Path, Run, State};
+use super::{CancelReason, Path, Run, State, WaitReason};
 
 /// Waits before the retries of a hop (PRODUCT §6), in seconds; the timers round up to their minute.
 const RETRY_LADDER_S: [i64; 5] = [30, 60, 300, 900, 3600];
@@ -37,7 +37,7 @@ pub fn next(run: &Run, event: Event, now: DateTime<Utc>) -> Result<Transition, R
     let mut step = Stepper { run: run.clone(), now, effects: Vec::new() };
     let known = match run.state.clone() {
         State::Due => step.due(event),
-        State::Waiting { .. } => step.waiting(event),
+        State::Waiting { reason } => step.waiting(event, reason),
         State::Running { hop, starts, tries } => step.running(event, hop, starts, tries),
         State::Paused { hop, tries, attempt, .. } => step.paused(&event, hop, tries, attempt),
         State::Ready { hop, attempt, tries } => step.ready(event, hop, attempt, tries),
@@ -89,7 +89,6 @@ impl Stepper {
             }
             Event::ModelFailed { kind, message, .. } => self.fail(kind.code(), message),
             Event::Refused { code, message } => self.fail(&code, message),
-            Event::Blocked(reason) => self.rest(State::Waiting { reason }, "waiting", None),
             Event::Skipped { reason } => self.end(State::Skipped { reason: reason.clone() }, "skipped", Some(reason)),
             Event::Queued => {
                 let note = "it waits there: the heartbeat turn that answers it is not built yet".to_owned();
@@ -100,13 +99,23 @@ impl Stepper {
         }
     }
 
-    fn waiting(&mut self, event: Event) -> bool {
+    fn waiting(&mut self, event: Event, reason: WaitReason) -> bool {
         match event {
-            Event::PlaceFreed => {
-                self.go(State::Due, "place freed", None);
-                self.effects.push(Effect::Plan);
-                true
-            }
+            Event::PlaceFreed => match reason {
+                WaitReason::Overlap => {
+                    self.go(State::Due, "place freed", None);
+                    self.effects.push(Effect::Plan);
+                    true
+                }
+                // The turn's time stands still while it waits for something that is not its own doing.
+                WaitReason::Place { hop, tries } => {
+                    let waited = self.now - self.run.state_since;
+                    if let Some(plan) = &mut self.run.plan {
+                        plan.deadline += waited;
+                    }
+                    self.call(hop, tries)
+                }
+            },
             Event::Skipped { reason } => self.end(State::Skipped { reason: reason.clone() }, "skipped", Some(reason)),
             Event::CancelRequested => self.end(State::Canceled, "canceled", None),
             _ => false,

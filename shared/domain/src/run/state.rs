@@ -106,6 +106,13 @@ pub enum State {
 pub enum WaitReason {
     /// The job's earlier run.
     Overlap,
+    /// One of the places that bound how many realtime turns are in flight.
+    Place {
+        /// The hop to go on with.
+        hop: u32,
+        /// Retries this hop has had.
+        tries: u32,
+    },
 }
 
 /// Why a batch was told to stop.
@@ -119,6 +126,10 @@ pub enum CancelReason {
 }
 
 impl State {
+    /// The names of the states that [`State::is_terminal`] is true of, for a table that asks by name.
+    pub const TERMINAL: [&'static str; 6] =
+        ["succeeded", "deliveryFailed", "deliveryUnknown", "failed", "skipped", "canceled"];
+
     /// The state's name, as the README's table and the API have it.
     pub fn name(&self) -> &'static str {
         match self {
@@ -161,9 +172,15 @@ impl State {
         }
     }
 
-    /// Whether it holds its job's place: a turn does, a delivery does not.
-    pub fn holds_place(&self) -> bool {
-        !self.is_terminal() && !matches!(self, Self::Delivering | Self::Waiting { .. })
+    /// Whether it counts as live for its job's overlap rule: a turn does, also one that waits for a place; a delivery does
+    /// not, nor does a run that waits for the job's earlier one.
+    pub fn occupies_job(&self) -> bool {
+        !self.is_terminal() && !matches!(self, Self::Delivering | Self::Waiting { reason: WaitReason::Overlap })
+    }
+
+    /// Whether a realtime hop of it is in flight, so that it needs a place.
+    pub fn is_running(&self) -> bool {
+        matches!(self, Self::Running { .. })
     }
 
     /// The batch it is in.

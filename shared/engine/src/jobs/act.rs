@@ -6,17 +6,16 @@ use chrono::TimeDelta;
 use nightshift_domain::event::{Envelope, Wake};
 use nightshift_domain::job::{JobRecord, Overlap, WakeMode};
 use nightshift_domain::run::release;
-use nightshift_domain::schedule::{Timetable, stagger_ms, stagger_offset};
 use nightshift_domain::{FieldError, RunKey};
 use serde_json::Value;
 use tracing::info;
 
 use crate::deps::Deps;
 use crate::ports::{Entropy, SystemEvent, Write};
-use crate::runs::{Claim, INLINE_MAX, Scene, claim_manual, claim_occurrence, load_config};
+use crate::runs::occurrence::Timing;
+use crate::runs::{Claim, INLINE_MAX, Occurrence, Scene, claim_manual, claim_occurrence, load_config};
 
 use super::params::Params;
-use super::timing::default_zone;
 use super::{MAX_RACES, Refusal, Request};
 
 /// What came of asking for a run.
@@ -62,8 +61,9 @@ pub async fn run_now(request: &Request<'_>, input: &Value) -> Result<Ran, Refusa
             Err(reason) => return Ok(Ran::Not(reason)),
         }
     } else {
+        let config = load_config(deps).await?;
         let drawn = Deps { entropy: Arc::new(Drawn(request.stamp.bits)), ..deps.clone() };
-        claim_manual(&drawn, record, request.stamp.at).await?.ok_or_else(no_job)?
+        claim_manual(&drawn, &config, record, request.stamp.at).await?.ok_or_else(no_job)?
     };
     info!(run.id = %key, job.id = %id, "run {key} was asked for");
     let wake = Wake::Resume { r: key.clone() };
@@ -82,14 +82,11 @@ async fn claim_due(request: &Request<'_>, record: JobRecord) -> Result<Result<Ru
         return Ok(Err("already-running"));
     }
     let config = load_config(deps).await?;
-    let offset = stagger_offset(record.job.job_id.as_str(), stagger_ms(&record.job.schedule));
-    let Ok(table) = Timetable::new(&record.job.schedule, &default_zone(&record.job, &config)) else {
-        return Ok(Err("not-due"));
-    };
-    let Some(slot) = table.latest_at_or_before(request.now - offset) else { return Ok(Err("not-due")) };
-    let next = table.next_after(request.now - offset).map(|next| next + offset);
     let scene = Scene { deps, invocation: request.invocation, config: &config };
-    match Box::pin(claim_occurrence(scene, record, slot, next, None)).await? {
+    let Some(timing) = Timing::of(&record, scene) else { return Ok(Err("not-due")) };
+    let Some(slot) = timing.due(request.now) else { return Ok(Err("not-due")) };
+    let occurrence = Occurrence { slot, skip: None, behind: false };
+    match Box::pin(claim_occurrence(scene, record, &timing, occurrence)).await? {
         Claim::Claimed(run) => {
             let released = release(&run);
             // Losing this race means that somebody works on it already.

@@ -13,15 +13,15 @@ use crate::runs::{Scene, load_config};
 
 use super::params::Params;
 use super::text::{load_job, store_form};
-use super::timing::{next_start, set_timer, timer_for};
+use super::timing::{in_flight, next_start, set_timer, settle_timer, timer_for};
 use super::{MAX_RACES, Refusal, Request};
 
 /// Adds a job; under a declaration key that is known, changes the job that has it.
 ///
 /// # Crash safety
 /// One conditional write of the row, then the timer. Stopped before the row, nothing is there; stopped after it, the job
-/// has no timer until the request is repeated: a repeat with the same stamp, or with the same id, finds the row, takes it
-/// for its own and sets the timer.
+/// has no timer until the request is repeated, or the sweep finds its next run overdue: a repeat with the same stamp, or with
+/// the same id, finds the row, takes it for its own and sets the timer.
 pub async fn add(request: &Request<'_>, input: &Value) -> Result<Job, Refusal> {
     let deps = request.deps;
     let config = load_config(deps).await?;
@@ -110,12 +110,14 @@ async fn change(
         if timing_changed {
             new.generation += 1;
             new.chained = false;
+            new.settled = in_flight(&old, &new, config, request.now);
             new.job.state.next_run_at_ms = next_start(&new.job, config, request.now).map(|at| at.timestamp_millis());
         }
         let stored = store_form(deps, &new).await?;
         if deps.store.commit(&[Write::Job(&stored)]).await? == Outcome::Applied {
             info!(job.id = %id, job.generation = new.generation, "job {id} is changed");
             set_timer(request, config, Some(&old), &stored, timing_changed || request.stamp.repeated).await?;
+            settle_timer(request, config, stored).await?;
             return Ok(new.job);
         }
     }

@@ -5,7 +5,8 @@
 //! given their status by the `api` function.
 //!
 //! Order of writes: a job's timer is set after its row is written and removed before its row is. A stop in between leaves
-//! a job without a timer, which a repeat of the request (or `cron doctor`) mends, and never a timer without a job.
+//! a job without a timer, which a repeat of the request mends, or the sweep once its next run is overdue, and never a timer
+//! without a job.
 
 mod act;
 mod edit;

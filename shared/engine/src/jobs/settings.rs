@@ -10,7 +10,7 @@ use tracing::info;
 use crate::ports::{Outcome, PageRequest, Write};
 
 use super::params::Params;
-use super::timing::{next_start, set_timer};
+use super::timing::{in_flight, next_start, set_timer, settle_timer};
 use super::{MAX_RACES, Refusal, Request};
 
 /// Fields that hold a secret, and so may hold a reference only.
@@ -185,10 +185,12 @@ async fn move_one(request: &Request<'_>, config: &Config, id: &JobId) -> Result<
         new.rev += 1;
         new.generation += 1;
         new.chained = false;
+        new.settled = in_flight(&old, &new, config, request.now);
         new.job.state.next_run_at_ms = Some(next);
         // Every field of the row is as it was read, its text's form too.
         if store.commit(&[Write::Job(&new)]).await? == Outcome::Applied {
             set_timer(request, config, Some(&old), &new, true).await?;
+            settle_timer(request, config, new).await?;
             return Ok(true);
         }
     }

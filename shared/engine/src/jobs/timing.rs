@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::config::Config;
 use nightshift_domain::event::{Envelope, Wake};
 use nightshift_domain::ids::slot_text;
-use nightshift_domain::job::{Job, JobRecord, zone_of};
+use nightshift_domain::job::{Job, JobRecord, LATE_AT_MOST, zone_of};
 use nightshift_domain::schedule::{AwsPlan, Plan, Schedule, Timetable, plan, stagger_ms, stagger_offset};
 use tracing::warn;
 
@@ -83,6 +83,27 @@ pub fn timer_for(record: &JobRecord, config: &Config, now: DateTime<Utc>) -> Opt
     }
 }
 
+/// Up to where `new` counts its occurrences as settled, where `old`'s last one may be on its way just now: its timer has
+/// fired or is about to, nobody claimed it, and it is an occurrence of the new timing too. `None` where there is no such one.
+pub(super) fn in_flight(
+    old: &JobRecord,
+    new: &JobRecord,
+    config: &Config,
+    now: DateTime<Utc>,
+) -> Option<DateTime<Utc>> {
+    if !old.job.enabled || !new.job.enabled {
+        return None;
+    }
+    let (before, offset) = timetable(&old.job, config)?;
+    let (after, _) = timetable(&new.job, config)?;
+    let slot = before.latest_at_or_before(now - offset)?;
+    let unclaimed = old.settled.is_none_or(|settled| settled < slot)
+        && old.job.state.next_run_at_ms.is_some_and(|next| next <= (slot + offset).timestamp_millis());
+    let recent = now - (slot + offset) <= LATE_AT_MOST;
+    let shared = after.latest_at_or_before(slot) == Some(slot);
+    (unclaimed && recent && shared).then(|| slot - TimeDelta::milliseconds(1))
+}
+
 /// The next whole second: schedules carry no fraction, and must not start early.
 fn whole_second(instant: DateTime<Utc>) -> DateTime<Utc> {
     let rest = instant.timestamp_subsec_nanos();
@@ -117,6 +138,9 @@ pub(super) async fn set_timer(
             arm(request, wanted, true).await?.map_err(EngineError::Timer)?;
         }
     }
+    if news && let Some(wanted) = &timer {
+        start_near(request, config, &record, wanted).await?;
+    }
     let Some(old) = old else { return Ok(()) };
     let once = |timer: &JobTimer| matches!(timer.spec, TimerSpec::Once(_));
     let kept = timer.as_ref().filter(|timer| timer.enabled || !once(timer)).map(|timer| timer.name.clone());
@@ -130,6 +154,54 @@ pub(super) async fn set_timer(
     gone.dedup();
     for name in gone {
         deps.timers.remove(&name).await?;
+    }
+    Ok(())
+}
+
+/// Hands the first occurrence of a recurring timer to `trigger` where it is so near that a schedule which was set just now
+/// may not fire for it. The schedule's own fire, if it comes, finds the run.
+async fn start_near(
+    request: &Request<'_>,
+    config: &Config,
+    record: &JobRecord,
+    timer: &JobTimer,
+) -> Result<(), Refusal> {
+    let job = &record.job;
+    if !timer.enabled || !matches!(timer.spec, TimerSpec::Recurring { .. }) {
+        return Ok(());
+    }
+    let Some((table, offset)) = timetable(job, config) else { return Ok(()) };
+    let Some(slot) = next_occurrence(job, &table, offset, request.now) else { return Ok(()) };
+    let start = slot + offset;
+    if start - request.now >= NEAR {
+        return Ok(());
+    }
+    let (j, g, s) = (job.job_id.clone(), record.generation, start.to_rfc3339());
+    let envelope = Envelope::new(Wake::Job { j, g, s, slot: Some(slot), nb: Some(start) });
+    request.deps.invoker.invoke(envelope.kind.function(), &envelope).await?;
+    Ok(())
+}
+
+/// Makes sure that the timer which was just set for `written` is the one of the job as it stands: of two changes at the same
+/// time, the one written first may set its timer last.
+///
+/// # Crash safety
+/// As [`set_timer`]; whoever sets a timer last looks at the row after it.
+pub(super) async fn settle_timer(request: &Request<'_>, config: &Config, written: JobRecord) -> Result<(), Refusal> {
+    let mut written = written;
+    for _ in 0..MAX_RACES {
+        let Some(there) = request.deps.store.job(&written.job.job_id).await? else {
+            let name = timer_for(&written, config, request.now).map(|timer| timer.name);
+            for name in name.into_iter().chain([written.job.job_id.timer_name()]) {
+                request.deps.timers.remove(&name).await?;
+            }
+            return Ok(());
+        };
+        if there.generation == written.generation {
+            return Ok(());
+        }
+        set_timer(request, config, Some(&written), &there, true).await?;
+        written = there;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use nightshift_domain::batch::Batch;
+use nightshift_domain::config::Config;
 use nightshift_domain::delivery::Chunk;
 use nightshift_domain::job::JobRecord;
 use nightshift_domain::run::Run;
@@ -17,7 +18,8 @@ use serde_json::Value;
 /// it must stand at `n - 1`. That is the one condition of every transition.
 #[derive(Debug, Clone)]
 pub enum Write<'a> {
-    /// A job.
+    /// A job. The table keeps count of the jobs it holds and of those switched on, in the same write: with its declaration
+    /// and its count, a job takes up to three of a commit's rows.
     Job(&'a JobRecord),
     /// Removes a job as it stood at this record's `rev`; its runs stay as history.
     RemoveJob(&'a JobRecord),
@@ -46,13 +48,85 @@ pub enum Write<'a> {
     },
     /// A system event for an agent's main session; a repeat of the same id changes nothing.
     Event(&'a SystemEvent),
+    /// Takes one of the places that bound how many realtime turns are in flight; lost where another run has it. A commit may
+    /// name a place once.
+    HoldPlace {
+        /// Its number, from 0 and below [`MOST_PLACES`].
+        place: u32,
+        /// The run that takes it.
+        run: &'a RunKey,
+    },
+    /// Gives it back; where another run has it, or nobody, nothing happens, and the commit goes through.
+    FreePlace {
+        /// Its number.
+        place: u32,
+        /// The run that had it.
+        run: &'a RunKey,
+    },
+    /// Puts a run in the queue for a place; a repeat changes nothing.
+    Queue {
+        /// The run.
+        run: &'a RunKey,
+        /// Since when it waits, to the millisecond: the queue's order.
+        since: DateTime<Utc>,
+    },
+    /// Takes it off the queue; one that is not there is off already.
+    Unqueue {
+        /// The run.
+        run: &'a RunKey,
+        /// Since when it waited, as it was queued.
+        since: DateTime<Utc>,
+    },
     /// Adds `by` to a counter of `cron status`; unconditional.
     Count {
-        /// The counter.
+        /// The counter; its name begins with an ASCII letter.
         name: &'a str,
         /// How much.
         by: i64,
     },
+}
+
+/// Most places there may be: as many rows are read with the queue.
+pub const MOST_PLACES: u32 = 1_000;
+
+/// Who has the places that bound how many realtime turns are in flight, and who waits for one.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Places {
+    /// The places that are taken, by number, and by whom.
+    pub held: Vec<(u32, RunKey)>,
+    /// Those that wait, longest first; as many as were asked for at most.
+    pub queue: Vec<RunKey>,
+}
+
+/// What `cron status` is made of, kept current by every write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overview {
+    /// What the configuration says of running jobs, as [`cron_enabled`] reads it.
+    pub cron_enabled: bool,
+    /// How many jobs there are.
+    pub jobs: u64,
+    /// How many of them are switched on.
+    pub enabled_jobs: u64,
+    /// The realtime turns that hold a place.
+    pub running: u64,
+    /// The earliest next run of the jobs that are switched on.
+    pub next_run_at: Option<DateTime<Utc>>,
+    /// The revision of the configuration; 0 means none was ever written.
+    pub config_revision: u64,
+    /// What [`Write::Count`] counted, by name.
+    pub counters: Vec<(String, i64)>,
+}
+
+/// Whether a configuration document lets jobs run. The table keeps this beside the counters, so that a glance needs not the
+/// whole document; one that does not say so is as the default has it.
+pub fn cron_enabled(document: &Value) -> bool {
+    let said = document.pointer("/cron/enabled").and_then(Value::as_bool);
+    said.unwrap_or_else(|| Config::default().cron.enabled)
+}
+
+/// Whether [`Write::Count`] takes `name`: names of counters stand among other rows and must not pass for one of them.
+pub fn is_counter_name(name: &str) -> bool {
+    name.starts_with(|first: char| first.is_ascii_alphabetic())
 }
 
 /// A text queued for an agent's main session.
@@ -114,6 +188,8 @@ pub enum DueItem {
     Run(RunKey),
     /// A batch that was not polled.
     Batch(AttemptId),
+    /// A job whose next run has passed without a claim.
+    Job(JobId),
 }
 
 /// The table. Reads by key are strongly consistent; lists may lag.
@@ -142,7 +218,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// The ledger rows of a run's delivery, in order.
     async fn chunks(&self, run: &RunKey, origin: &str) -> Result<Vec<Chunk>, StoreError>;
 
-    /// What was due by `before` and has not moved, oldest first.
+    /// What was due before `before` and has not moved, oldest first. Runs, batches and jobs have equal shares of `limit`, and
+    /// what one kind leaves the others have: a flood of one never hides the rest.
     async fn due(&self, before: DateTime<Utc>, limit: u32) -> Result<Vec<DueItem>, StoreError>;
 
     /// Queued events of an agent's main session, oldest first.
@@ -150,8 +227,16 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Takes events off the queue; repeats are harmless.
     async fn consume_events(&self, agent: &str, ids: &[String]) -> Result<(), StoreError>;
 
-    /// All counters.
-    async fn counters(&self) -> Result<Vec<(String, i64)>, StoreError>;
+    /// The places, and at most `waiting` of those that wait for one. Consistent; one read, two where most of
+    /// [`MOST_PLACES`] are taken.
+    async fn places(&self, waiting: u32) -> Result<Places, StoreError>;
+
+    /// Lets the ended runs of `job` whose slot (to the second) lies before `before` expire at `at` at the latest; live ones
+    /// stay. Answers how many rows it touched. May be repeated.
+    async fn expire_runs(&self, job: &JobId, before: DateTime<Utc>, at: DateTime<Utc>) -> Result<u64, StoreError>;
+
+    /// The whole at a glance, in two reads however many jobs there are. The next run may lag by moments.
+    async fn overview(&self) -> Result<Overview, StoreError>;
 
     /// The configuration document and its revision; revision 0 means none was ever written.
     async fn config(&self) -> Result<(u64, Value), StoreError>;

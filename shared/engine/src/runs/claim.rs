@@ -1,25 +1,27 @@
 //! Claims: an occurrence, or somebody's wish, becomes a run.
 
-use chrono::{DateTime, Utc};
-use nightshift_domain::RunKey;
-use nightshift_domain::job::{AgentTurn, JobRecord, Overlap, Payload, SessionTarget};
+use chrono::{DateTime, TimeDelta, Utc};
+use nightshift_domain::config::Config;
+use nightshift_domain::job::{AgentTurn, JobRecord, Overlap, Payload, RunStatus, SessionTarget, prune_before};
 use nightshift_domain::money::Cost;
-use nightshift_domain::run::{LEASE, Lease, Origin, Run, State, Task, WaitReason};
+use nightshift_domain::run::{LEASE, Lease, Origin, Run, State, Task, Text, WaitReason};
 use nightshift_domain::schedule::Schedule;
-use tracing::info;
+use nightshift_domain::{JobId, RunKey};
+use tracing::{debug, info, warn};
 
 use crate::deps::{Deps, Invocation};
 use crate::error::EngineError;
 use crate::jobs::load_message;
-use crate::ports::{Outcome, Write};
+use crate::ports::{Outcome, Store, Write};
 
 use super::Scene;
 use super::commit::{MAX_RACES, run_retention};
+use super::occurrence::Timing;
 use super::texts::run_text;
 
 /// What became of a claim.
 #[derive(Debug)]
-pub enum Claim {
+pub(crate) enum Claim {
     /// The run is ours to drive.
     Claimed(Box<Run>),
     /// A row was written and there is nothing to drive now: it waits, or was skipped.
@@ -30,7 +32,7 @@ pub enum Claim {
     NoJob,
 }
 
-/// A new run of `record`, not yet written.
+/// A new run of `record` with its prompt, not yet written.
 pub async fn new_run(
     deps: &Deps,
     record: &JobRecord,
@@ -40,17 +42,24 @@ pub async fn new_run(
 ) -> Result<Run, EngineError> {
     let job = &record.job;
     let message = load_message(deps, record).await?;
-    let (task, turn, text) = match &job.payload {
-        Payload::SystemEvent { model, thinking, .. } => {
-            let turn = AgentTurn { model: model.clone(), thinking: *thinking, ..AgentTurn::default() };
-            (Task::QueueEvent { wake: job.wake_mode }, turn, message)
-        }
-        Payload::AgentTurn(turn) => {
-            let prompt = format!("[cron:{} {}] {message}", job.job_id, job.name);
-            (Task::Turn, AgentTurn { message: String::new(), ..turn.clone() }, prompt)
-        }
+    let text = match &job.payload {
+        Payload::SystemEvent { .. } => message,
+        Payload::AgentTurn(_) => format!("[cron:{} {}] {message}", job.job_id, job.name),
     };
     let prompt = run_text(deps, &key, text).await?;
+    Ok(bare_run(record, key, origin, prompt, now))
+}
+
+/// The same around a prompt that is there already.
+pub(super) fn bare_run(record: &JobRecord, key: RunKey, origin: Origin, prompt: Text, now: DateTime<Utc>) -> Run {
+    let job = &record.job;
+    let (task, turn) = match &job.payload {
+        Payload::SystemEvent { model, thinking, .. } => {
+            let turn = AgentTurn { model: model.clone(), thinking: *thinking, ..AgentTurn::default() };
+            (Task::QueueEvent { wake: job.wake_mode }, turn)
+        }
+        Payload::AgentTurn(turn) => (Task::Turn, AgentTurn { message: String::new(), ..turn.clone() }),
+    };
     let mut run = Run {
         slot: key.slot(),
         key,
@@ -74,6 +83,7 @@ pub async fn new_run(
         history: Vec::new(),
         hops: Vec::new(),
         planning_tries: 0,
+        place: None,
         timers: 0,
         answer: None,
         delivery_status: None,
@@ -83,39 +93,70 @@ pub async fn new_run(
         events: Vec::new(),
     };
     run.log(now, "queued", None);
-    Ok(run)
+    run
 }
 
-/// Claims the occurrence of `record`'s job at `slot`, under the job's overlap rule.
+/// Makes `run` one that does not run, for `reason`.
+pub(super) fn skip(run: &mut Run, reason: &str, now: DateTime<Utc>) {
+    run.state = State::Skipped { reason: reason.to_owned() };
+    run.ended_at = Some(now);
+    run.log(now, "skipped", Some(reason.to_owned()));
+}
+
+/// Lets a job's rows of before `before` go. The next mark tries again what fails here.
+pub(super) async fn prune(store: &dyn Store, id: &JobId, before: Option<DateTime<Utc>>, now: DateTime<Utc>) {
+    let Some(before) = before else { return };
+    // A row is hidden from the second after its time on.
+    match store.expire_runs(id, before, now - TimeDelta::seconds(1)).await {
+        Ok(count) => debug!(job.id = %id, "{count} old runs of job {id} may go"),
+        Err(error) => warn!(job.id = %id, "the history of job {id} could not be shortened: {error}"),
+    }
+}
+
+/// How an occurrence is to be claimed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Occurrence<'a> {
+    /// The occurrence.
+    pub slot: DateTime<Utc>,
+    /// Why it is not to run.
+    pub skip: Option<&'a str>,
+    /// It waits for what is live, whatever the overlap rule: earlier occurrences were made up for just now.
+    pub behind: bool,
+}
+
+/// Claims the occurrence of `record`'s job, under the job's overlap rule.
 ///
 /// # Crash safety
 /// One transaction of run and job. Stopped before it, the timer's retry claims; stopped after it, the retry re-enters the
 /// lease it was written with, or the sweeper finds the run when the lease is over.
-pub async fn claim_occurrence(
+pub(crate) async fn claim_occurrence(
     scene: Scene<'_>,
     mut record: JobRecord,
-    slot: DateTime<Utc>,
-    next_run_at: Option<DateTime<Utc>>,
-    skip: Option<&str>,
+    timing: &Timing,
+    occurrence: Occurrence<'_>,
 ) -> Result<Claim, EngineError> {
     let deps = scene.deps;
     let now = deps.clock.now();
-    let key = RunKey::of_slot(&record.job.job_id, slot);
+    let key = RunKey::of_slot(&record.job.job_id, occurrence.slot);
     for _ in 0..MAX_RACES {
         let mut run = new_run(deps, &record, key.clone(), Origin::Schedule, now).await?;
-        let others = !record.active.is_empty() || record.waiting.is_some();
-        let verdict = match (skip, record.job.overlap) {
+        let others = !record.active.is_empty() || !record.waiting.is_empty();
+        let verdict = match (occurrence.skip, record.job.overlap) {
             (Some(reason), _) => Verdict::Skip(reason.to_owned()),
+            (None, Overlap::Skip | Overlap::Queue) if others && occurrence.behind => Verdict::Wait,
             (None, Overlap::Skip) if others => Verdict::Skip("overlap".to_owned()),
-            (None, Overlap::Queue) if record.waiting.is_some() => Verdict::Skip("overlap_queue_full".to_owned()),
+            (None, Overlap::Queue) if !record.waiting.is_empty() => Verdict::Skip("overlap_queue_full".to_owned()),
             (None, Overlap::Queue) if others => Verdict::Wait,
             (None, Overlap::Skip | Overlap::Queue | Overlap::Allow) => Verdict::Run,
         };
-        let updated = claimed(&record, &mut run, &verdict, next_run_at, scene.invocation, now);
+        let mut updated = claimed(&record, &mut run, &verdict, scene.invocation, now);
+        timing.settle(&mut updated, &record, occurrence.slot);
+        let prune_to = prune_before(&mut updated, run.slot, scene.config.cron.retention.runs_per_job);
         let expires_at = run.ended_at.map(|ended| ended + run_retention(scene));
         match deps.store.commit(&[Write::Run { run: &run, expires_at }, Write::Job(&updated)]).await? {
             Outcome::Applied => {
                 info!(run.id = %run.key, job.id = %run.job_id, "run {} is {}", run.key, run.state.name());
+                prune(deps.store.as_ref(), &run.job_id, prune_to, now).await;
                 return Ok(match verdict {
                     Verdict::Run => Claim::Claimed(Box::new(run)),
                     Verdict::Skip(_) | Verdict::Wait => Claim::Recorded(run.key),
@@ -141,14 +182,12 @@ fn claimed(
     record: &JobRecord,
     run: &mut Run,
     verdict: &Verdict,
-    next_run_at: Option<DateTime<Utc>>,
     invocation: &Invocation,
     now: DateTime<Utc>,
 ) -> JobRecord {
     let mut updated = record.clone();
     updated.rev += 1;
     updated.sequence += 1;
-    updated.job.state.next_run_at_ms = next_run_at.map(|at| at.timestamp_millis());
     match verdict {
         Verdict::Run => {
             run.lease = Some(Lease { owner: invocation.id.clone(), until: now + LEASE });
@@ -158,19 +197,16 @@ fn claimed(
         Verdict::Wait => {
             run.state = State::Waiting { reason: WaitReason::Overlap };
             run.log(now, "waiting", Some("an earlier run of the job is live".to_owned()));
-            updated.waiting = Some(run.key.clone());
+            updated.waiting.push(run.key.clone());
         }
         Verdict::Skip(reason) => {
-            run.state = State::Skipped { reason: reason.clone() };
-            run.ended_at = Some(now);
-            run.log(now, "skipped", Some(reason.clone()));
+            skip(run, reason, now);
             updated.job.state.consecutive_skipped += 1;
             if matches!(updated.job.schedule, Schedule::At { .. }) {
                 // Its only occurrence is over; it is kept, disabled, as one that failed is.
                 updated.job.enabled = false;
-                updated.job.state.next_run_at_ms = None;
             }
-            updated.job.state.last_status = Some(nightshift_domain::job::RunStatus::Skipped);
+            updated.job.state.last_status = Some(RunStatus::Skipped);
         }
     }
     updated
@@ -180,8 +216,9 @@ fn claimed(
 ///
 /// # Crash safety
 /// One transaction; a run whose hand-over was lost stands in the due index.
-pub async fn claim_manual(
+pub(crate) async fn claim_manual(
     deps: &Deps,
+    config: &Config,
     mut record: JobRecord,
     now: DateTime<Utc>,
 ) -> Result<Option<RunKey>, EngineError> {
@@ -194,8 +231,13 @@ pub async fn claim_manual(
         updated.sequence += 1;
         updated.active.push(key.clone());
         updated.job.state.running_at_ms.get_or_insert(now.timestamp_millis());
+        let prune_to = prune_before(&mut updated, run.slot, config.cron.retention.runs_per_job);
         match deps.store.commit(&[Write::Run { run: &run, expires_at: None }, Write::Job(&updated)]).await? {
-            Outcome::Applied | Outcome::Lost(0) => return Ok(Some(key)),
+            Outcome::Applied => {
+                prune(deps.store.as_ref(), &run.job_id, prune_to, now).await;
+                return Ok(Some(key));
+            }
+            Outcome::Lost(0) => return Ok(Some(key)),
             Outcome::Lost(_) => match deps.store.job(&record.job.job_id).await? {
                 Some(again) => record = again,
                 None => return Ok(None),

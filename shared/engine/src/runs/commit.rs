@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::batch::{Batch, BatchState};
 use nightshift_domain::event::{Envelope, Wake};
 use nightshift_domain::job::{JobRecord, JobStep, on_run_moved};
-use nightshift_domain::run::{Effect, Event, Run, State, Transition, next};
+use nightshift_domain::run::{Effect, Event, LEASE, Lease, Run, State, Transition, WaitReason, next};
 use tracing::{debug, info, warn};
 
 use crate::error::EngineError;
@@ -12,6 +12,8 @@ use crate::jobs::timer_for;
 use crate::ports::{Outcome, SystemEvent, Write};
 
 use super::Scene;
+use super::occurrence::Timing;
+use super::places::{self, Seat};
 
 /// How often a row may be changed by others between our read and our write.
 pub(crate) const MAX_RACES: u32 = 10;
@@ -48,9 +50,14 @@ pub(crate) async fn apply(
     event: Event,
     along: Along<'_>,
 ) -> Result<Option<Moved>, EngineError> {
+    // Its future holds several runs; every caller would carry them.
+    Box::pin(applied(scene, run, event, along)).await
+}
+
+async fn applied(scene: Scene<'_>, run: &Run, event: Event, along: Along<'_>) -> Result<Option<Moved>, EngineError> {
     let now = scene.deps.clock.now();
     let name = event.name();
-    let Transition { run: after, effects } = match next(run, event, now) {
+    let transition = match next(run, event, now) {
         Ok(transition) => transition,
         Err(rejected) => {
             debug!(run.id = %run.key, "{rejected}");
@@ -58,9 +65,13 @@ pub(crate) async fn apply(
         }
     };
     for _ in 0..MAX_RACES {
+        let Some(Transition { run: after, effects }) = seated(scene, run, transition.clone(), now).await? else {
+            return Ok(None);
+        };
         let record = if concerns_job(&run.state, &after) { scene.deps.store.job(&after.job_id).await? } else { None };
         let step = record.as_ref().and_then(|record| on_run_moved(record, &run.state, &after, now));
-        match write(scene, &after, step.as_ref(), &along).await? {
+        let step = step.map(|step| after_a_pause(step, scene));
+        match write(scene, run, &after, step.as_ref(), &along).await? {
             Written::All => {
                 info!(run.id = %after.key, run.state = after.state.name(), "run {} is {} ({name})", after.key, after.state.name());
                 if let (Some(step), Some(record)) = (step, &record) {
@@ -69,32 +80,77 @@ pub(crate) async fn apply(
                         wake(scene, waiter).await?;
                     }
                 }
+                if run.place.is_some() && after.place.is_none() {
+                    places::wake_next(scene).await?;
+                }
                 return Ok(Some(Moved { run: after, effects }));
             }
             Written::RunMoved => {
                 debug!(run.id = %after.key, "somebody else moved run {} first", after.key);
                 return Ok(None);
             }
-            Written::JobMoved => {}
+            Written::JobMoved | Written::PlaceTaken => {}
         }
     }
-    Err(EngineError::Contended { subject: format!("job {}", run.job_id), times: MAX_RACES })
+    Err(EngineError::Contended { subject: format!("job {} or the places", run.job_id), times: MAX_RACES })
+}
+
+/// The transition with the place it needs, or as one that waits for it; `None` for a run that waits already.
+async fn seated(
+    scene: Scene<'_>,
+    before: &Run,
+    mut transition: Transition,
+    now: DateTime<Utc>,
+) -> Result<Option<Transition>, EngineError> {
+    match places::seat(scene, before, &transition.run).await? {
+        Seat::Keep => {
+            if !transition.run.state.is_running() {
+                transition.run.place = None;
+            }
+        }
+        Seat::Take(place) => {
+            transition.run.place = Some(place);
+            transition.run.lease.get_or_insert(Lease { owner: scene.invocation.id.clone(), until: now + LEASE });
+        }
+        Seat::Wait if is_queued(&before.state) => return Ok(None),
+        Seat::Wait => transition = transition.parked(now),
+    }
+    Ok(Some(transition))
+}
+
+fn is_queued(state: &State) -> bool {
+    matches!(state, State::Waiting { reason: WaitReason::Place { .. } })
+}
+
+/// A job that pauses after a failure runs next when the pause is over.
+fn after_a_pause(mut step: JobStep, scene: Scene<'_>) -> JobStep {
+    let record = &step.record;
+    let (Some(until), Some(next)) = (record.hold_until, record.job.state.next_run_at_ms) else { return step };
+    if next < until.timestamp_millis()
+        && let Some(timing) = Timing::of(record, scene)
+    {
+        let next = timing.next_start(record, until - timing.offset - TimeDelta::milliseconds(1));
+        step.record.job.state.next_run_at_ms = next.map(|at| at.timestamp_millis());
+    }
+    step
 }
 
 fn concerns_job(before: &State, after: &Run) -> bool {
     after.state.is_terminal()
-        || (before.holds_place() && !after.state.holds_place())
-        || matches!(before, State::Waiting { .. })
+        || (before.occupies_job() && !after.state.occupies_job())
+        || matches!(before, State::Waiting { reason: WaitReason::Overlap })
 }
 
 enum Written {
     All,
     RunMoved,
     JobMoved,
+    PlaceTaken,
 }
 
 async fn write(
     scene: Scene<'_>,
+    before: &Run,
     after: &Run,
     step: Option<&JobStep>,
     along: &Along<'_>,
@@ -105,6 +161,20 @@ async fn write(
         writes.push(if step.remove { Write::RemoveJob(&step.record) } else { Write::Job(&step.record) });
         writes.len() - 1
     });
+    let mut place_at = None;
+    match (before.place, after.place) {
+        (None, Some(place)) => {
+            writes.push(Write::HoldPlace { place, run: &after.key });
+            place_at = Some(writes.len() - 1);
+        }
+        (Some(place), None) => writes.push(Write::FreePlace { place, run: &after.key }),
+        (None, None) | (Some(_), Some(_)) => {}
+    }
+    match (is_queued(&before.state), is_queued(&after.state)) {
+        (false, true) => writes.push(Write::Queue { run: &after.key, since: after.state_since }),
+        (true, false) => writes.push(Write::Unqueue { run: &after.key, since: before.state_since }),
+        (true, true) | (false, false) => {}
+    }
     if let Some(batch) = along.batch {
         let settled = matches!(batch.state, BatchState::Settled { .. });
         writes.push(Write::Batch { batch, expires_at: settled.then(|| scene.deps.clock.now() + run_retention(scene)) });
@@ -118,6 +188,7 @@ async fn write(
     Ok(match scene.deps.store.commit(&writes).await? {
         Outcome::Applied => Written::All,
         Outcome::Lost(at) if Some(at) == job_at => Written::JobMoved,
+        Outcome::Lost(at) if Some(at) == place_at => Written::PlaceTaken,
         Outcome::Lost(_) => Written::RunMoved,
     })
 }

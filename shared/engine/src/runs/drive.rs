@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use chrono::{DateTime, Utc};
 use nightshift_domain::event::{Envelope, Wake};
 use nightshift_domain::ids::slot_text;
-use nightshift_domain::run::{Effect, Event, Held, Run, State, Task, take};
+use nightshift_domain::run::{Effect, Event, Held, Run, State, Task, WaitReason, take};
 use nightshift_domain::{AttemptId, RunKey};
 use tracing::{debug, info};
 
@@ -148,7 +148,14 @@ pub async fn resume(scene: Scene<'_>, key: &RunKey) -> Result<Resumed, EngineErr
         hand_to_deliver(scene, key).await?;
         return Ok(Resumed::Driven);
     }
-    if matches!(run.state, State::Waiting { .. }) {
+    if matches!(run.state, State::Waiting { reason: WaitReason::Place { .. } }) {
+        let Some(Moved { run, effects }) = apply(scene, &run, Event::PlaceFreed, Along::default()).await? else {
+            return Ok(Resumed::Nothing);
+        };
+        drive(scene, run, effects).await?;
+        return Ok(Resumed::Driven);
+    }
+    if matches!(run.state, State::Waiting { reason: WaitReason::Overlap }) {
         match its_turn(scene, &run).await? {
             Turn::Now => {}
             Turn::Later => return Ok(Resumed::Nothing),
@@ -214,7 +221,12 @@ enum Turn {
 async fn its_turn(scene: Scene<'_>, run: &Run) -> Result<Turn, EngineError> {
     Ok(match scene.deps.store.job(&run.job_id).await? {
         None => Turn::Never,
-        Some(record) if record.active.iter().all(|key| *key == run.key) => Turn::Now,
+        Some(record)
+            if record.active.iter().all(|key| *key == run.key)
+                && record.waiting.first().is_none_or(|first| *first == run.key) =>
+        {
+            Turn::Now
+        }
         Some(_) => Turn::Later,
     })
 }

@@ -2,18 +2,20 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::event::Wake;
-use nightshift_domain::job::JobRecord;
-use nightshift_domain::schedule::{self, FIRE_TOLERANCE, Schedule, Timetable, plan, slot, stagger_ms, stagger_offset};
+use nightshift_domain::job::{JobRecord, LATE_AT_MOST, Missed};
+use nightshift_domain::schedule;
 use nightshift_domain::{JobId, RunKey};
 use tracing::{debug, info};
 
 use crate::error::EngineError;
-use crate::jobs::{self, timer_for};
+use crate::jobs::timer_for;
 use crate::ports::{Outcome, TimerSpec, Write};
 
 use super::Scene;
-use super::claim::{Claim, claim_occurrence};
+use super::catch_up::{CaughtUp, catch_up, hand_over};
+use super::claim::{Claim, Occurrence, claim_occurrence};
 use super::drive::{Resumed, drive, resume};
+use super::occurrence::Timing;
 
 /// Longest a handler sleeps for the part of a start that timers cannot express: they are precise to a minute.
 const LONGEST_SLEEP: TimeDelta = TimeDelta::seconds(90);
@@ -71,66 +73,72 @@ pub async fn fire(scene: Scene<'_>, fire: &Fire) -> Result<Fired, EngineError> {
         debug!(job.id = %fire.job, "job {} is disabled", fire.job);
         return Ok(Fired::Ignored);
     }
-    let switched_off = scene.deps.settings.skip_cron || !scene.config.cron.enabled;
+    let switched_off = is_switched_off(scene);
     let Some(timing) = Timing::of(&record, scene) else { return Ok(Fired::Ignored) };
-    let Some(occurrence) = timing.occurrence(fire, &record) else { return stray(scene, record).await };
-    let start = fire.not_before.unwrap_or(occurrence + timing.offset);
+    let Some(slot) = timing.occurrence(fire, &record) else { return stray(scene, record).await };
+    let start = fire.not_before.unwrap_or(slot + timing.offset);
     let now = scene.deps.clock.now();
     if !switched_off && start > now && start - now <= LONGEST_SLEEP {
         scene.deps.clock.sleep_until(start).await;
     }
-    let next = timing.table.next_after(occurrence.max(scene.deps.clock.now() - timing.offset));
     arm_next(scene, &record).await?;
-    let late = scene.deps.clock.now() - (occurrence + timing.offset);
+    let now = scene.deps.clock.now();
+    let late = now - (slot + timing.offset);
+    if late > LATE_AT_MOST {
+        return make_up(scene, record, &timing, slot, switched_off).await;
+    }
+    let CaughtUp { record: Some(record), claimed, recorded } =
+        catch_up(scene, record, &timing, Some(slot), switched_off).await?
+    else {
+        return Ok(Fired::Ignored);
+    };
+    hand_over(scene, &claimed).await?;
+    let held = record.hold_until.is_some_and(|until| start < until);
     // The chain goes on and the occurrence leaves its record, so that switching timers on again finds every job as it was.
-    let skip = if switched_off { Some("cron_disabled") } else { too_late(&record, late).then_some("too_late") };
-    let next_start = next.map(|next| next + timing.offset);
-    match claim_occurrence(scene, record, occurrence, next_start, skip).await? {
+    let skip = match () {
+        () if switched_off => Some("cron_disabled"),
+        () if record.job.is_too_late(late) => Some("too_late"),
+        () if held => Some("backoff"),
+        () => None,
+    };
+    let behind = recorded > 0 && record.job.missed == Missed::All;
+    match claim_occurrence(scene, record, &timing, Occurrence { slot, skip, behind }).await? {
         Claim::Claimed(run) => {
             let key = run.key.clone();
             drive(scene, *run, vec![nightshift_domain::run::Effect::Plan]).await?;
             Ok(Fired::Driven(key))
         }
         Claim::Recorded(key) => Ok(Fired::Recorded(key)),
-        Claim::Exists(key) => match resume(scene, &key).await? {
-            Resumed::Driven => Ok(Fired::Driven(key)),
-            Resumed::InBatch(_) | Resumed::Held { .. } | Resumed::Nothing => Ok(Fired::Recorded(key)),
-        },
+        Claim::Exists(key) => taken_up(scene, key).await,
         Claim::NoJob => Ok(Fired::Ignored),
     }
 }
 
-struct Timing {
-    table: Timetable,
-    offset: TimeDelta,
-    shift: TimeDelta,
+/// Whether timers run nothing.
+pub(crate) fn is_switched_off(scene: Scene<'_>) -> bool {
+    scene.deps.settings.skip_cron || !scene.config.cron.enabled
 }
 
-impl Timing {
-    fn of(record: &JobRecord, scene: Scene<'_>) -> Option<Self> {
-        let zone = jobs::default_zone(&record.job, scene.config);
-        let table = Timetable::new(&record.job.schedule, &zone).ok()?;
-        let offset = stagger_offset(record.job.job_id.as_str(), stagger_ms(&record.job.schedule));
-        let shift = plan(&table, offset).shift;
-        Some(Self { table, offset, shift })
-    }
-
-    /// The occurrence the fire stands for under the *current* schedule, whatever generation armed it.
-    fn occurrence(&self, fire: &Fire, record: &JobRecord) -> Option<DateTime<Utc>> {
-        if let Some(named) = fire.slot {
-            let last_ms = named + TimeDelta::milliseconds(999);
-            let real = self.table.latest_at_or_before(last_ms).filter(|real| *real >= named - TimeDelta::seconds(1));
-            return real.filter(|_| {
-                fire.generation == record.generation || !matches!(record.job.schedule, Schedule::At { .. })
-            });
-        }
-        slot(&self.table, fire.scheduled - self.shift, FIRE_TOLERANCE)
-    }
+/// A fire that comes so late that its occurrence counts as missed, as may others before and after it.
+async fn make_up(
+    scene: Scene<'_>,
+    record: JobRecord,
+    timing: &Timing,
+    slot: DateTime<Utc>,
+    switched_off: bool,
+) -> Result<Fired, EngineError> {
+    let key = RunKey::of_slot(&record.job.job_id, slot);
+    let caught_up = catch_up(scene, record, timing, None, switched_off).await?;
+    let others: Vec<RunKey> = caught_up.claimed.into_iter().filter(|run| *run != key).collect();
+    hand_over(scene, &others).await?;
+    taken_up(scene, key).await
 }
 
-fn too_late(record: &JobRecord, late: TimeDelta) -> bool {
-    let most = record.job.max_lateness_ms.and_then(|ms| i64::try_from(ms).ok());
-    most.is_some_and(|most| late > TimeDelta::milliseconds(most))
+async fn taken_up(scene: Scene<'_>, key: RunKey) -> Result<Fired, EngineError> {
+    Ok(match resume(scene, &key).await? {
+        Resumed::Driven => Fired::Driven(key),
+        Resumed::InBatch(_) | Resumed::Held { .. } | Resumed::Nothing => Fired::Recorded(key),
+    })
 }
 
 /// Arms the next one-shot of a job that is a chain of them; a recurring timer needs nothing.

@@ -5,16 +5,20 @@
 //! due index until the sweeper looks at it. What a repeat of each effect means is written at the effect.
 
 mod absorb;
+pub(crate) mod catch_up;
 mod claim;
 pub(crate) mod commit;
 pub(crate) mod drive;
-mod fire;
+pub(crate) mod fire;
+pub(crate) mod occurrence;
+pub(crate) mod places;
 mod planning;
 mod realtime;
 pub(crate) mod submit;
 mod texts;
 
-pub use claim::{Claim, claim_manual, claim_occurrence, new_run};
+pub use claim::new_run;
+pub(crate) use claim::{Claim, Occurrence, claim_manual, claim_occurrence};
 pub use drive::{Resumed, drive, resume};
 pub use fire::{Fire, Fired, fire};
 pub use planning::remarks;

@@ -1,14 +1,18 @@
 //! The order of the in-memory lists, and their cursors.
 
+use std::cmp::Ordering;
+
+use nightshift_domain::JobId;
 use nightshift_domain::batch::{Batch, BatchState};
 use nightshift_domain::ids::slot_text;
 use nightshift_domain::job::JobRecord;
 use nightshift_domain::run::{Run, attention_at};
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use serde_json::Value;
 
-use super::rows::{Place, Row, Rows};
-use crate::ports::{DueItem, Page, PageRequest, RunFilter, StoreError, StoreErrorKind};
+use super::rows::{Place, Row, Rows, fault};
+use crate::ports::{DueItem, Overview, Page, PageRequest, RunFilter, StoreError, StoreErrorKind, cron_enabled, shares};
 
 /// Most rows of a page.
 const MOST: u32 = 200;
@@ -51,31 +55,115 @@ impl Rows {
 
     pub(super) fn due(&self, now: i64, before: DateTime<Utc>, limit: u32) -> Result<Vec<DueItem>, StoreError> {
         let operation = "list what is due";
-        let mut due = Vec::new();
+        let (mut runs, mut batches, mut jobs) = (Vec::new(), Vec::new(), Vec::new());
         for (place, row) in self.visible(now) {
-            let found = match place {
+            match place {
                 Place::Run(key) => {
-                    let run: Run = row.read(operation)?;
-                    attention_at(&run).map(|at| (format!("{}#RUN#{key}", instant(at)), DueItem::Run(key.clone())))
+                    let at = attention_at(&row.read::<Run>(operation)?);
+                    runs.extend(at.map(|at| (instant(at), DueItem::Run(key.clone()))));
                 }
                 Place::Batch(id) => {
                     let batch: Batch = row.read(operation)?;
-                    let open = !matches!(batch.state, BatchState::Settled { .. });
-                    open.then(|| (format!("{}#BATCH#{id}", instant(batch.next_poll_at)), DueItem::Batch(id.clone())))
+                    if !matches!(batch.state, BatchState::Settled { .. }) {
+                        batches.push((instant(batch.next_poll_at), DueItem::Batch(id.clone())));
+                    }
                 }
-                Place::Job(_) | Place::Chunk(..) => None,
-            };
-            due.extend(found);
+                Place::Job(id) => {
+                    let at = next_run_at(&row.read(operation)?);
+                    jobs.extend(at.map(|at| (instant(at), DueItem::Job(id.clone()))));
+                }
+                Place::Chunk(..) => {}
+            }
         }
         let before = instant(before);
-        due.retain(|(place, _)| *place < before);
-        due.sort_by(|one, other| one.0.cmp(&other.0));
-        Ok(due.into_iter().map(|(_, item)| item).take(limit as usize).collect())
+        // As the real table has it: by instant, kind and id.
+        let kinds = [("RUN", runs), ("BATCH", batches), ("JOB", jobs)].map(|(word, kind)| {
+            let due = kind.into_iter().map(|(at, item)| Due { place: format!("{at}#{word}#{}", id(&item)), item });
+            due.filter(|due| due.place < before).collect()
+        });
+        Ok(shares(kinds.into(), limit as usize).into_iter().map(|due| due.item).collect())
+    }
+
+    /// Counted anew each time, which is what the real table's counts must come to.
+    pub(super) fn overview(&self) -> Result<Overview, StoreError> {
+        let operation = "read the counters";
+        let (revision, document) = self.config(operation)?;
+        let mut overview = Overview {
+            cron_enabled: cron_enabled(&document),
+            jobs: 0,
+            enabled_jobs: 0,
+            running: self.places.len() as u64,
+            next_run_at: None,
+            config_revision: revision,
+            counters: self.counters.iter().map(|(name, count)| (name.clone(), *count)).collect(),
+        };
+        for (_, row) in self.records.iter().filter(|(place, _)| matches!(place, Place::Job(_))) {
+            let record: JobRecord = row.read(operation)?;
+            overview.jobs += 1;
+            overview.enabled_jobs += u64::from(record.job.enabled);
+            overview.next_run_at = [overview.next_run_at, next_run_at(&record)].into_iter().flatten().min();
+        }
+        Ok(overview)
+    }
+
+    pub(super) fn config(&self, operation: &str) -> Result<(u64, Value), StoreError> {
+        let Some((revision, text)) = &self.config else { return Ok((0, Value::Null)) };
+        let read = serde_json::from_str(text);
+        Ok((*revision, read.map_err(|error| fault(operation, StoreErrorKind::Corrupt, error))?))
+    }
+
+    pub(super) fn expire_runs(&mut self, job: &JobId, before: &str, at: i64) -> Result<u64, StoreError> {
+        let mut touched = 0;
+        for (place, row) in &mut self.records {
+            let Place::Run(key) = place else { continue };
+            let old = key.job_id() == *job && slot_text(key.slot()).as_str() < before;
+            if old && row.ttl.is_none_or(|ttl| ttl > at) {
+                let run: Run = row.read("let old runs expire")?;
+                if run.state.is_terminal() {
+                    row.ttl = Some(at);
+                    touched += 1;
+                }
+            }
+        }
+        Ok(touched)
     }
 
     fn visible(&self, now: i64) -> impl Iterator<Item = (&Place, &Row)> {
         self.records.iter().filter(move |(_, row)| row.is_visible(now))
     }
+}
+
+/// Something due, at its place in the index.
+#[derive(Debug, PartialEq, Eq)]
+struct Due {
+    place: String,
+    item: DueItem,
+}
+
+impl PartialOrd for Due {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Due {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.place.cmp(&other.place)
+    }
+}
+
+fn id(item: &DueItem) -> &str {
+    match item {
+        DueItem::Run(key) => key.as_str(),
+        DueItem::Batch(id) => id.as_str(),
+        DueItem::Job(id) => id.as_str(),
+    }
+}
+
+/// When a job runs next, if it does.
+fn next_run_at(record: &JobRecord) -> Option<DateTime<Utc>> {
+    let at = record.job.state.next_run_at_ms.filter(|_| record.job.enabled);
+    at.and_then(DateTime::from_timestamp_millis)
 }
 
 /// The page after the cursor. A cursor holds its list and the place of the last row given.

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::ports::{Outcome, StoreError, StoreErrorKind, SystemEvent, Write};
+use crate::ports::{MOST_PLACES, Outcome, StoreError, StoreErrorKind, SystemEvent, Write, is_counter_name};
 
 /// Most rows of a commit.
 const MOST_ROWS: usize = 100;
@@ -56,6 +56,10 @@ pub(super) struct Rows {
     pub(super) remotes: BTreeMap<String, (AttemptId, Option<i64>)>,
     pub(super) events: BTreeMap<(String, String), SystemEvent>,
     pub(super) counters: BTreeMap<String, i64>,
+    /// Who has which place.
+    pub(super) places: BTreeMap<u32, RunKey>,
+    /// Who waits for one, by since when (epoch ms).
+    pub(super) queue: BTreeSet<(i64, RunKey)>,
     pub(super) config: Option<(u64, String)>,
     pub(super) answers: BTreeMap<String, (String, Value, i64)>,
 }
@@ -70,6 +74,10 @@ enum Change {
     Remote { remote: String, batch: AttemptId, ttl: Option<i64>, owned: bool },
     Release { remote: String, batch: AttemptId },
     Event(SystemEvent),
+    Hold { place: u32, run: RunKey },
+    Free { place: u32, run: RunKey },
+    Queue { since: i64, run: RunKey },
+    Unqueue { since: i64, run: RunKey },
     Count { name: String, by: i64 },
 }
 
@@ -132,7 +140,16 @@ impl Rows {
                 Some((other, ttl)) if other != batch && !owned && ttl.is_none_or(|ttl| ttl >= now) => Fate::Lost,
                 None | Some(_) => Fate::Free,
             },
-            Change::Release { .. } | Change::Event(_) | Change::Count { .. } => Fate::Free,
+            Change::Hold { place, run } => match self.places.get(place) {
+                Some(other) if other != run => Fate::Lost,
+                None | Some(_) => Fate::Free,
+            },
+            Change::Release { .. }
+            | Change::Event(_)
+            | Change::Free { .. }
+            | Change::Queue { .. }
+            | Change::Unqueue { .. }
+            | Change::Count { .. } => Fate::Free,
         }
     }
 
@@ -151,6 +168,14 @@ impl Rows {
             Change::Event(event) => {
                 self.events.entry((event.agent.clone(), event.id.clone())).or_insert(event);
             }
+            Change::Hold { place, run } => drop(self.places.insert(place, run)),
+            Change::Free { place, run } => {
+                if self.places.get(&place) == Some(&run) {
+                    self.places.remove(&place);
+                }
+            }
+            Change::Queue { since, run } => drop(self.queue.insert((since, run))),
+            Change::Unqueue { since, run } => drop(self.queue.remove(&(since, run))),
             Change::Count { name, by } => *self.counters.entry(name).or_default() += by,
         }
     }
@@ -193,6 +218,14 @@ fn changes(writes: &[Write<'_>]) -> Result<Vec<(usize, Change)>, StoreError> {
                 add(put(place, chunk.rev, chunk, Some(*expires_at))?);
             }
             Write::Event(event) => add(Change::Event((*event).clone())),
+            Write::HoldPlace { place, run } => add(Change::Hold { place: *place, run: (*run).clone() }),
+            Write::FreePlace { place, run } => add(Change::Free { place: *place, run: (*run).clone() }),
+            Write::Queue { run, since } => {
+                add(Change::Queue { since: since.timestamp_millis(), run: (*run).clone() });
+            }
+            Write::Unqueue { run, since } => {
+                add(Change::Unqueue { since: since.timestamp_millis(), run: (*run).clone() });
+            }
             Write::Count { name, by } => add(Change::Count { name: (*name).to_owned(), by: *by }),
         }
     }
@@ -213,20 +246,23 @@ fn put(
     Ok(Change::Put { place, row: Row { rev, text, ttl: expires_at.map(|at| at.timestamp()) } })
 }
 
-/// A commit holds at most 100 rows, and each once.
+/// A commit holds at most 100 rows, each once, under names that the real table takes.
 fn check(changes: &[(usize, Change)]) -> Result<(), StoreError> {
-    let mut places = BTreeSet::new();
-    let twice = changes.iter().any(|(_, change)| match change {
+    let (mut places, mut numbers, mut waiters) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    let bad = changes.iter().any(|(_, change)| match change {
         Change::Put { place, .. } | Change::Remove { place, .. } => !places.insert(place),
+        Change::Hold { place, .. } if *place >= MOST_PLACES => true,
+        Change::Hold { place, .. } | Change::Free { place, .. } => !numbers.insert(place),
+        Change::Queue { since, run } | Change::Unqueue { since, run } => !waiters.insert((since, run)),
+        Change::Count { name, .. } => !is_counter_name(name),
         Change::Declare { .. }
         | Change::Undeclare { .. }
         | Change::Remote { .. }
         | Change::Release { .. }
-        | Change::Event(_)
-        | Change::Count { .. } => false,
+        | Change::Event(_) => false,
     });
-    if twice || changes.len() > MOST_ROWS {
-        let operation = "write a commit with too many rows, or a row twice".to_owned();
+    if bad || changes.len() > MOST_ROWS {
+        let operation = "write a commit with too many rows, a row twice, or a name that is none".to_owned();
         return Err(StoreError { operation, kind: StoreErrorKind::Refused, source: None });
     }
     Ok(())

@@ -6,16 +6,17 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use nightshift_domain::batch::Batch;
 use nightshift_domain::delivery::Chunk;
+use nightshift_domain::ids::slot_text;
 use nightshift_domain::job::JobRecord;
 use nightshift_domain::run::Run;
 use nightshift_domain::{AttemptId, JobId, RunKey};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::rows::{Place, Rows, fault};
+use super::rows::{Place, Rows};
 use crate::clock::Clock;
 use crate::ports::{
-    DueItem, Outcome, Page, PageRequest, RunFilter, Store, StoreError, StoreErrorKind, SystemEvent, Write,
+    DueItem, Outcome, Overview, Page, PageRequest, Places, RunFilter, Store, StoreError, SystemEvent, Write,
 };
 
 /// A table that goes with the process. It passes the contract suite of the real one, and its lists do not even lag.
@@ -113,19 +114,23 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    async fn counters(&self) -> Result<Vec<(String, i64)>, StoreError> {
-        Ok(self.rows().counters.iter().map(|(name, count)| (name.clone(), *count)).collect())
+    async fn places(&self, waiting: u32) -> Result<Places, StoreError> {
+        let rows = self.rows();
+        let held = rows.places.iter().map(|(place, run)| (*place, run.clone())).collect();
+        let queue = rows.queue.iter().take(waiting as usize).map(|(_, run)| run.clone()).collect();
+        Ok(Places { held, queue })
+    }
+
+    async fn expire_runs(&self, job: &JobId, before: DateTime<Utc>, at: DateTime<Utc>) -> Result<u64, StoreError> {
+        self.rows().expire_runs(job, &slot_text(before), at.timestamp())
+    }
+
+    async fn overview(&self) -> Result<Overview, StoreError> {
+        self.rows().overview()
     }
 
     async fn config(&self) -> Result<(u64, Value), StoreError> {
-        match &self.rows().config {
-            None => Ok((0, Value::Null)),
-            Some((revision, text)) => {
-                let read = serde_json::from_str(text);
-                let document = read.map_err(|error| fault("read the configuration", StoreErrorKind::Corrupt, error))?;
-                Ok((*revision, document))
-            }
-        }
+        self.rows().config("read the configuration")
     }
 
     async fn put_config(&self, document: &Value, expected: u64) -> Result<Outcome, StoreError> {

@@ -1,0 +1,91 @@
+//! Which occurrence a fire stands for, and which ones have no record yet.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use nightshift_domain::job::{JobRecord, LATE_AT_MOST, Overdue, overdue};
+use nightshift_domain::schedule::{FIRE_TOLERANCE, Schedule, Timetable, plan, slot, stagger_ms, stagger_offset};
+
+use crate::jobs;
+
+use super::Scene;
+use super::fire::Fire;
+
+/// A job's schedule as it is now, ready to be asked.
+#[derive(Debug)]
+pub(crate) struct Timing {
+    /// The schedule.
+    pub table: Timetable,
+    /// How long after each occurrence the job starts.
+    pub offset: TimeDelta,
+    shift: TimeDelta,
+}
+
+impl Timing {
+    /// Of `record`'s job; `None` for a schedule that cannot be read, which no job is stored with.
+    pub(crate) fn of(record: &JobRecord, scene: Scene<'_>) -> Option<Self> {
+        let zone = jobs::default_zone(&record.job, scene.config);
+        let table = Timetable::new(&record.job.schedule, &zone).ok()?;
+        let offset = stagger_offset(record.job.job_id.as_str(), stagger_ms(&record.job.schedule));
+        let shift = plan(&table, offset).shift;
+        Some(Self { table, offset, shift })
+    }
+
+    /// The occurrence the fire stands for under the *current* schedule, whatever generation armed it.
+    pub(super) fn occurrence(&self, fire: &Fire, record: &JobRecord) -> Option<DateTime<Utc>> {
+        if let Some(named) = fire.slot {
+            let last_ms = named + TimeDelta::milliseconds(999);
+            let real = self.table.latest_at_or_before(last_ms).filter(|real| *real >= named - TimeDelta::seconds(1));
+            return real.filter(|_| {
+                fire.generation == record.generation || !matches!(record.job.schedule, Schedule::At { .. })
+            });
+        }
+        slot(&self.table, fire.scheduled - self.shift, FIRE_TOLERANCE)
+    }
+
+    /// The latest occurrence whose start has come by `now`.
+    pub(crate) fn due(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.table.latest_at_or_before(now - self.offset)
+    }
+
+    /// The start of the first occurrence after `now`, and not before the job's pause after a failure is over.
+    pub(super) fn next_start(&self, record: &JobRecord, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let from = record.hold_until.map_or(after, |until| after.max(until - self.offset - TimeDelta::milliseconds(1)));
+        self.table.next_after(from).map(|next| next + self.offset)
+    }
+
+    /// Up to where every occurrence has its record: as the row says, else just before the next run it shows.
+    pub(super) fn settled(&self, record: &JobRecord) -> Option<DateTime<Utc>> {
+        let next = record.job.state.next_run_at_ms.and_then(DateTime::from_timestamp_millis);
+        record.settled.or_else(|| next.map(|start| start - self.offset - TimeDelta::milliseconds(1)))
+    }
+
+    /// Enters in `updated` that `slot` has its record. The job's next run is its first occurrence without one: where earlier
+    /// ones are still missing, that lies in the past, and the sweeper sees it.
+    pub(super) fn settle(&self, updated: &mut JobRecord, read: &JobRecord, slot: DateTime<Utc>) {
+        let before = self.settled(read);
+        let gap = before.filter(|settled| self.table.next_after(*settled).is_some_and(|next| next < slot));
+        let settled = gap.unwrap_or_else(|| before.map_or(slot, |settled| settled.max(slot)));
+        self.settle_up_to(updated, settled);
+    }
+
+    /// Enters in `updated` that every occurrence up to `settled` has its record.
+    pub(super) fn settle_up_to(&self, updated: &mut JobRecord, settled: DateTime<Utc>) {
+        updated.settled = Some(settled);
+        let next = if updated.job.enabled { self.next_start(updated, settled) } else { None };
+        updated.job.state.next_run_at_ms = next.map(|at| at.timestamp_millis());
+    }
+
+    /// The occurrences that were missed: without a record, and too late to be started as if nothing had been. Those of
+    /// before `on_time`, where an occurrence is about to start at its time.
+    pub(super) fn missed(
+        &self,
+        record: &JobRecord,
+        on_time: Option<DateTime<Utc>>,
+        now: DateTime<Utc>,
+        most: usize,
+    ) -> Overdue {
+        let Some(settled) = self.settled(record) else { return Overdue::default() };
+        let late = now - self.offset - LATE_AT_MOST - TimeDelta::milliseconds(1);
+        let until = on_time.map_or(late, |slot| late.min(slot - TimeDelta::milliseconds(1)));
+        if until <= settled { Overdue::default() } else { overdue(&self.table, settled, until, most) }
+    }
+}
