@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use nightshift_domain::FieldError;
+use nightshift_domain::config::Change;
 use nightshift_domain::job::Job;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -119,14 +121,41 @@ pub struct ConfigAnswer {
     pub config: Value,
 }
 
-/// `config.apply`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// `config.apply`, `config.set`, `config.unset`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ConfigApplied {
-    /// It is written.
+    /// It is written, or was so already.
     pub ok: bool,
     /// The revision it has now.
     pub revision: u64,
     /// How many jobs run at other times because the zone they follow changed.
     pub jobs_moved: u64,
+    /// What changed, field by field; empty when nothing did. A long value is told by its beginning.
+    #[serde(default)]
+    pub changes: Vec<Change>,
+    /// How many more fields changed than are told.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more_changes: u64,
+    /// What is accepted and worth knowing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape serde asks for")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// `config.validate`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfigValidated {
+    /// Whether the document could be applied.
+    pub ok: bool,
+    /// Every bad field.
+    pub faults: Vec<FieldError>,
+    /// What is accepted and worth knowing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
