@@ -1,16 +1,16 @@
 //! The command line, as clap reads it. The doc comments here are the help.
 
-use std::path::PathBuf;
-
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use nightshift_wire::ExitCode;
 
+mod config;
 mod foreign;
 mod job;
 mod runs;
 mod words;
 
+pub use config::{ApplyArgs, Config, GetArgs, SetArgs, UnsetArgs, ValidateArgs};
 pub use foreign::{Flags, Foreign, OfEvents, OfJobs, OfRuns, Refused};
 pub use job::{
     AddArgs, AlertFlags, BatchFlags, ClearFlags, DeliveryFlags, EditArgs, PayloadFlags, RuleFlags, ScheduleFlags,
@@ -193,25 +193,4 @@ pub struct EventArgs {
     /// Refused ones.
     #[command(flatten)]
     pub foreign: Refused<OfEvents>,
-}
-
-/// The configuration document.
-#[derive(Debug, Subcommand)]
-pub enum Config {
-    /// Print the document; its revision goes to stderr
-    Get,
-
-    /// Replace the document
-    Apply(ApplyArgs),
-}
-
-/// Flags of `config apply`.
-#[derive(Debug, Args)]
-pub struct ApplyArgs {
-    /// The document, or - for standard input
-    pub file: PathBuf,
-
-    /// Refuse unless the stored document is of this revision; the current one without it
-    #[arg(long, value_name = "REVISION")]
-    pub expected_revision: Option<u64>,
 }
