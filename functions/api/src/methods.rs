@@ -1,11 +1,11 @@
 //! The methods: names, and use cases mapped to answers.
 
 use nightshift_domain::job::Job;
-use nightshift_engine::jobs::{self, Applied, Listed, Ran, Refusal, Request, Shown, Validated};
+use nightshift_engine::jobs::{self, Applied, CostReport, Listed, Ran, Refusal, Request, Shown, Validated};
 use nightshift_engine::runs;
 use nightshift_wire::{
-    CancelAnswer, ConfigAnswer, ConfigApplied, ConfigValidated, EventAnswer, JobPage, RemoveAnswer, RunAnswer, RunPage,
-    RunView, StatusAnswer,
+    CancelAnswer, ConfigAnswer, ConfigApplied, ConfigValidated, CostAnswer, CostRow, CostSum, EventAnswer, JobPage,
+    RemoveAnswer, RunAnswer, RunPage, RunView, StatusAnswer,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -48,10 +48,12 @@ pub(crate) enum Method {
     ConfigUnset,
     /// `config.validate`.
     ConfigValidate,
+    /// `cron.cost`.
+    Cost,
 }
 
 /// Every method.
-pub(crate) const METHODS: [Method; 16] = [
+pub(crate) const METHODS: [Method; 17] = [
     Method::List,
     Method::Get,
     Method::Add,
@@ -68,6 +70,7 @@ pub(crate) const METHODS: [Method; 16] = [
     Method::ConfigSet,
     Method::ConfigUnset,
     Method::ConfigValidate,
+    Method::Cost,
 ];
 
 /// Whether a call of `path` changes something.
@@ -105,6 +108,7 @@ impl Method {
             Self::ConfigSet => "config.set",
             Self::ConfigUnset => "config.unset",
             Self::ConfigValidate => "config.validate",
+            Self::Cost => "cron.cost",
         }
     }
 
@@ -126,7 +130,8 @@ impl Method {
             | Self::RunGet
             | Self::Status
             | Self::ConfigGet
-            | Self::ConfigValidate => false,
+            | Self::ConfigValidate
+            | Self::Cost => false,
         }
     }
 
@@ -186,6 +191,18 @@ impl Method {
             Self::ConfigApply => Ok(applied(jobs::config_apply(request, input).await?)),
             Self::ConfigSet => Ok(applied(jobs::config_set(request, input).await?)),
             Self::ConfigUnset => Ok(applied(jobs::config_unset(request, input).await?)),
+            Self::Cost => {
+                let CostReport { by, from, to, rows, total, truncated, notes } = jobs::cost(request, input).await?;
+                Ok(shown(&CostAnswer {
+                    by: by.word().to_owned(),
+                    from_ms: from.timestamp_millis(),
+                    to_ms: to.timestamp_millis(),
+                    rows: rows.iter().map(CostRow::from).collect(),
+                    total: CostSum::from(&total),
+                    truncated,
+                    notes,
+                }))
+            }
             Self::ConfigValidate => {
                 let Validated { faults, notes } = jobs::config_validate(request, input)?;
                 Ok(shown(&ConfigValidated { ok: faults.is_empty(), faults, notes }))

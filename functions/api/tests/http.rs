@@ -358,3 +358,13 @@ async fn one_field_is_set_or_taken_away_and_every_bad_one_is_named() {
     assert_eq!((&good["ok"], good["notes"].as_array().unwrap().len()), (&json!(true), 1));
     assert_eq!(api.call("config.get", &json!({})).await.body, json!({ "revision": 3, "config": { "cron": {} } }));
 }
+
+#[tokio::test]
+async fn costs_are_summed_over_this_month_and_a_bad_range_is_refused() {
+    let api = api();
+    let nothing = json!({ "runs": 0, "hops": 0, "paidUsd": 0.0, "realtimeUsd": 0.0, "savedUsd": 0.0 });
+    let november = json!({ "by": "day", "fromMs": 1_793_491_200_000_i64, "toMs": 1_795_176_000_000_i64, "rows": [], "total": nothing });
+    assert_eq!(api.call("cron.cost", &json!({ "by": "day" })).await.body, november);
+    refused(&api.call("cron.cost", &json!({ "fromMs": 5, "toMs": 5 })).await, 400, "invalid_field", Some("fromMs"));
+    refused(&api.call("cron.cost", &json!({ "by": "mood" })).await, 400, "invalid_field", Some("by"));
+}

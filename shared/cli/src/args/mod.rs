@@ -5,12 +5,14 @@ use clap_complete::Shell;
 use nightshift_wire::ExitCode;
 
 mod config;
+mod cost;
 mod foreign;
 mod job;
 mod runs;
 mod words;
 
 pub use config::{ApplyArgs, Config, GetArgs, SetArgs, UnsetArgs, ValidateArgs};
+pub use cost::{CostArgs, CostBy};
 pub use foreign::{Flags, Foreign, OfEvents, OfJobs, OfRuns, Refused};
 pub use job::{
     AddArgs, AlertFlags, BatchFlags, ClearFlags, DeliveryFlags, EditArgs, PayloadFlags, RuleFlags, ScheduleFlags,
@@ -126,6 +128,12 @@ pub enum Cron {
 
     /// Show how Nightshift stands
     Status,
+
+    /// Show what runs cost and saved
+    ///
+    /// A run counts on the day (UTC) it was queued, with all it cost. This month so far unless a range is given; sums reach as
+    /// far back as history does.
+    Cost(CostArgs),
 }
 
 /// A job.

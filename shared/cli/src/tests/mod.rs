@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use server::{Answer, run};
 
 mod config;
+mod cost;
 mod server;
 
 fn refusal(code: &str, extra: &Value) -> Value {

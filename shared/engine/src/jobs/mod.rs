@@ -8,6 +8,7 @@
 //! a job without a timer, which a repeat of the request (or `cron doctor`) mends, and never a timer without a job.
 
 mod act;
+mod cost;
 mod edit;
 mod params;
 mod read;
@@ -17,6 +18,7 @@ mod text;
 mod timing;
 
 pub use act::{Canceled, Ran, cancel, run_now, system_event};
+pub use cost::{CostReport, cost};
 pub use edit::{add, remove, update};
 pub use read::{Listed, Shown, Status, get, list, run_get, runs, status};
 pub use refusal::Refusal;

@@ -1,6 +1,7 @@
 //! The use cases on a table in memory and timers that keep a list.
 
 mod config;
+mod cost;
 mod outside;
 
 use std::sync::Arc;
