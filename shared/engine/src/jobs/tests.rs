@@ -2,6 +2,7 @@
 
 mod config;
 mod cost;
+mod off;
 mod outside;
 
 use std::sync::Arc;
