@@ -142,6 +142,17 @@ impl ExpectedError {
             || matches!(self, Self::Api(failure) if failure.status == 429 || failure.status >= 500)
     }
 
+    /// Every bad field, where fields are what is wrong.
+    pub fn fields(&self) -> &[FieldError] {
+        if let Self::Api(failure) = self {
+            &failure.body.error.fields
+        } else if let Self::BadFields(fields) = self {
+            fields
+        } else {
+            &[]
+        }
+    }
+
     /// The exit code.
     pub fn exit(&self) -> ExitCode {
         match self {
@@ -150,8 +161,7 @@ impl ExpectedError {
                 ExitCode::Unreachable
             }
             Self::NoToken { .. } => ExitCode::Unauthorized,
-            Self::NotStarted { .. } => ExitCode::Refused,
-            Self::BadFields(_) => ExitCode::Refused,
+            Self::NotStarted { .. } | Self::BadFields(_) => ExitCode::Refused,
             Self::NoSuchJob { .. } | Self::NotSet { .. } => ExitCode::NotFound,
             Self::RunFailed { .. } => ExitCode::RunFailed,
             Self::WaitTimedOut { .. } => ExitCode::WaitTimedOut,

@@ -133,11 +133,7 @@ impl Output {
 
     /// What went wrong, with all that is known about it.
     pub fn expected(&mut self, error: &ExpectedError) {
-        let fields = match error {
-            ExpectedError::Api(failure) => &failure.body.error.fields[..],
-            ExpectedError::BadFields(fields) => fields,
-            _ => &[],
-        };
+        let fields = error.fields();
         for (at, fault) in fields.iter().enumerate() {
             self.error(&fault.to_string());
             // Neighbours often have the same one.

@@ -253,7 +253,9 @@ mod tests {
         ];
         let of = |by| {
             let mut sums = CostSums::new(by);
-            all.iter().for_each(|entry| sums.add(entry));
+            for entry in &all {
+                sums.add(entry);
+            }
             assert_eq!(sums.total(), Sum { runs: 2, hops: 4, paid: 45, realtime: 90 });
             assert_eq!(sums.unpriced(), 1);
             sums.rows().into_iter().map(|row| (row.key, row.sum.runs, row.sum.paid)).collect::<Vec<_>>()
@@ -265,7 +267,9 @@ mod tests {
         assert_eq!(of(CostBy::Agent), [("main".into(), 2, 45)]);
         assert_eq!(of(CostBy::Model), [("anthropic/a".into(), 2, 45), ("anthropic/b".into(), 1, 0)]);
         let mut sums = CostSums::new(CostBy::Job);
-        all.iter().for_each(|entry| sums.add(entry));
+        for entry in &all {
+            sums.add(entry);
+        }
         assert_eq!(sums.rows()[0].name.as_deref(), Some("New name"), "whatever order they come in");
         assert_eq!(sums.total().saved(), 45);
     }

@@ -53,8 +53,8 @@ pub struct SetArgs {
 
     /// The value: JSON where it is JSON, else a text
     ///
-    /// So 4 is a number, true a switch, null nothing, ["*"] a list, and Europe/Vienna a text. A secret is given as a reference,
-    /// such as ssm:/nightshift/key, never as itself.
+    /// So 4 is a number, true a switch, null nothing and Europe/Vienna a text. A secret is given as a reference that says where
+    /// it is, never as itself.
     #[arg(allow_hyphen_values = true)]
     pub value: String,
 

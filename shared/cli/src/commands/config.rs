@@ -68,7 +68,9 @@ pub(super) async fn validate(session: &mut Session<'_>, args: &ValidateArgs) -> 
     let shown = session.json_wanted(&answer);
     let ConfigValidated { ok, faults, notes } = read(&answer)?;
     if !shown {
-        notes.iter().for_each(|note| session.output.note(note));
+        for note in &notes {
+            session.output.note(note);
+        }
     }
     if !ok {
         return Err(ExpectedError::BadFields(faults).into());

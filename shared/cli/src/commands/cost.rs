@@ -151,9 +151,7 @@ fn bar(paid: f64, most: f64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "the longest bar is short")]
     let eighths = ((paid / most * (BAR * 8) as f64).round() as usize).clamp(1, BAR * 8);
     let mut bar = "█".repeat(eighths / 8);
-    if eighths % 8 > 0 {
-        bar.push(EIGHTHS[eighths % 8]);
-    }
+    bar.extend(EIGHTHS.get(eighths % 8).filter(|_| !eighths.is_multiple_of(8)));
     bar
 }
 

@@ -57,6 +57,7 @@ pub struct CronTool {
 
 /// Which tools an agent has, everything decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "a switch per tool")]
 pub struct ToolRules {
     /// Names of tools, `*` for all of those that are switched on.
     pub allow: Vec<String>,

@@ -299,7 +299,7 @@ fn a_document_of_thousands_of_faults_is_answered_in_bounds() {
 fn full(shape: &Shape) -> Value {
     match shape {
         Shape::Flag => json!(false),
-        Shape::Text(_) | Shape::Ignored(_) => json!("x"),
+        Shape::Text(_) | Shape::Ignored(_) | Shape::McpName => json!("x"),
         Shape::Whole(least, most) => json!((*least).max(60_000).min(*most)),
         Shape::Dollars(_) => json!(1.5),
         Shape::Word(words) => json!(words[0]),
@@ -313,7 +313,6 @@ fn full(shape: &Shape) -> Value {
         Shape::Host => json!("x.example"),
         Shape::Model => json!("haiku"),
         Shape::AliasTarget | Shape::FullModel | Shape::ModelRule => json!("anthropic/claude-haiku-5-5"),
-        Shape::McpName => json!("x"),
         Shape::Schema => json!({ "type": "object" }),
         Shape::List(shape) => json!([full(shape)]),
         Shape::Map(Names::Agent | Names::Any | Names::Hook | Names::Provider | Names::Tool, shape) => {

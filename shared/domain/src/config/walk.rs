@@ -150,7 +150,7 @@ impl<'a> Walk<'a> {
                 Value::String(_) if matches!(shape, Shape::Flag | Shape::Whole(..) | Shape::Dollars(_)) => {
                     problem.hint("write it without quotes")
                 }
-                _ => problem,
+                Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => problem,
             },
         );
     }

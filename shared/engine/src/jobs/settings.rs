@@ -164,13 +164,13 @@ async fn write(
     for _ in 0..MAX_RACES {
         let (found, current) = store.config().await?;
         let current = object(current);
-        let changed = change(&current);
+        let wanted = change(&current);
         // A repeat, or a change of nothing: told before a revision that has moved on, which may be the repeat's own doing.
-        let idle = matches!(&changed, Ok((document, _)) if *document == current && (found > 0 || !first));
+        let idle = matches!(&wanted, Ok((document, _)) if *document == current && (found > 0 || !first));
         if let Some(expected) = expected.filter(|expected| !idle && *expected != found) {
             return Err(Refusal::ConfigChanged { expected, found });
         }
-        let (document, notes) = changed?;
+        let (document, notes) = wanted?;
         if !idle && store.put_config(&document, found).await? != Outcome::Applied {
             continue;
         }
