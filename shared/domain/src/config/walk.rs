@@ -105,15 +105,16 @@ impl<'a> Walk<'a> {
             (Shape::Flag, Value::Bool(_)) => {}
             (Shape::Whole(least, most), Value::Number(number)) => {
                 if !number.as_u64().is_some_and(|number| (*least..=*most).contains(&number)) {
-                    let message = format!("{number} is not a whole number from {least} to {most}");
-                    self.found(Kind::Rule, Problem::new(message));
+                    let problem = Problem::new(format!("{number} is not possible here"));
+                    self.found(Kind::Rule, problem.hint(format!("write a whole number from {least} to {most}")));
                 } else if self.at.steps() == ConfigPath::of(&["cron", "minIntervalMs"]).steps() {
                     self.least_interval(number.as_u64());
                 }
             }
             (Shape::Dollars(most), Value::Number(number)) => {
                 if !number.as_f64().is_some_and(|amount| (0.0..=*most).contains(&amount)) {
-                    self.found(Kind::Rule, Problem::new(format!("{number} is not an amount from 0 to {most} dollars")));
+                    let problem = Problem::new(format!("{number} is not possible here"));
+                    self.found(Kind::Rule, problem.hint(format!("write an amount of dollars from 0 to {most}")));
                 }
             }
             (shape, Value::String(text)) if shape.is_text() => {
@@ -164,7 +165,8 @@ impl<'a> Walk<'a> {
         }
         for field in fields.iter().filter(|field| field.needed && !map.contains_key(field.name)) {
             self.within(field.name, |walk| {
-                walk.found(Kind::Rule, Problem::new(format!("{} is missing: {}", field.name, field.shape.in_words())));
+                let problem = Problem::new(format!("{} is missing", field.name));
+                walk.found(Kind::Rule, problem.hint(format!("{} belongs here", field.shape.in_words())));
             });
         }
     }
