@@ -1,11 +1,11 @@
 //! The methods: names, and use cases mapped to answers.
 
 use nightshift_domain::job::Job;
-use nightshift_engine::jobs::{self, Listed, Ran, Refusal, Request, Shown};
+use nightshift_engine::jobs::{self, Applied, CostReport, Listed, Ran, Refusal, Request, Shown, Validated};
 use nightshift_engine::runs;
 use nightshift_wire::{
-    CancelAnswer, ConfigAnswer, ConfigApplied, EventAnswer, JobPage, RemoveAnswer, RunAnswer, RunPage, RunView,
-    StatusAnswer,
+    CancelAnswer, ConfigAnswer, ConfigApplied, ConfigValidated, CostAnswer, CostRow, CostSum, EventAnswer, JobPage,
+    RemoveAnswer, RunAnswer, RunPage, RunView, StatusAnswer,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -42,10 +42,18 @@ pub(crate) enum Method {
     ConfigGet,
     /// `config.apply`.
     ConfigApply,
+    /// `config.set`.
+    ConfigSet,
+    /// `config.unset`.
+    ConfigUnset,
+    /// `config.validate`.
+    ConfigValidate,
+    /// `cron.cost`.
+    Cost,
 }
 
 /// Every method.
-pub(crate) const METHODS: [Method; 13] = [
+pub(crate) const METHODS: [Method; 17] = [
     Method::List,
     Method::Get,
     Method::Add,
@@ -59,6 +67,10 @@ pub(crate) const METHODS: [Method; 13] = [
     Method::SystemEvent,
     Method::ConfigGet,
     Method::ConfigApply,
+    Method::ConfigSet,
+    Method::ConfigUnset,
+    Method::ConfigValidate,
+    Method::Cost,
 ];
 
 /// Whether a call of `path` changes something.
@@ -93,6 +105,10 @@ impl Method {
             Self::SystemEvent => "system.event",
             Self::ConfigGet => "config.get",
             Self::ConfigApply => "config.apply",
+            Self::ConfigSet => "config.set",
+            Self::ConfigUnset => "config.unset",
+            Self::ConfigValidate => "config.validate",
+            Self::Cost => "cron.cost",
         }
     }
 
@@ -105,8 +121,17 @@ impl Method {
             | Self::Run
             | Self::Cancel
             | Self::SystemEvent
-            | Self::ConfigApply => true,
-            Self::List | Self::Get | Self::Runs | Self::RunGet | Self::Status | Self::ConfigGet => false,
+            | Self::ConfigApply
+            | Self::ConfigSet
+            | Self::ConfigUnset => true,
+            Self::List
+            | Self::Get
+            | Self::Runs
+            | Self::RunGet
+            | Self::Status
+            | Self::ConfigGet
+            | Self::ConfigValidate
+            | Self::Cost => false,
         }
     }
 
@@ -163,9 +188,24 @@ impl Method {
                 let (revision, config) = jobs::config_get(request, input).await?;
                 Ok(shown(&ConfigAnswer { revision, config }))
             }
-            Self::ConfigApply => {
-                let applied = jobs::config_apply(request, input).await?;
-                Ok(shown(&ConfigApplied { ok: true, revision: applied.revision, jobs_moved: applied.jobs_moved }))
+            Self::ConfigApply => Ok(applied(jobs::config_apply(request, input).await?)),
+            Self::ConfigSet => Ok(applied(jobs::config_set(request, input).await?)),
+            Self::ConfigUnset => Ok(applied(jobs::config_unset(request, input).await?)),
+            Self::Cost => {
+                let CostReport { by, from, to, rows, total, truncated, notes } = jobs::cost(request, input).await?;
+                Ok(shown(&CostAnswer {
+                    by: by.word().to_owned(),
+                    from_ms: from.timestamp_millis(),
+                    to_ms: to.timestamp_millis(),
+                    rows: rows.iter().map(CostRow::from).collect(),
+                    total: CostSum::from(&total),
+                    truncated,
+                    notes,
+                }))
+            }
+            Self::ConfigValidate => {
+                let Validated { faults, notes } = jobs::config_validate(request, input)?;
+                Ok(shown(&ConfigValidated { ok: faults.is_empty(), faults, notes }))
             }
         }
     }
@@ -180,6 +220,12 @@ async fn noted(request: &Request<'_>, job: &Job) -> Value {
         map.insert("notes".to_owned(), json!(notes));
     }
     answer
+}
+
+/// What came of a new configuration.
+fn applied(applied: Applied) -> Value {
+    let Applied { revision, jobs_moved, changes, more_changes, notes } = applied;
+    shown(&ConfigApplied { ok: true, revision, jobs_moved, changes, more_changes, notes })
 }
 
 /// Wire types serialise; `null` stands in for one that one day would not.

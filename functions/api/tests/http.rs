@@ -327,8 +327,52 @@ async fn the_configuration_is_changed_only_from_the_revision_it_was_read_at() {
     let api = api();
     assert_eq!(api.call("config.get", &json!({})).await.body, json!({ "revision": 0, "config": {} }));
     let change = json!({ "config": { "cron": { "overlap": "queue" } }, "expectedRevision": 0 });
-    assert_eq!(api.call("config.apply", &change).await.body, json!({ "ok": true, "revision": 1, "jobsMoved": 0 }));
+    let told = json!([{ "path": "cron.overlap", "new": "queue" }]);
+    let applied = json!({ "ok": true, "revision": 1, "jobsMoved": 0, "changes": told });
+    assert_eq!(api.call("config.apply", &change).await.body, applied);
     let late = json!({ "config": {}, "expectedRevision": 0 });
     refused(&api.call("config.apply", &late).await, 409, "config_conflict", None);
     assert_eq!(api.call("cron.add", &job(&json!({}))).await.body["overlap"], "queue");
+}
+
+#[tokio::test]
+async fn one_field_is_set_or_taken_away_and_every_bad_one_is_named() {
+    let api = api();
+    let set = json!({ "path": "cron.timezone", "value": "Europe/Vienna", "expectedRevision": 0 });
+    let first = api.keyed("config.set", "s", &set).await;
+    let told = json!([{ "path": "cron.timezone", "new": "Europe/Vienna" }]);
+    assert_eq!(first.body, json!({ "ok": true, "revision": 1, "jobsMoved": 0, "changes": told }));
+    let again = api.keyed("config.set", "s", &set).await;
+    assert!(again.replayed && again.body == first.body);
+    let null = json!({ "path": "cron.timezone", "value": null });
+    let told = json!([{ "path": "cron.timezone", "old": "Europe/Vienna", "new": null }]);
+    assert_eq!(api.call("config.set", &null).await.body["changes"], told);
+    let unset = api.call("config.unset", &json!({ "path": "cron.timezone" })).await;
+    assert_eq!((&unset.body["revision"], &unset.body["changes"][0]["old"]), (&json!(3), &Value::Null));
+    let late = json!({ "path": "cron.enabled", "value": false, "expectedRevision": 1 });
+    refused(&api.call("config.set", &late).await, 409, "config_conflict", None);
+
+    let cron = json!({ "maxConcurrentRuns": 0, "webhookSecret": "hunter2", "colour": 1 });
+    let bad = api.call("config.set", &json!({ "path": "cron", "value": cron })).await;
+    refused(&bad, 400, "invalid_config", Some("config.cron.maxConcurrentRuns"));
+    let looked = api.call("config.validate", &json!({ "config": { "cron": cron } })).await;
+    assert_eq!((looked.status, &looked.body["ok"]), (200, &json!(false)));
+    assert_eq!(looked.body["faults"], bad.body["error"]["fields"]);
+    let fields: Vec<_> =
+        looked.body["faults"].as_array().unwrap().iter().map(|it| it["field"].as_str().unwrap()).collect();
+    assert_eq!(fields, ["config.cron.maxConcurrentRuns", "config.cron.webhookSecret", "config.cron.colour"]);
+    assert!(!looked.body.to_string().contains("hunter2"), "a secret in the wrong place is not repeated");
+    let good = api.call("config.validate", &json!({ "config": { "cron": { "store": "x" } } })).await.body;
+    assert_eq!((&good["ok"], good["notes"].as_array().unwrap().len()), (&json!(true), 1));
+    assert_eq!(api.call("config.get", &json!({})).await.body, json!({ "revision": 3, "config": { "cron": {} } }));
+}
+
+#[tokio::test]
+async fn costs_are_summed_over_this_month_and_a_bad_range_is_refused() {
+    let api = api();
+    let nothing = json!({ "runs": 0, "hops": 0, "paidUsd": 0.0, "realtimeUsd": 0.0, "savedUsd": 0.0 });
+    let november = json!({ "by": "day", "fromMs": 1_793_491_200_000_i64, "toMs": 1_795_176_000_000_i64, "rows": [], "total": nothing });
+    assert_eq!(api.call("cron.cost", &json!({ "by": "day" })).await.body, november);
+    refused(&api.call("cron.cost", &json!({ "fromMs": 5, "toMs": 5 })).await, 400, "invalid_field", Some("fromMs"));
+    refused(&api.call("cron.cost", &json!({ "by": "mood" })).await, 400, "invalid_field", Some("by"));
 }

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use nightshift_domain::config::Config;
+use nightshift_domain::config::{Account, Config};
 use nightshift_engine::Clock;
 use nightshift_engine::ports::{Channel, Channels, OpenChannelError, Secret, Secrets};
 use nightshift_web::GuardedClient;
-use serde::Deserialize;
 
 use crate::console::Console;
 use crate::slack::{self, Slack};
@@ -31,15 +30,6 @@ pub struct Open {
     pub secrets: Arc<dyn Secrets>,
     /// The console of the local stack, if this is one.
     pub console_url: Option<String>,
-}
-
-/// An account in `channels.<name>.accounts`.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Account {
-    bot_token: Option<String>,
-    base_url: Option<String>,
-    text_chunk_limit: Option<usize>,
 }
 
 #[async_trait]
@@ -138,13 +128,7 @@ fn find(config: &Config, name: &str, account: Option<&str>) -> Result<(String, A
         .accounts
         .get(account)
         .ok_or_else(|| OpenChannelError::NotConfigured(format!("channel \"{name}\" has no account \"{account}\"")))?;
-    // The parser's own message may hold the value, which may be a token put there by mistake.
-    let entry = serde_json::from_value(entry.clone()).map_err(|_| {
-        OpenChannelError::NotConfigured(format!(
-            "channels.{name}.accounts.{account} cannot be read: botToken and baseUrl are texts, textChunkLimit is a number"
-        ))
-    })?;
-    Ok((account.to_owned(), entry))
+    Ok((account.to_owned(), entry.clone()))
 }
 
 fn secret_error(channel: &str, reason: &str) -> OpenChannelError {
@@ -157,6 +141,9 @@ fn is_bot_token(token: &str) -> bool {
 }
 
 /// The configured limit, which may only make messages smaller.
-fn limit(configured: Option<usize>, largest: usize) -> usize {
-    configured.filter(|limit| *limit > 0).map_or(largest, |limit| limit.clamp(SMALLEST_CHUNK, largest))
+fn limit(configured: Option<u32>, largest: usize) -> usize {
+    configured
+        .and_then(|limit| usize::try_from(limit).ok())
+        .filter(|limit| *limit > 0)
+        .map_or(largest, |limit| limit.clamp(SMALLEST_CHUNK, largest))
 }

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use nightshift_domain::FieldError;
 use nightshift_domain::schedule::ScheduleError;
 use nightshift_wire::profile::ProfileError;
 use nightshift_wire::{ApiError, ExitCode};
@@ -84,6 +85,17 @@ pub enum ExpectedError {
         /// The id that was asked for.
         id: String,
     },
+    /// The field of the configuration that was asked for is not there.
+    #[error("{path} is not set")]
+    NotSet {
+        /// Where it would be.
+        path: String,
+        /// What to ask for instead.
+        hint: Option<String>,
+    },
+    /// A document could not be applied; nobody tried.
+    #[error("{} fields of the document are not valid", .0.len())]
+    BadFields(Vec<FieldError>),
     /// The person at the terminal said no.
     #[error("not confirmed, nothing was changed")]
     NotConfirmed,
@@ -130,6 +142,17 @@ impl ExpectedError {
             || matches!(self, Self::Api(failure) if failure.status == 429 || failure.status >= 500)
     }
 
+    /// Every bad field, where fields are what is wrong.
+    pub fn fields(&self) -> &[FieldError] {
+        if let Self::Api(failure) = self {
+            &failure.body.error.fields
+        } else if let Self::BadFields(fields) = self {
+            fields
+        } else {
+            &[]
+        }
+    }
+
     /// The exit code.
     pub fn exit(&self) -> ExitCode {
         match self {
@@ -138,8 +161,8 @@ impl ExpectedError {
                 ExitCode::Unreachable
             }
             Self::NoToken { .. } => ExitCode::Unauthorized,
-            Self::NotStarted { .. } => ExitCode::Refused,
-            Self::NoSuchJob { .. } => ExitCode::NotFound,
+            Self::NotStarted { .. } | Self::BadFields(_) => ExitCode::Refused,
+            Self::NoSuchJob { .. } | Self::NotSet { .. } => ExitCode::NotFound,
             Self::RunFailed { .. } => ExitCode::RunFailed,
             Self::WaitTimedOut { .. } => ExitCode::WaitTimedOut,
             Self::Api(failure) => ExitCode::of_status(failure.status),
@@ -149,7 +172,7 @@ impl ExpectedError {
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         let fixed = match self {
-            Self::Usage { hint, .. } => return hint.clone(),
+            Self::Usage { hint, .. } | Self::NotSet { hint, .. } => return hint.clone(),
             Self::Api(failure) => match (&failure.body.error.hint, failure.status) {
                 (Some(hint), _) => return Some(hint.clone()),
                 (None, 401) => "check --token or NIGHTSHIFT_TOKEN",
@@ -171,6 +194,7 @@ impl ExpectedError {
             | Self::Profile(_)
             | Self::Stranger { .. }
             | Self::NotStarted { .. }
+            | Self::BadFields(_)
             | Self::NotConfirmed
             | Self::RunFailed { .. } => return None,
         };

@@ -133,23 +133,31 @@ impl Output {
 
     /// What went wrong, with all that is known about it.
     pub fn expected(&mut self, error: &ExpectedError) {
-        if let ExpectedError::Api(failure) = error {
-            let body = &failure.body.error;
-            for fault in &body.fields {
-                self.error(&fault.to_string());
+        let fields = error.fields();
+        for (at, fault) in fields.iter().enumerate() {
+            self.error(&fault.to_string());
+            // Neighbours often have the same one.
+            if let Some(hint) = &fault.hint
+                && fields.get(at + 1).and_then(|next| next.hint.as_ref()) != Some(hint)
+            {
+                self.hint(hint);
             }
-            match &body.field {
-                _ if !body.fields.is_empty() => {}
-                Some(field) => self.error(&format!("{field}: {}", body.message)),
-                None => self.error(&body.message),
-            }
-        } else {
-            let causes = std::iter::successors(error.source(), |&cause| cause.source());
-            let chain = causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
-            self.error(&chain);
         }
-        if let Some(hint) = error.hint() {
-            self.hint(&hint);
+        if fields.is_empty() {
+            if let ExpectedError::Api(failure) = error {
+                let body = &failure.body.error;
+                match &body.field {
+                    Some(field) => self.error(&format!("{field}: {}", body.message)),
+                    None => self.error(&body.message),
+                }
+            } else {
+                let causes = std::iter::successors(error.source(), |&cause| cause.source());
+                let chain = causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
+                self.error(&chain);
+            }
+            if let Some(hint) = error.hint() {
+                self.hint(&hint);
+            }
         }
         if let ExpectedError::Api(failure) = error
             && failure.status >= 500

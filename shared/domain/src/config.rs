@@ -1,4 +1,8 @@
 //! The configuration document: one JSON object in the table. Secrets stand in it as references, never as values.
+//!
+//! A document is judged by [`check`] before it is stored, which names every bad field. What is stored is read by
+//! [`Config::stored`], which leaves out fields of a later version: a deploy is not atomic, and the functions of last week have
+//! to read the document of this one.
 
 use std::collections::BTreeMap;
 
@@ -6,8 +10,35 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::FieldError;
-use crate::job::{AlertRule, Missed, OnTimeout, Overlap, Thinking};
+use crate::job::{AlertRule, DeliveryMode, Missed, OnTimeout, Overlap, Thinking};
 use crate::money::PriceRow;
+
+mod check;
+mod diff;
+mod leaf;
+mod parts;
+mod path;
+mod rules;
+mod shape;
+mod walk;
+
+pub use check::{Checked, check, current_path, unknown_field};
+pub use diff::{Change, changes};
+pub use parts::{
+    Account, ActiveHours, ApiConfig, Bearer, Budget, CronTool, Heartbeat, HeartbeatRules, Hooks, McpServer, NamedHook,
+    ToolRules, Tools, WebhookTool,
+};
+pub use path::{ConfigPath, Step};
+
+use walk::{Found, Kind, Walk};
+
+/// Aliases that are there without being configured.
+const BUILT_IN_ALIASES: [(&str, &str); 4] = [
+    ("opus", "anthropic/claude-opus-5-5"),
+    ("sonnet", "anthropic/claude-sonnet-5-5"),
+    ("haiku", "anthropic/claude-haiku-5-5"),
+    ("fable", "anthropic/claude-fable-5-2"),
+];
 
 /// Everything that can be configured; every part may be left out.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -22,30 +53,57 @@ pub struct Config {
     /// Names and prices of models.
     pub models: Models,
     /// Remote MCP servers by name.
-    pub mcp_servers: BTreeMap<String, Value>,
+    pub mcp_servers: BTreeMap<String, McpServer>,
     /// Tools the user declares.
-    pub webhook_tools: BTreeMap<String, Value>,
+    pub webhook_tools: BTreeMap<String, WebhookTool>,
     /// Chat channels by name.
     pub channels: BTreeMap<String, ChannelConfig>,
     /// Inbound hooks.
-    pub hooks: Value,
+    pub hooks: Hooks,
     /// The HTTP API.
-    pub api: Value,
+    pub api: ApiConfig,
 }
 
 impl Config {
     /// Reads the document, naming the first field that does not fit.
     pub fn parse(document: &Value) -> Result<Self, FieldError> {
-        let config: Self = serde_json::from_value(document.clone()).map_err(|error| {
-            FieldError::new("invalid_config", "config", error.to_string())
-                .hint("`nightshift config get` shows the document as it stands")
-        })?;
-        // serde reads an array as a struct's fields in order, which nobody means.
-        let read = serde_json::to_value(&config).unwrap_or_default();
-        match misplaced_array(document, &read, "config") {
-            Some(field) => Err(FieldError::new("invalid_config", field, "an object belongs here, not an array")),
-            None => Ok(config),
+        let document = check::renamed(document).document;
+        let mut found = found(&document);
+        // Values that are of the right kind and not possible ones are judged when they are written, not when they are read.
+        if let Some(at) = found.iter().position(|one| one.kind != Kind::Rule) {
+            return Err(found.swap_remove(at).fault);
         }
+        serde_json::from_value(document).map_err(|_| {
+            // Its own words may hold a value, which may be a secret.
+            found.into_iter().next().map_or_else(
+                || {
+                    FieldError::new("invalid_config", "config", "the document cannot be read")
+                        .hint("`nightshift config get` shows it as it stands")
+                },
+                |one| one.fault,
+            )
+        })
+    }
+
+    /// Reads the stored document without the fields this version does not know, and says which those are.
+    pub fn stored(document: &Value) -> Result<(Self, Vec<String>), FieldError> {
+        let mut document = check::renamed(document).document;
+        let unknown: Vec<ConfigPath> =
+            found(&document).into_iter().filter(|one| one.kind == Kind::Unknown).map(|one| one.at).collect();
+        for path in &unknown {
+            path.unset(&mut document);
+        }
+        Ok((Self::parse(&document)?, unknown.iter().map(ConfigPath::to_string).collect()))
+    }
+
+    /// What tools `agent` has.
+    pub fn tools_of(&self, agent: &Agent) -> ToolRules {
+        ToolRules::of(agent.tools.as_ref(), self.agents.defaults.tools.as_ref())
+    }
+
+    /// When and how `agent` looks around by itself.
+    pub fn heartbeat_of(&self, agent: &Agent) -> HeartbeatRules {
+        HeartbeatRules::of(agent.heartbeat.as_ref(), self.agents.defaults.heartbeat.as_ref())
     }
 
     /// The provider called `name`; `anthropic` needs no entry.
@@ -71,18 +129,12 @@ impl Config {
 
     /// `provider/model` behind a reference or alias. A bare model name is Anthropic's.
     pub fn model_ref(&self, reference: &str) -> Result<(String, String), FieldError> {
-        const BUILT_IN: [(&str, &str); 4] = [
-            ("opus", "anthropic/claude-opus-5-5"),
-            ("sonnet", "anthropic/claude-sonnet-5-5"),
-            ("haiku", "anthropic/claude-haiku-5-5"),
-            ("fable", "anthropic/claude-fable-5-2"),
-        ];
         let named = self
             .models
             .aliases
             .get(reference)
             .map(String::as_str)
-            .or_else(|| BUILT_IN.iter().find(|(alias, _)| *alias == reference).map(|(_, full)| *full));
+            .or_else(|| BUILT_IN_ALIASES.iter().find(|(alias, _)| *alias == reference).map(|(_, full)| *full));
         let full = named.unwrap_or(reference);
         let (provider, model) = full.split_once('/').unwrap_or(("anthropic", full));
         let allowed = self.models.allow.as_ref().is_none_or(|allow| {
@@ -102,16 +154,11 @@ impl Config {
     }
 }
 
-/// The path of the first array that stands where `read` has an object.
-fn misplaced_array(given: &Value, read: &Value, path: &str) -> Option<String> {
-    match (given, read) {
-        (Value::Array(_), Value::Object(_)) => Some(path.to_owned()),
-        (Value::Object(given), Value::Object(read)) => given
-            .iter()
-            .filter_map(|(name, value)| Some((name, value, read.get(name)?)))
-            .find_map(|(name, value, read)| misplaced_array(value, read, &format!("{path}.{name}"))),
-        _ => None,
-    }
+/// Every field of `document` that is not what it may be.
+fn found(document: &Value) -> Vec<Found> {
+    let mut walk = Walk::new(document, true);
+    walk.visit(&shape::DOCUMENT, false, document);
+    walk.found
 }
 
 /// Rules for all jobs.
@@ -134,8 +181,8 @@ pub struct CronConfig {
     pub batch: BatchConfig,
     /// The global failure alert.
     pub failure_alert: Option<GlobalAlert>,
-    /// Spending limits.
-    pub budget: Option<Value>,
+    /// Spending limits of all jobs together.
+    pub budget: Option<Budget>,
     /// How long history stays.
     pub retention: Retention,
     /// Which internal hosts webhooks may reach.
@@ -200,13 +247,39 @@ impl Default for BatchConfig {
 
 /// The global failure alert.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct GlobalAlert {
     /// Whether it is on.
     pub enabled: bool,
-    /// The rule.
-    #[serde(flatten)]
-    pub rule: AlertRule,
+    /// Consecutive failures before the first alert.
+    pub after: Option<u32>,
+    /// Least time between two alerts, ms.
+    pub cooldown_ms: Option<u64>,
+    /// How.
+    pub mode: Option<DeliveryMode>,
+    /// The channel's name.
+    pub channel: Option<String>,
+    /// The target.
+    pub to: Option<String>,
+    /// The channel's account.
+    pub account_id: Option<String>,
+    /// Whether skipped occurrences count.
+    pub include_skipped: Option<bool>,
+}
+
+impl GlobalAlert {
+    /// The rule, in the shape a job has it.
+    pub fn rule(&self) -> AlertRule {
+        AlertRule {
+            after: self.after,
+            cooldown_ms: self.cooldown_ms,
+            include_skipped: self.include_skipped,
+            mode: self.mode,
+            channel: self.channel.clone(),
+            to: self.to.clone(),
+            account_id: self.account_id.clone(),
+        }
+    }
 }
 
 /// How long history stays.
@@ -274,20 +347,20 @@ pub struct Agent {
     /// Its zone.
     pub timezone: Option<String>,
     /// Its tools.
-    pub tools: Option<Value>,
+    pub tools: Option<Tools>,
     /// Its MCP servers by name.
     pub mcp_servers: Vec<String>,
     /// Its heartbeat.
-    pub heartbeat: Option<Value>,
+    pub heartbeat: Option<Heartbeat>,
     /// Where its answers go when a job names no place.
     pub default_route: Option<Route>,
     /// Its spending limits.
-    pub budget: Option<Value>,
+    pub budget: Option<Budget>,
 }
 
 /// A place to send to.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Route {
     /// The channel's name.
     pub channel: String,
@@ -340,30 +413,8 @@ pub struct Models {
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct ChannelConfig {
     /// Accounts by name; `default` is used when none is named.
-    pub accounts: BTreeMap<String, Value>,
+    pub accounts: BTreeMap<String, Account>,
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn an_array_is_no_configuration_and_no_part_of_one() {
-        for (document, field) in [
-            (json!([]), "config"),
-            (json!([{ "timezone": "Europe/Vienna" }]), "config"),
-            (json!({ "cron": [false] }), "config.cron"),
-            (json!({ "cron": { "batch": [true] } }), "config.cron.batch"),
-        ] {
-            assert_eq!(Config::parse(&document).unwrap_err().field, field, "{document}");
-        }
-        assert!(Config::parse(&json!({ "models": { "allow": ["*"] }, "mcpServers": {} })).is_ok());
-    }
-
-    #[test]
-    fn an_unknown_field_is_refused_by_name() {
-        let fault = Config::parse(&json!({ "cron": { "colour": "blue" } })).unwrap_err();
-        assert!(fault.message.contains("colour"), "{fault}");
-    }
-}
+mod tests;

@@ -5,6 +5,7 @@
 
 pub mod batch;
 pub mod config;
+pub mod cost;
 pub mod delivery;
 pub mod event;
 pub mod fault;

@@ -11,7 +11,7 @@ pub type NanoUsd = u64;
 
 /// The price of a model from a day on, US dollars per million tokens.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PriceRow {
     /// `provider/model`.
     pub model: String,

@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use nightshift_domain::FieldError;
+use nightshift_domain::config::Change;
+use nightshift_domain::cost::{self, Sum};
 use nightshift_domain::job::Job;
+use nightshift_domain::money::usd;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -119,14 +123,126 @@ pub struct ConfigAnswer {
     pub config: Value,
 }
 
-/// `config.apply`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// `config.apply`, `config.set`, `config.unset`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ConfigApplied {
-    /// It is written.
+    /// It is written, or was so already.
     pub ok: bool,
     /// The revision it has now.
     pub revision: u64,
     /// How many jobs run at other times because the zone they follow changed.
     pub jobs_moved: u64,
+    /// What changed, field by field; empty when nothing did. A long value is told by its beginning.
+    #[serde(default)]
+    pub changes: Vec<Change>,
+    /// How many more fields changed than are told.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more_changes: u64,
+    /// What is accepted and worth knowing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape serde asks for")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// `config.validate`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfigValidated {
+    /// Whether the document could be applied.
+    pub ok: bool,
+    /// Every bad field.
+    pub faults: Vec<FieldError>,
+    /// What is accepted and worth knowing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// `cron.cost`. Money is US dollars.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CostAnswer {
+    /// What the rows are by: `job`, `agent`, `model`, `path`, `day` or `month`.
+    pub by: String,
+    /// Runs whose row was written from here on, epoch ms.
+    pub from_ms: i64,
+    /// And before this, epoch ms.
+    pub to_ms: i64,
+    /// Days and months (UTC) in their order, others the dearest first.
+    pub rows: Vec<CostRow>,
+    /// All of it. A run that is in several rows is one run here.
+    pub total: CostSum,
+    /// Whether the oldest part of the range was left out, because there are too many runs; a note says from where on.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub truncated: bool,
+    /// What to know about the figures.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// A row of `cron.cost`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CostRow {
+    /// A job's or agent's id, `provider/model`, `realtime` or `batch`, `2026-11-20`, `2026-11`.
+    pub key: String,
+    /// A job's latest name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// How many runs called a model.
+    pub runs: u64,
+    /// How many answers of models there were.
+    pub hops: u64,
+    /// What was paid.
+    pub paid_usd: f64,
+    /// What the same would have cost in realtime.
+    pub realtime_usd: f64,
+    /// The difference; below zero where more was paid than realtime would have cost.
+    pub saved_usd: f64,
+}
+
+/// The total of `cron.cost`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CostSum {
+    /// How many runs called a model.
+    pub runs: u64,
+    /// How many answers of models there were.
+    pub hops: u64,
+    /// What was paid.
+    pub paid_usd: f64,
+    /// What the same would have cost in realtime.
+    pub realtime_usd: f64,
+    /// The difference; below zero where more was paid than realtime would have cost.
+    pub saved_usd: f64,
+}
+
+impl From<&Sum> for CostSum {
+    fn from(sum: &Sum) -> Self {
+        let saved = sum.saved();
+        let size = usd(saved.unsigned_abs());
+        Self {
+            runs: sum.runs,
+            hops: sum.hops,
+            paid_usd: usd(sum.paid),
+            realtime_usd: usd(sum.realtime),
+            saved_usd: if saved < 0 { -size } else { size },
+        }
+    }
+}
+
+impl From<&cost::CostRow> for CostRow {
+    fn from(row: &cost::CostRow) -> Self {
+        let CostSum { runs, hops, paid_usd, realtime_usd, saved_usd } = CostSum::from(&row.sum);
+        Self { key: row.key.clone(), name: row.name.clone(), runs, hops, paid_usd, realtime_usd, saved_usd }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape serde asks for")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }

@@ -14,7 +14,8 @@ pub const NOW_HEADER: &str = "nightshift-now-ms";
 mod run;
 
 pub use answers::{
-    CancelAnswer, ConfigAnswer, ConfigApplied, EventAnswer, JobPage, RemoveAnswer, RunAnswer, RunPage, StatusAnswer,
+    CancelAnswer, ConfigAnswer, ConfigApplied, ConfigValidated, CostAnswer, CostRow, CostSum, EventAnswer, JobPage,
+    RemoveAnswer, RunAnswer, RunPage, StatusAnswer,
 };
 pub use error::{ApiError, ErrorBody};
 pub use exit::ExitCode;

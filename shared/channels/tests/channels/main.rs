@@ -52,7 +52,7 @@ fn config(base_url: &str) -> Config {
             "telegram": { "accounts": {
                 "default": { "botToken": "env:TOKEN", "baseUrl": base_url, "textChunkLimit": 300 },
                 "bad": { "botToken": "env:SIGNING" }, "none": {}, "empty": { "botToken": "env:EMPTY" },
-                "missing": { "botToken": "env:OTHER" }, "odd": { "botToken": 7 },
+                "missing": { "botToken": "env:OTHER" },
             } },
             "slack": { "accounts": { "default": { "botToken": "env:TOKEN", "baseUrl": format!("{base_url}/api") } } },
         },

@@ -1,16 +1,18 @@
 //! The command line, as clap reads it. The doc comments here are the help.
 
-use std::path::PathBuf;
-
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use nightshift_wire::ExitCode;
 
+mod config;
+mod cost;
 mod foreign;
 mod job;
 mod runs;
 mod words;
 
+pub use config::{ApplyArgs, Config, GetArgs, SetArgs, UnsetArgs, ValidateArgs};
+pub use cost::{CostArgs, CostBy};
 pub use foreign::{Flags, Foreign, OfEvents, OfJobs, OfRuns, Refused};
 pub use job::{
     AddArgs, AlertFlags, BatchFlags, ClearFlags, DeliveryFlags, EditArgs, PayloadFlags, RuleFlags, ScheduleFlags,
@@ -126,6 +128,12 @@ pub enum Cron {
 
     /// Show how Nightshift stands
     Status,
+
+    /// Show what runs cost and saved
+    ///
+    /// A run counts on the day (UTC) it was queued, with all it cost. This month so far unless a range is given; sums reach as
+    /// far back as history does.
+    Cost(CostArgs),
 }
 
 /// A job.
@@ -193,25 +201,4 @@ pub struct EventArgs {
     /// Refused ones.
     #[command(flatten)]
     pub foreign: Refused<OfEvents>,
-}
-
-/// The configuration document.
-#[derive(Debug, Subcommand)]
-pub enum Config {
-    /// Print the document; its revision goes to stderr
-    Get,
-
-    /// Replace the document
-    Apply(ApplyArgs),
-}
-
-/// Flags of `config apply`.
-#[derive(Debug, Args)]
-pub struct ApplyArgs {
-    /// The document, or - for standard input
-    pub file: PathBuf,
-
-    /// Refuse unless the stored document is of this revision; the current one without it
-    #[arg(long, value_name = "REVISION")]
-    pub expected_revision: Option<u64>,
 }

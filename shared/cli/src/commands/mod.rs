@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 mod config;
+mod cost;
 mod jobs;
 mod runs;
 mod show;
@@ -46,10 +47,16 @@ pub(crate) async fn dispatch(cli: Cli, output: &mut Output) -> anyhow::Result<()
             Cron::Runs(args) => runs::list(&mut session, &args).await,
             Cron::Cancel(args) => runs::cancel(&mut session, &args).await,
             Cron::Status => system::status(&mut session).await,
+            Cron::Cost(args) => cost::cost(&mut session, &args).await,
         },
         Command::System(System::Event(args)) => system::event(&mut session, &args).await,
-        Command::Config(Config::Get) => config::get(&mut session).await,
-        Command::Config(Config::Apply(args)) => config::apply(&mut session, &args).await,
+        Command::Config(config) => match config {
+            Config::Get(args) => config::get(&mut session, &args).await,
+            Config::Set(args) => config::set(&mut session, &args).await,
+            Config::Unset(args) => config::unset(&mut session, &args).await,
+            Config::Validate(args) => config::validate(&mut session, &args).await,
+            Config::Apply(args) => config::apply(&mut session, &args).await,
+        },
         Command::Completions { shell } => {
             system::completions(&mut session, shell);
             Ok(())

@@ -25,7 +25,7 @@ pub(super) async fn status(session: &mut Session<'_>) -> anyhow::Result<()> {
         return Ok(());
     }
     let status: StatusAnswer = read(&answer)?;
-    let timers = if status.enabled { "run jobs" } else { "off: cron.enabled is false" };
+    let timers = if status.enabled { "run jobs" } else { "off: cron.enabled is false, or NIGHTSHIFT_SKIP_CRON is set" };
     let jobs = format!("{}, {} enabled", status.jobs, status.enabled_jobs);
     let mut lines = vec![
         ("timers", Some(timers.to_owned())),

@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 
 use server::{Answer, run};
 
+mod config;
+mod cost;
 mod server;
 
 fn refusal(code: &str, extra: &Value) -> Value {

@@ -9,6 +9,7 @@
 //! without a job.
 
 mod act;
+mod cost;
 mod edit;
 mod params;
 mod read;
@@ -18,10 +19,11 @@ mod text;
 mod timing;
 
 pub use act::{Canceled, Ran, cancel, run_now, system_event};
+pub use cost::{CostReport, cost};
 pub use edit::{add, remove, update};
 pub use read::{Listed, Shown, Status, get, list, run_get, runs, status};
 pub use refusal::Refusal;
-pub use settings::{Applied, config_apply, config_get};
+pub use settings::{Applied, Validated, config_apply, config_get, config_set, config_unset, config_validate};
 pub use text::{load, load_job, load_message, store_form};
 pub use timing::{default_zone, next_start, timer_for};
 

@@ -1,166 +1,226 @@
 //! The configuration document.
 
-use nightshift_domain::config::Config;
+use nightshift_domain::config::{self, Change, Checked, Config, ConfigPath};
 use nightshift_domain::job::JobRecord;
-use nightshift_domain::schedule::{Schedule, Timetable};
+use nightshift_domain::schedule::Schedule;
 use nightshift_domain::{FieldError, JobId};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tracing::info;
 
 use crate::ports::{Outcome, PageRequest, Write};
 
 use super::params::Params;
-use super::timing::{in_flight, next_start, set_timer, settle_timer};
+use super::timing::{default_zone, in_flight, next_start, set_timer, settle_timer};
 use super::{MAX_RACES, Refusal, Request};
 
-/// Fields that hold a secret, and so may hold a reference only.
-const SECRETS: [&str; 9] = [
-    "apiKey",
-    "botToken",
-    "accessToken",
-    "token",
-    "password",
-    "webhookSecret",
-    "secret",
-    "authorizationToken",
-    "tokenSha256",
-];
-/// How references begin; all but the first are for the local stack.
-const REFERENCES: [&str; 3] = ["ssm:", "env:", "file:"];
-
 /// What came of a new configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Applied {
     /// The revision it has.
     pub revision: u64,
     /// How many jobs run at other times because the zone they follow changed.
     pub jobs_moved: u64,
+    /// What changed in the document; nothing when it was so already.
+    pub changes: Vec<Change>,
+    /// How many more changes there were.
+    pub more_changes: u64,
+    /// What is accepted and worth knowing.
+    pub notes: Vec<String>,
+}
+
+/// What is to be said about a document that was only looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Validated {
+    /// Every bad field; none when it could be applied.
+    pub faults: Vec<FieldError>,
+    /// What is accepted and worth knowing.
+    pub notes: Vec<String>,
 }
 
 /// The document and its revision.
 pub async fn config_get(request: &Request<'_>, input: &Value) -> Result<(u64, Value), Refusal> {
     Params::new(input, &[]).done(())?;
     let (revision, document) = request.deps.store.config().await?;
-    Ok((revision, if document.is_null() { Value::Object(serde_json::Map::new()) } else { document }))
+    Ok((revision, object(document)))
+}
+
+/// Says whether a document could be applied: `{config}`. Changes nothing.
+pub fn config_validate(request: &Request<'_>, input: &Value) -> Result<Validated, Refusal> {
+    let mut params = Params::new(input, &["config"]);
+    let document = document(input, &mut params);
+    let Checked { faults, notes, .. } = config::check(params.needed(document)?, request.deps.settings.local);
+    Ok(Validated { faults, notes })
 }
 
 /// Replaces the document: `{config, expectedRevision?}`. Jobs that follow a zone which changed are moved to it.
 ///
 /// # Crash safety
-/// One conditional write of the document, then the jobs one by one. Stopped among them, the rest keep the old zone's timer
-/// until the request is repeated: whether a job has moved is told by its row, not by the document's change.
+/// One conditional write of the document, then the jobs one by one, each its row and its timer. Stopped among them, the rest
+/// keep the old zone's timer until the request is repeated: a repeat, which changes nothing in the document, looks at the row
+/// of every job that follows a zone and sets its timer again.
 pub async fn config_apply(request: &Request<'_>, input: &Value) -> Result<Applied, Refusal> {
     let mut params = Params::new(input, &["config", "expectedRevision"]);
     let expected = params.whole("expectedRevision");
-    let document = params.get("config").cloned();
-    let mut config = None;
-    match &document {
-        None => params.fault(
-            FieldError::new("missing_field", "config", "config is missing")
-                .hint("send the whole document: {\"config\": {…}}"),
-        ),
-        Some(document) => match Config::parse(document) {
-            Ok(read) => {
-                config = Some(read);
-                secrets(document, "config", request.deps.settings.local, &mut params);
-            }
-            Err(fault) => params.fault(fault),
-        },
+    let document = document(input, &mut params);
+    let checked = document.map(|document| config::check(document, request.deps.settings.local));
+    for fault in checked.iter().flat_map(|checked| &checked.faults) {
+        params.fault(fault.clone());
     }
-    if let Some(config) = &config {
-        zones(config, &mut params);
-        if config.cron.min_interval_ms < 60_000 && !request.deps.settings.local {
-            let field = "config.cron.minIntervalMs";
-            params.fault(FieldError::new(
-                "invalid_config",
-                field,
-                "an interval under a minute is for the local stack only",
-            ));
-        }
-    }
-    let (document, config) = params.needed(document.zip(config))?;
-    let revision = write(request, &document, expected).await?;
-    let jobs_moved = move_followers(request, &config).await?;
-    info!(config.revision = revision, "the configuration is at revision {revision}");
-    Ok(Applied { revision, jobs_moved })
+    let Checked { document, notes, .. } = params.needed(checked)?;
+    // A document that was never written is not the same as an empty one that was.
+    let change = |_: &Value| Ok((document.clone(), notes.clone()));
+    write(request, expected, true, change).await
 }
 
-async fn write(request: &Request<'_>, document: &Value, expected: Option<u64>) -> Result<u64, Refusal> {
+/// Puts a value at a path: `{path, value, expectedRevision?}`. Objects on the way that are missing are made.
+///
+/// # Crash safety
+/// As [`config_apply`]; without `expectedRevision` a change that somebody else made meanwhile to another field stays.
+pub async fn config_set(request: &Request<'_>, input: &Value) -> Result<Applied, Refusal> {
+    let mut params = Params::new(input, &["path", "value", "expectedRevision"]);
+    let expected = params.whole("expectedRevision");
+    let path = path(&mut params);
+    let value = input.get("value");
+    if value.is_none() {
+        let fault = FieldError::new("missing_field", "value", "value is missing");
+        params.fault(fault.hint("send any JSON; config.unset takes a field away"));
+    }
+    let (path, value) = params.needed(path.zip(value))?;
+    let local = request.deps.settings.local;
+    let change = |stored: &Value| {
+        let mut document = stored.clone();
+        path.set(&mut document, value.clone())?;
+        accepted(&document, local)
+    };
+    write(request, expected, false, change).await
+}
+
+/// Takes away what stands at a path: `{path, expectedRevision?}`. A field that is not set is left so, and no change is told:
+/// a repeat is no error. A field there is not is refused.
+///
+/// # Crash safety
+/// As [`config_set`].
+pub async fn config_unset(request: &Request<'_>, input: &Value) -> Result<Applied, Refusal> {
+    let mut params = Params::new(input, &["path", "expectedRevision"]);
+    let expected = params.whole("expectedRevision");
+    let path = path(&mut params);
+    let path = params.needed(path)?;
+    let local = request.deps.settings.local;
+    let change = |stored: &Value| {
+        let mut document = stored.clone();
+        match path.unset(&mut document) {
+            Some(_) => accepted(&document, local),
+            None => Ok((document, Vec::new())),
+        }
+    };
+    write(request, expected, false, change).await
+}
+
+/// The field `config`, whatever it holds.
+fn document<'v>(input: &'v Value, params: &mut Params<'_>) -> Option<&'v Value> {
+    let document = input.get("config");
+    if document.is_none() {
+        let fault = FieldError::new("missing_field", "config", "config is missing");
+        params.fault(fault.hint("send the whole document: {\"config\": {…}}"));
+    }
+    document
+}
+
+/// The field `path`, under its name of today.
+fn path(params: &mut Params<'_>) -> Option<ConfigPath> {
+    let Some(text) = params.text("path") else {
+        if params.get("path").is_none_or(Value::is_string) {
+            let fault = FieldError::new("missing_field", "path", "path is missing");
+            params.fault(fault.hint("send a path such as cron.timezone"));
+        }
+        return None;
+    };
+    let path = ConfigPath::parse(text).and_then(|path| {
+        let path = config::current_path(&path);
+        config::unknown_field(&path).map_or(Ok(path), Err)
+    });
+    path.map_err(|fault| params.fault(fault)).ok()
+}
+
+/// The document as it is stored, if it may be.
+fn accepted(document: &Value, local: bool) -> Result<(Value, Vec<String>), Refusal> {
+    let Checked { document, faults, notes, .. } = config::check(document, local);
+    if faults.is_empty() { Ok((document, notes)) } else { Err(Refusal::Invalid(faults)) }
+}
+
+fn object(document: Value) -> Value {
+    if document.is_null() { Value::Object(Map::new()) } else { document }
+}
+
+/// Writes what `change` makes of the stored document, and moves the jobs that follow it. `first` says that even a document
+/// without a change is written, if none ever was.
+async fn write(
+    request: &Request<'_>,
+    expected: Option<u64>,
+    first: bool,
+    change: impl Fn(&Value) -> Result<(Value, Vec<String>), Refusal>,
+) -> Result<Applied, Refusal> {
     let store = &request.deps.store;
     for _ in 0..MAX_RACES {
         let (found, current) = store.config().await?;
-        // A repeat, or a change of nothing.
-        if current == *document && found > 0 {
-            return Ok(found);
-        }
-        if let Some(expected) = expected.filter(|expected| *expected != found) {
+        let current = object(current);
+        let wanted = change(&current);
+        // A repeat, or a change of nothing: told before a revision that has moved on, which may be the repeat's own doing.
+        let idle = matches!(&wanted, Ok((document, _)) if *document == current && (found > 0 || !first));
+        if let Some(expected) = expected.filter(|expected| !idle && *expected != found) {
             return Err(Refusal::ConfigChanged { expected, found });
         }
-        if store.put_config(document, found).await? == Outcome::Applied {
-            return Ok(found + 1);
+        let (document, notes) = wanted?;
+        if !idle && store.put_config(&document, found).await? != Outcome::Applied {
+            continue;
         }
+        let revision = if idle { found } else { found + 1 };
+        let jobs_moved = match Config::stored(&document) {
+            Ok((new, _)) => {
+                let old = Config::stored(&current).ok().filter(|_| !idle && !request.stamp.repeated);
+                move_followers(request, &Follow { new: &new, old: old.as_ref().map(|(old, _)| old) }).await?
+            }
+            // Nothing was written, and what stands there is for `config.apply` to repair.
+            Err(_) => 0,
+        };
+        let (changes, more_changes) = config::changes(&current, &document);
+        if !idle {
+            info!(config.revision = revision, "the configuration is at revision {revision}");
+        }
+        return Ok(Applied { revision, jobs_moved, changes, more_changes, notes });
     }
     Err(Refusal::Changed("the configuration".to_owned()))
 }
 
-/// Names every secret that stands in the document as itself.
-fn secrets(value: &Value, path: &str, local: bool, params: &mut Params<'_>) {
-    match value {
-        Value::Object(map) => {
-            for (name, inner) in map {
-                let path = format!("{path}.{name}");
-                match inner {
-                    Value::String(text) if SECRETS.contains(&name.as_str()) => {
-                        let known = if local { &REFERENCES[..] } else { &REFERENCES[..1] };
-                        if !known.iter().any(|reference| text.starts_with(reference)) {
-                            let fault = FieldError::new("invalid_config", path, format!("{name} holds no reference"));
-                            params.fault(
-                                fault.hint("write where the secret is, such as ssm:/nightshift/key; never the secret"),
-                            );
-                        }
-                    }
-                    Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {}
-                    Value::Array(_) | Value::Object(_) => secrets(inner, &path, local, params),
-                }
-            }
+/// The configuration jobs are to follow.
+struct Follow<'a> {
+    /// As it is now.
+    new: &'a Config,
+    /// As it was; `None` where the request may be the repeat of one that was cut off, so that no job's timer can be trusted.
+    old: Option<&'a Config>,
+}
+
+impl Follow<'_> {
+    /// Whether the job's timer may be another zone's. Only jobs without a zone of their own follow one.
+    fn concerns(&self, record: &JobRecord, request: &Request<'_>) -> bool {
+        let job = &record.job;
+        if !job.enabled || !matches!(job.schedule, Schedule::Cron { tz: None, .. }) {
+            return false;
         }
-        Value::Array(items) => {
-            for (index, inner) in items.iter().enumerate() {
-                secrets(inner, &format!("{path}.{index}"), local, params);
-            }
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        let zone = |config| default_zone(job, config);
+        self.old.is_none_or(|old| zone(old) != zone(self.new)) || misplaced(record, self.new, request).is_some()
     }
 }
 
-fn zones(config: &Config, params: &mut Params<'_>) {
-    let agents = config.agents.entries.iter();
-    let named = agents
-        .map(|(id, agent)| (format!("config.agents.entries.{id}.timezone"), &agent.timezone))
-        .chain([("config.agents.defaults.timezone".to_owned(), &config.agents.defaults.timezone)])
-        .chain([("config.cron.timezone".to_owned(), &config.cron.timezone)]);
-    for (field, zone) in named {
-        let Some(zone) = zone else { continue };
-        let probe = Schedule::Cron { expr: "0 0 1 1 *".to_owned(), tz: Some(zone.clone()), stagger_ms: None };
-        if let Err(error) = Timetable::new(&probe, "UTC") {
-            let fault = FieldError::new("invalid_config", field, error.message);
-            params.fault(match error.hint {
-                Some(hint) => fault.hint(hint),
-                None => fault,
-            });
-        }
-    }
-}
-
-/// Moves every job whose next run is not where `config` puts it. Only those without a zone of their own can be.
-async fn move_followers(request: &Request<'_>, config: &Config) -> Result<u64, Refusal> {
+/// Moves every job whose next run is not where the configuration puts it, and sets its timer.
+async fn move_followers(request: &Request<'_>, follow: &Follow<'_>) -> Result<u64, Refusal> {
     let store = &request.deps.store;
     let mut moved = 0;
     let mut cursor = None;
     loop {
         let page = store.jobs(&PageRequest { limit: 200, cursor }).await?;
-        for record in page.items.iter().filter(|record| misplaced(record, config, request).is_some()) {
-            moved += u64::from(move_one(request, config, &record.job.job_id).await?);
+        for record in page.items.iter().filter(|record| follow.concerns(record, request)) {
+            moved += u64::from(move_one(request, follow, &record.job.job_id).await?);
         }
         cursor = page.next;
         if cursor.is_none() {
@@ -169,28 +229,40 @@ async fn move_followers(request: &Request<'_>, config: &Config) -> Result<u64, R
     }
 }
 
-/// Where the job's next run is to be, if it is elsewhere.
+/// Where the job's next run is to be, if it is elsewhere. One that pauses after a failure, or has occurrences to make up
+/// for, is where it belongs.
 fn misplaced(record: &JobRecord, config: &Config, request: &Request<'_>) -> Option<i64> {
-    let Schedule::Cron { tz: None, .. } = record.job.schedule else { return None };
+    let now_ms = request.now.timestamp_millis();
+    if record.hold_until.is_some() || record.job.state.next_run_at_ms.is_some_and(|next| next <= now_ms) {
+        return None;
+    }
     let next = next_start(&record.job, config, request.now)?.timestamp_millis();
     (record.job.state.next_run_at_ms != Some(next)).then_some(next)
 }
 
-async fn move_one(request: &Request<'_>, config: &Config, id: &JobId) -> Result<bool, Refusal> {
+/// Whether the job now runs at another time. Its timer is set even where its row is right: the row is written first, and a
+/// zone may change without moving the next run.
+async fn move_one(request: &Request<'_>, follow: &Follow<'_>, id: &JobId) -> Result<bool, Refusal> {
     let store = &request.deps.store;
     for _ in 0..MAX_RACES {
         let Some(old) = store.job(id).await? else { return Ok(false) };
-        let Some(next) = misplaced(&old, config, request) else { return Ok(false) };
+        if !follow.concerns(&old, request) {
+            return Ok(false);
+        }
+        let Some(next) = misplaced(&old, follow.new, request) else {
+            set_timer(request, follow.new, Some(&old), &old, true).await?;
+            return Ok(false);
+        };
         let mut new = old.clone();
         new.rev += 1;
         new.generation += 1;
         new.chained = false;
-        new.settled = in_flight(&old, &new, config, request.now);
+        new.settled = in_flight(&old, &new, follow.new, request.now);
         new.job.state.next_run_at_ms = Some(next);
         // Every field of the row is as it was read, its text's form too.
         if store.commit(&[Write::Job(&new)]).await? == Outcome::Applied {
-            set_timer(request, config, Some(&old), &new, true).await?;
-            settle_timer(request, config, new).await?;
+            set_timer(request, follow.new, Some(&old), &new, true).await?;
+            settle_timer(request, follow.new, new).await?;
             return Ok(true);
         }
     }

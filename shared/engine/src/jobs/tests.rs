@@ -1,5 +1,8 @@
 //! The use cases on a table in memory and timers that keep a list.
 
+mod config;
+mod cost;
+mod off;
 mod outside;
 
 use std::sync::Arc;
@@ -368,7 +371,7 @@ async fn a_configuration_with_a_secret_a_bad_zone_or_an_old_revision_is_refused(
         (json!({ "config": { "hooks": { "token": "file:x" } } }), "config.hooks.token"),
         (json!({ "config": { "cron": { "timezone": "Mars/Phobos" } } }), "config.cron.timezone"),
         (json!({ "config": { "cron": { "minIntervalMs": 1000 } } }), "config.cron.minIntervalMs"),
-        (json!({ "config": { "corn": {} } }), "config"),
+        (json!({ "config": { "corn": {} } }), "config.corn"),
         (json!({}), "config"),
     ];
     for (input, field) in refused {

@@ -29,6 +29,7 @@ pub(crate) use texts::digest;
 
 use nightshift_domain::RunKey;
 use nightshift_domain::config::Config;
+use tracing::warn;
 
 use crate::deps::{Deps, Invocation};
 use crate::error::EngineError;
@@ -50,7 +51,11 @@ pub async fn load_config(deps: &Deps) -> Result<Config, EngineError> {
     if document.is_null() {
         return Ok(Config::default());
     }
-    Ok(Config::parse(&document)?)
+    let (config, unknown) = Config::stored(&document)?;
+    if !unknown.is_empty() {
+        warn!("the configuration has fields this version does not know, which have no effect: {}", unknown.join(", "));
+    }
+    Ok(config)
 }
 
 /// Stops a run: at once where nothing is under way, else by the wish its batch is told of.
