@@ -2,14 +2,36 @@
 
 use std::collections::BTreeMap;
 
+use nightshift_domain::RunKey;
 use nightshift_domain::job::Job;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::RunView;
 
+/// `cron.add` and `cron.update`: the job as it stands now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct JobAnswer {
+    /// The job.
+    #[serde(flatten)]
+    pub job: Job,
+    /// What its owner should know about it: a batch that will run in realtime, a place that cannot be reached. Left out
+    /// where there is nothing to say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// `healthz`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HealthAnswer {
+    /// The function runs. Nothing behind it was asked.
+    pub ok: bool,
+}
+
 /// `cron.list`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct JobPage {
     /// Jobs, by name.
@@ -19,7 +41,7 @@ pub struct JobPage {
 }
 
 /// `cron.runs`: the rows twice, under the name of today and under `OpenClaw`'s.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RunPage {
     /// Runs, newest first.
@@ -38,7 +60,7 @@ impl RunPage {
 }
 
 /// `cron.run`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RunAnswer {
     /// The request was understood.
@@ -47,6 +69,7 @@ pub struct RunAnswer {
     pub enqueued: bool,
     /// Its id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<RunKey>")]
     pub run_id: Option<String>,
     /// Why there is none: `not-due`, `already-running` or `disabled`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -54,7 +77,7 @@ pub struct RunAnswer {
 }
 
 /// `cron.remove`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RemoveAnswer {
     /// The request was understood.
@@ -64,7 +87,7 @@ pub struct RemoveAnswer {
 }
 
 /// `cron.cancel`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CancelAnswer {
     /// The request was understood.
@@ -72,13 +95,14 @@ pub struct CancelAnswer {
     /// Whether this request stopped it; `false` when it was over already.
     pub canceled: bool,
     /// The run.
+    #[schemars(with = "RunKey")]
     pub run_id: String,
     /// How it stands now. A batch takes a while to stop: `canceling`.
     pub state: String,
 }
 
 /// `cron.status`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StatusAnswer {
     /// Whether timers run jobs.
@@ -100,7 +124,7 @@ pub struct StatusAnswer {
 }
 
 /// `system.event`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EventAnswer {
     /// The event is queued.
@@ -110,17 +134,18 @@ pub struct EventAnswer {
 }
 
 /// `config.get`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ConfigAnswer {
     /// Rises with every change; 0 means none was ever written.
     pub revision: u64,
-    /// The document.
+    /// The document, as it was applied: a `Config` of which every part may be missing.
+    #[schemars(with = "serde_json::Map<String, Value>")]
     pub config: Value,
 }
 
 /// `config.apply`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ConfigApplied {
     /// It is written.

@@ -69,6 +69,9 @@ pub async fn config_apply(request: &Request<'_>, input: &Value) -> Result<Applie
     }
     if let Some(config) = &config {
         zones(config, &mut params);
+        for fault in config.out_of_range() {
+            params.fault(fault);
+        }
         if config.cron.min_interval_ms < 60_000 && !request.deps.settings.local {
             let field = "config.cron.minIntervalMs";
             params.fault(FieldError::new(
