@@ -95,7 +95,8 @@ impl Fault {
             }
             Self::BadKey => (
                 400,
-                say("invalid_idempotency_key", "the Idempotency-Key is empty or too long").hint("1 to 255 characters"),
+                say("invalid_idempotency_key", "the Idempotency-Key is empty, too long, or not plain text")
+                    .hint("1 to 255 printable ASCII characters, such as a UUID"),
             ),
             Self::KeyReused => (
                 409,

@@ -145,7 +145,9 @@ fn body(bytes: &[u8]) -> Result<Value, Fault> {
 
 fn key(headers: &HeaderMap) -> Result<Option<String>, Fault> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
-    let key = value.to_str().map(str::trim).ok().filter(|key| !key.is_empty() && key.len() <= 255);
+    let fits =
+        |key: &&str| !key.is_empty() && key.len() <= 255 && key.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    let key = value.to_str().map(str::trim).ok().filter(fits);
     key.map(|key| Some(key.to_owned())).ok_or(Fault::BadKey)
 }
 

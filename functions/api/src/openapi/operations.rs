@@ -171,13 +171,19 @@ impl Operation {
         operation
     }
 
-    /// Where the id in its answer can be used: every method that needs that id and nothing else.
+    /// Where the id in its answer can be used: every method that needs that id, with what it needs beside.
     fn links(&self, all: &[Self]) -> Map<String, Value> {
         let mut links = Map::new();
         for name in ["jobId", "runId"].into_iter().filter(|name| self.shows.iter().any(|shown| shown == name)) {
-            for other in all.iter().filter(|other| other.needs == [name]) {
+            for other in all.iter().filter(|other| other.needs.iter().any(|needed| needed == name)) {
                 let body = json!({ name: format!("$response.body#/{name}") });
-                links.insert(other.id(), json!({ "operationId": other.id(), "requestBody": body }));
+                let mut link = json!({ "operationId": other.id(), "requestBody": body });
+                let rest: Vec<String> =
+                    other.needs.iter().filter(|needed| *needed != name).map(|needed| format!("`{needed}`")).collect();
+                if !rest.is_empty() {
+                    link["description"] = json!(format!("It needs {} too.", rest.join(" and ")));
+                }
+                links.insert(other.id(), link);
             }
         }
         links

@@ -223,15 +223,24 @@ async fn every_method_answers_and_refuses_as_described() {
 async fn the_examples_of_the_description_are_accepted() {
     let api = api();
     let document = document(&api).await;
-    let jobs = document["components"]["schemas"]["JobInput"]["examples"].as_array().unwrap();
-    let mut added = Value::Null;
-    for example in jobs {
-        let answer = api.call("cron.add", example).await;
-        assert_eq!(answer.status, 200, "{example}: {}", answer.body);
-        added = answer.body["jobId"].clone();
+    for id in ["brief", "old-brief"] {
+        assert_eq!(api.call("cron.add", &job(&json!({ "jobId": id }))).await.status, 200);
     }
+    let mut tried = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let Some(method) = path.strip_prefix("/v1/") else { continue };
+        let schema = resolved(&document, &item["post"]["requestBody"]["content"]["application/json"]["schema"]);
+        for example in schema["examples"].as_array().into_iter().flatten() {
+            let answer = api.call(method, example).await;
+            // A run or a revision of that number is not there; nothing else is wrong.
+            let missing = matches!(answer.body["error"]["code"].as_str(), Some("run_not_found" | "config_conflict"));
+            assert!(answer.status == 200 || missing, "{method} {example}: {}", answer.body);
+            tried += 1;
+        }
+    }
+    assert!(tried >= 11, "{tried}");
     for patch in document["components"]["schemas"]["JobPatch"]["examples"].as_array().unwrap() {
-        let answer = api.call("cron.update", &json!({ "jobId": added, "patch": patch })).await;
+        let answer = api.call("cron.update", &json!({ "jobId": "brief", "patch": patch })).await;
         assert_eq!(answer.status, 200, "{patch}: {}", answer.body);
     }
 }
@@ -305,6 +314,17 @@ async fn a_body_is_read_as_json_whatever_its_content_type() {
 }
 
 #[tokio::test]
+async fn a_key_is_printable_text() {
+    let api = api();
+    for (key, status) in
+        [("8f14 e45f", 200), ("a\tb", 400), ("\u{e9}", 400), (&"x".repeat(256), 400), (&"x".repeat(255), 200)]
+    {
+        let answer = api.keyed("system.event", key, &json!({ "text": "x" })).await;
+        assert_eq!(answer.status, status, "{key:?}: {}", answer.body);
+    }
+}
+
+#[tokio::test]
 async fn an_empty_id_is_a_mistake_and_not_the_wish_for_everything() {
     let api = api();
     api.call("cron.add", &job(&json!({ "jobId": "a" }))).await;
@@ -312,6 +332,7 @@ async fn an_empty_id_is_a_mistake_and_not_the_wish_for_everything() {
     refused(&api.call("cron.runs", &json!({ "jobId": "" })).await, 400, "invalid_job_id", Some("jobId"));
     refused(&api.call("cron.runs", &json!({ "runId": " " })).await, 400, "invalid_run_id", Some("runId"));
     refused(&api.call("cron.remove", &json!({ "jobId": "" })).await, 400, "invalid_job_id", Some("jobId"));
+    refused(&api.call("cron.add", &job(&json!({ "jobId": "" }))).await, 400, "invalid_job_id", Some("jobId"));
 }
 
 #[tokio::test]

@@ -47,7 +47,7 @@ pub struct JobInput {
     pub delete_after_run: Option<bool>,
     /// When it was added elsewhere, epoch ms.
     pub created_at_ms: Option<u64>,
-    /// Taken from a job that was shown, and not looked at.
+    /// Taken, so that a job can be sent back as it was shown, and without effect.
     pub updated_at_ms: Option<u64>,
     /// Makes adding it idempotent: the same key means the same job.
     #[schemars(length(max = 200))]
@@ -242,8 +242,10 @@ pub struct StateInput {
     /// What became of its delivery.
     pub last_delivery_status: Option<DeliveryStatus>,
     /// Failures in a row.
+    #[schemars(range(max = u32::MAX))]
     pub consecutive_errors: Option<u32>,
     /// Skipped occurrences in a row.
+    #[schemars(range(max = u32::MAX))]
     pub consecutive_skipped: Option<u32>,
     /// Why and when it was disabled by itself.
     pub auto_disabled: Option<nightshift_domain::job::AutoDisabled>,

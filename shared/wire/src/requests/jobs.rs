@@ -12,6 +12,7 @@ use super::JobPatch;
 /// `nextCursor`: ask on until there is none.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(example = serde_json::json!({ "enabled": "all", "limit": 20 }))]
 pub struct ListJobs {
     /// Takes in the jobs that are switched off.
     pub include_disabled: Option<bool>,
@@ -43,6 +44,7 @@ pub enum Switched {
 /// `id` is taken for `jobId`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(example = serde_json::json!({ "jobId": "brief" }))]
 pub struct GetJob {
     /// The job.
     pub job_id: JobId,
@@ -54,6 +56,7 @@ pub struct GetJob {
 /// taken for `jobId`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(example = serde_json::json!({ "jobId": "brief", "patch": { "schedule": { "expr": "30 6 * * 1-5" } } }))]
 pub struct UpdateJob {
     /// The job.
     pub job_id: JobId,
@@ -66,6 +69,7 @@ pub struct UpdateJob {
 /// Its runs stay as history. A live run ends without delivery, or is stopped. `id` is taken for `jobId`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(example = serde_json::json!({ "jobId": "old-brief", "cancelRuns": true }))]
 pub struct RemoveJob {
     /// The job.
     pub job_id: JobId,
@@ -79,6 +83,7 @@ pub struct RemoveJob {
 /// `modes` for `mode`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(example = serde_json::json!({ "jobId": "brief", "mode": "force" }))]
 pub struct RunJob {
     /// The job.
     pub job_id: JobId,

@@ -5,7 +5,8 @@
 //! and also take what older `OpenClaw` versions wrote; a test compares the two, so that every name the server takes is a
 //! field here or is named in its type's comment.
 //!
-//! Conventions: `null` is the same as leaving an optional field out. A pattern is never narrower than what the server takes.
+//! Conventions: `null` is the same as leaving an optional field out. Texts and words are described in the form to write; the
+//! server also takes words in any letter case and cuts off blanks around a text.
 
 mod job;
 mod jobs;

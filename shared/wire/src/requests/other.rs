@@ -20,6 +20,7 @@ pub struct GetConfig {}
 /// The agent's next heartbeat takes it up. `modes` is taken for `mode`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(example = serde_json::json!({ "text": "The build is green again.", "mode": "now" }))]
 pub struct SendEvent {
     /// The text, at most 32 KiB of UTF-8 and not blank.
     #[schemars(length(min = 1, max = 32_768))]
@@ -36,6 +37,7 @@ pub struct SendEvent {
 /// to it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(example = serde_json::json!({ "config": { "cron": { "timezone": "Europe/Vienna" } }, "expectedRevision": 3 }))]
 pub struct ApplyConfig {
     /// The document. Secrets stand in it as references, never as values.
     pub config: Config,

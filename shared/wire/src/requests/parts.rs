@@ -167,12 +167,22 @@ pub(super) fn kind_system_event(_: &mut SchemaGenerator) -> Schema {
     told("systemEvent")
 }
 
-/// A session target; blank is left out.
+/// A session target in any letter case; blank is left out.
 pub(super) fn session_target(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": ["string", "null"], "pattern": "^\\s*(|main|isolated|current|session:.+)\\s*$" })
+    json_schema!({ "type": ["string", "null"], "pattern": target_pattern() })
 }
 
-/// The same, where it cannot be left empty.
+/// The same, where it cannot be cleared.
 pub(super) fn new_session_target(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "string", "pattern": "^\\s*(|main|isolated|current|session:.+)\\s*$" })
+    json_schema!({ "type": "string", "pattern": target_pattern() })
+}
+
+/// JSON Schema's patterns know no "any letter case", and their `\s` leaves out U+0085, which is cut off here too.
+fn target_pattern() -> String {
+    let any_case = |word: &str| -> String {
+        word.chars().flat_map(|letter| ['[', letter, letter.to_ascii_uppercase(), ']']).collect()
+    };
+    let words = ["main", "isolated", "current"].map(any_case).join("|");
+    let (session, blank) = (any_case("session"), r"[\s\u0085]*");
+    format!("^{blank}(|{words}|{session}:.+){blank}$")
 }

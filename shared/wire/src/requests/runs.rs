@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 /// for `jobId`. A page may be short, or empty, and still have a `nextCursor`: ask on until there is none.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(example = serde_json::json!({ "jobId": "brief", "statuses": ["ok", "error"], "limit": 20 }))]
 pub struct ListRuns {
     /// Only the runs of this job.
     pub job_id: Option<JobId>,
@@ -64,6 +65,7 @@ pub enum PathWord {
 /// Shows one run with everything: its hops, costs, event log and whole answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(example = serde_json::json!({ "runId": "brief_20261120T070000Z" }))]
 pub struct GetRun {
     /// The run.
     pub run_id: RunKey,
@@ -74,6 +76,7 @@ pub struct GetRun {
 /// A batch takes a while to stop, and an answer that made it is still used. A run that is over stays as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(example = serde_json::json!({ "runId": "brief_20261120T070000Z" }))]
 pub struct CancelRun {
     /// The run.
     pub run_id: RunKey,
