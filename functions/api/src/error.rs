@@ -7,15 +7,15 @@ use nightshift_wire::ErrorBody;
 
 use crate::methods::METHODS;
 
+/// When a client is asked to try again after a 503, seconds.
+pub(crate) const RETRY_AFTER_S: u64 = 5;
+
 /// Why a request is refused.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
     /// The path is no path of the API.
     #[error("no such path")]
     NoPath,
-    /// The path will be one.
-    #[error("{0} is not available yet")]
-    NotYet(&'static str),
     /// There is no such method.
     #[error("no method {0}")]
     NoMethod(String),
@@ -36,6 +36,9 @@ pub(crate) enum Fault {
         /// How long it may be.
         most: usize,
     },
+    /// The body is `null`.
+    #[error("null is no object")]
+    NoObject,
     /// The body is no JSON.
     #[error("no JSON")]
     NotJson {
@@ -68,7 +71,6 @@ impl Fault {
             Self::NoPath => {
                 (404, say("unknown_path", "there is nothing at this path").hint("methods are at POST /v1/<method>"))
             }
-            Self::NotYet(what) => (404, say("not_available", format!("{what} is not available yet"))),
             Self::NoMethod(name) => {
                 let known: Vec<&str> = METHODS.iter().map(|method| method.name()).collect();
                 let message = format!("there is no method \"{}\"", name.escape_debug());
@@ -88,9 +90,13 @@ impl Fault {
             Self::NotJson { line, column } => {
                 (400, say("invalid_json", format!("the body is not JSON: line {line}, column {column}")))
             }
+            Self::NoObject => {
+                (400, say("invalid_request", "the body is null, not a JSON object").hint("send {} or no body at all"))
+            }
             Self::BadKey => (
                 400,
-                say("invalid_idempotency_key", "the Idempotency-Key is empty or too long").hint("1 to 255 characters"),
+                say("invalid_idempotency_key", "the Idempotency-Key is empty, too long, or not plain text")
+                    .hint("1 to 255 printable ASCII characters, such as a UUID"),
             ),
             Self::KeyReused => (
                 409,

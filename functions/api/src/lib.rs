@@ -8,14 +8,16 @@ mod auth;
 mod error;
 mod idempotency;
 mod methods;
+mod openapi;
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 
 use lambda_http::http::{HeaderMap, Method as Verb, header};
 use lambda_http::{Body, Request, RequestExt, Response};
 use nightshift_engine::jobs::{self, Stamp};
 use nightshift_engine::{Deps, Invocation};
-use nightshift_wire::{ApiError, NOW_HEADER};
+use nightshift_wire::{ApiError, HealthAnswer, NOW_HEADER};
 use serde_json::Value;
 use tracing::{debug, error, info};
 
@@ -28,8 +30,14 @@ const BODY_MAX: usize = 256 * 1024;
 
 /// An answer on its way out.
 struct Answer {
-    body: Value,
+    body: Cow<'static, str>,
     replayed: bool,
+}
+
+impl Answer {
+    fn new(body: &Value, replayed: bool) -> Self {
+        Self { body: body.to_string().into(), replayed }
+    }
 }
 
 /// Handles one request.
@@ -37,12 +45,12 @@ pub async fn handle(deps: &Deps, request: Request) -> Result<Response<Body>, Inf
     let started = deps.clock.now();
     let invocation = invocation(deps, &request);
     let (verb, path) = (request.method().clone(), request.uri().path().to_owned());
-    let now_ms = started.timestamp_millis().to_string();
+    let (now_ms, retry_after) = (started.timestamp_millis().to_string(), error::RETRY_AFTER_S.to_string());
     let answer = Box::pin(route(deps, &request, &invocation, &verb, &path)).await;
     let (status, response) = match answer {
         Ok(Answer { body, replayed }) => {
             let headers = [(NOW_HEADER, Some(now_ms.as_str())), ("idempotency-replayed", replayed.then_some("true"))];
-            (200, respond(200, &body, &headers))
+            (200, respond(200, body, &headers))
         }
         Err(fault) => {
             let (status, body) = fault.answer();
@@ -53,10 +61,10 @@ pub async fn handle(deps: &Deps, request: Request) -> Result<Response<Body>, Inf
                 (NOW_HEADER, Some(now_ms.as_str())),
                 ("www-authenticate", (status == 401).then_some("Bearer")),
                 ("allow", fault.allow()),
-                ("retry-after", (status == 503).then_some("5")),
+                ("retry-after", (status == 503).then_some(retry_after.as_str())),
             ];
             let refusal = ApiError { error: body, request_id: invocation.id.clone() };
-            (status, respond(status, &serde_json::to_value(refusal).unwrap_or_default(), &headers))
+            (status, respond(status, serde_json::to_string(&refusal).unwrap_or_default().into(), &headers))
         }
     };
     let duration_ms = (deps.clock.now() - started).num_milliseconds();
@@ -80,11 +88,15 @@ async fn route(
     path: &str,
 ) -> Result<Answer, Fault> {
     match path {
-        "/healthz" if verb == Verb::GET || verb == Verb::HEAD => {
-            return Ok(Answer { body: serde_json::json!({ "ok": true }), replayed: false });
+        // A HEAD has the answer of its GET; the HTTP server before this function leaves the body out.
+        "/healthz" | "/openapi.json" if verb != Verb::GET && verb != Verb::HEAD => {
+            return Err(Fault::Verb("GET, HEAD"));
         }
-        "/healthz" => return Err(Fault::Verb("GET")),
-        "/openapi.json" => return Err(Fault::NotYet("the API's description")),
+        "/healthz" => {
+            let health = serde_json::to_value(HealthAnswer { ok: true }).unwrap_or_default();
+            return Ok(Answer::new(&health, false));
+        }
+        "/openapi.json" => return Ok(Answer { body: openapi::text().into(), replayed: false }),
         _ => {}
     }
     let Some(name) = path.strip_prefix("/v1/") else { return Err(Fault::NoPath) };
@@ -101,11 +113,11 @@ async fn route(
         None => Stamp::fresh(deps, now),
         Some(guard) => match guard.begin(deps, now).await? {
             Begun::Stamp(stamp) => stamp,
-            Begun::Answered(body) => return Ok(Answer { body, replayed: true }),
+            Begun::Answered(body) => return Ok(Answer::new(&body, true)),
             Begun::AnsweredWithJob(id) => {
                 let request = jobs::Request { deps, invocation, now, stamp: Stamp::fresh(deps, now) };
                 let body = Box::pin(methods::Method::Get.call(&request, &serde_json::json!({ "jobId": id }))).await?;
-                return Ok(Answer { body, replayed: true });
+                return Ok(Answer::new(&body, true));
             }
         },
     };
@@ -113,7 +125,7 @@ async fn route(
     if let Some(guard) = &guard {
         guard.end(deps, &body, now).await;
     }
-    Ok(Answer { body, replayed: false })
+    Ok(Answer::new(&body, false))
 }
 
 /// No body is no parameters.
@@ -124,12 +136,18 @@ fn body(bytes: &[u8]) -> Result<Value, Fault> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Ok(Value::Object(serde_json::Map::new()));
     }
-    serde_json::from_slice(bytes).map_err(|error| Fault::NotJson { line: error.line(), column: error.column() })
+    match serde_json::from_slice(bytes) {
+        Ok(Value::Null) => Err(Fault::NoObject),
+        Ok(body) => Ok(body),
+        Err(error) => Err(Fault::NotJson { line: error.line(), column: error.column() }),
+    }
 }
 
 fn key(headers: &HeaderMap) -> Result<Option<String>, Fault> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
-    let key = value.to_str().map(str::trim).ok().filter(|key| !key.is_empty() && key.len() <= 255);
+    let fits =
+        |key: &&str| !key.is_empty() && key.len() <= 255 && key.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    let key = value.to_str().map(str::trim).ok().filter(fits);
     key.map(|key| Some(key.to_owned())).ok_or(Fault::BadKey)
 }
 
@@ -142,14 +160,14 @@ fn invocation(deps: &Deps, request: &Request) -> Invocation {
     nightshift_boot::invocation_ms(deps, &id, 0)
 }
 
-fn respond(status: u16, body: &Value, headers: &[(&str, Option<&str>)]) -> Response<Body> {
+fn respond(status: u16, body: Cow<'static, str>, headers: &[(&str, Option<&str>)]) -> Response<Body> {
     let mut response = Response::builder().status(status).header(header::CONTENT_TYPE, "application/json");
     for (name, value) in headers {
         if let Some(value) = value {
             response = response.header(*name, *value);
         }
     }
-    let built = response.body(Body::from(body.to_string()));
+    let built = response.body(Body::from(body));
     // Status and headers are our own constants; an empty 500 is what is left if one of them were not a header.
     built.unwrap_or_else(|_| {
         let mut failed = Response::new(Body::Empty);

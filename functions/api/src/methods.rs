@@ -4,8 +4,8 @@ use nightshift_domain::job::Job;
 use nightshift_engine::jobs::{self, Applied, CostReport, Listed, Ran, Refusal, Request, Shown, Validated};
 use nightshift_engine::runs;
 use nightshift_wire::{
-    CancelAnswer, ConfigAnswer, ConfigApplied, ConfigValidated, CostAnswer, CostRow, CostSum, EventAnswer, JobPage,
-    RemoveAnswer, RunAnswer, RunPage, RunView, StatusAnswer,
+    CancelAnswer, ConfigAnswer, ConfigApplied, ConfigValidated, CostAnswer, CostRow, CostSum, EventAnswer, JobAnswer,
+    JobPage, RemoveAnswer, RunAnswer, RunPage, RunView, StatusAnswer,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -141,8 +141,8 @@ impl Method {
         match self {
             Self::List => shrinking(request, input, Rows::Jobs).await,
             Self::Get => Ok(shown(&jobs::get(request, input).await?)),
-            Self::Add => Ok(noted(request, &jobs::add(request, input).await?).await),
-            Self::Update => Ok(noted(request, &jobs::update(request, input).await?).await),
+            Self::Add => Ok(noted(request, jobs::add(request, input).await?).await),
+            Self::Update => Ok(noted(request, jobs::update(request, input).await?).await),
             Self::Remove => {
                 jobs::remove(request, input).await?;
                 Ok(shown(&RemoveAnswer { ok: true, removed: true }))
@@ -212,14 +212,12 @@ impl Method {
 }
 
 /// A job with what its owner should know about it. Notes are remarks: without the configuration there are none.
-async fn noted(request: &Request<'_>, job: &Job) -> Value {
-    let mut answer = shown(job);
-    let Ok(config) = runs::load_config(request.deps).await else { return answer };
-    let notes = runs::remarks(request.deps, &config, job).await;
-    if let (false, Value::Object(map)) = (notes.is_empty(), &mut answer) {
-        map.insert("notes".to_owned(), json!(notes));
-    }
-    answer
+async fn noted(request: &Request<'_>, job: Job) -> Value {
+    let notes = match runs::load_config(request.deps).await {
+        Ok(config) => runs::remarks(request.deps, &config, &job).await,
+        Err(_) => Vec::new(),
+    };
+    shown(&JobAnswer { job, notes })
 }
 
 /// What came of a new configuration.

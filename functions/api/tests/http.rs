@@ -81,6 +81,9 @@ impl Channels for Outside {
     }
 }
 
+#[path = "http/openapi.rs"]
+mod openapi;
+
 struct Api {
     deps: Deps,
     outside: Arc<Outside>,
@@ -91,6 +94,7 @@ struct Answer {
     status: u16,
     body: Value,
     replayed: bool,
+    allow: Option<String>,
 }
 
 fn api() -> Api {
@@ -121,7 +125,8 @@ impl Api {
         let replayed = response.headers().contains_key("idempotency-replayed");
         assert_eq!(response.headers()["content-type"], "application/json");
         let status = response.status().as_u16();
-        Answer { status, body: serde_json::from_slice(response.body().as_ref()).unwrap(), replayed }
+        let allow = response.headers().get("allow").map(|value| value.to_str().unwrap().to_owned());
+        Answer { status, body: serde_json::from_slice(response.body().as_ref()).unwrap(), replayed, allow }
     }
 
     async fn call(&self, method: &str, body: &Value) -> Answer {
@@ -206,7 +211,7 @@ async fn requests_that_never_reach_a_use_case_are_refused_in_the_same_shape() {
     refused(&post(vec![auth], "[1]".to_owned()).await, 400, "invalid_request", Some("job"));
     refused(&api.send("GET", "/v1/cron.add", &[auth], String::new()).await, 405, "method_not_allowed", None);
     refused(&api.send("POST", "/v2/cron.add", &[auth], good.clone()).await, 404, "unknown_path", None);
-    refused(&api.send("GET", "/openapi.json", &[], String::new()).await, 404, "not_available", None);
+    refused(&post(vec![auth], "null".to_owned()).await, 400, "invalid_request", None);
     let unknown = api.call("cron.ad", &json!({})).await;
     refused(&unknown, 404, "unknown_method", None);
     assert!(unknown.body["error"]["hint"].as_str().unwrap().contains("cron.add"));
@@ -235,7 +240,7 @@ async fn a_job_lives_through_the_api() {
     assert_eq!((added.status, &added.body["jobId"]), (200, &json!("a")), "{}", added.body);
     assert!(without_notes(&mut added.body).contains("would not be delivered"), "there is no channel here");
     assert_eq!(api.call("cron.get", &json!({ "id": "a" })).await.body, added.body);
-    let listed = api.call("cron.list", &Value::Null).await.body;
+    let listed = api.call("cron.list", &json!({})).await.body;
     assert_eq!((&listed["jobs"][0], &listed["nextCursor"]), (&added.body, &Value::Null));
     let patch =
         json!({ "jobId": "a", "patch": { "enabled": false, "schedule": { "kind": "every", "everyMs": 3_600_000 } } });

@@ -6,16 +6,18 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::FieldError;
-use crate::job::{AlertRule, DeliveryMode, Missed, OnTimeout, Overlap, Thinking};
+use crate::job::{AlertRule, DeliveryMode, MAX_WAIT_LEAST_MS, MAX_WAIT_LIMIT_MS, Missed, OnTimeout, Overlap, Thinking};
 use crate::money::PriceRow;
 
 mod check;
 mod diff;
 mod leaf;
+mod limits;
 mod parts;
 mod path;
 mod rules;
@@ -41,7 +43,7 @@ const BUILT_IN_ALIASES: [(&str, &str); 4] = [
 ];
 
 /// Everything that can be configured; every part may be left out.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Config {
     /// Rules for all jobs.
@@ -162,16 +164,16 @@ fn found(document: &Value) -> Vec<Found> {
 }
 
 /// Rules for all jobs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct CronConfig {
     /// Whether timers run jobs at all.
     pub enabled: bool,
-    /// The zone of jobs and agents that name none.
+    /// The IANA zone of jobs and agents that name none; UTC when left out.
     pub timezone: Option<String>,
     /// Realtime turns in flight at once.
     pub max_concurrent_runs: u32,
-    /// Least gap between two occurrences; below a minute only on the local stack.
+    /// Least gap between two occurrences, ms; below a minute only on the local stack.
     pub min_interval_ms: u64,
     /// Default of a job's `missed`.
     pub missed: Missed,
@@ -187,7 +189,7 @@ pub struct CronConfig {
     pub retention: Retention,
     /// Which internal hosts webhooks may reach.
     pub webhook_ssrf_policy: SsrfPolicy,
-    /// Signs outgoing webhooks.
+    /// Signs outgoing webhooks: where the secret is, such as `ssm:/nightshift/webhook`.
     pub webhook_secret: Option<String>,
     /// Accepted for people who come with one; the store is the table.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -215,16 +217,17 @@ impl Default for CronConfig {
 }
 
 /// Batch defaults and permission.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct BatchConfig {
     /// Whether jobs that say nothing batch.
     pub default: bool,
     /// Whether batching is allowed at all (not under zero data retention).
     pub allow: bool,
-    /// How long ready hops wait for company.
+    /// How long ready hops wait for company, seconds.
     pub window_seconds: u32,
-    /// How long a turn may wait, ms.
+    /// How long a batch turn may wait, all its hops together, ms.
+    #[schemars(range(min = MAX_WAIT_LEAST_MS, max = MAX_WAIT_LIMIT_MS))]
     pub max_wait_ms: u64,
     /// What happens then.
     pub on_timeout: OnTimeout,
@@ -246,7 +249,7 @@ impl Default for BatchConfig {
 }
 
 /// The global failure alert.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct GlobalAlert {
     /// Whether it is on.
@@ -283,18 +286,22 @@ impl GlobalAlert {
 }
 
 /// How long history stays.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Retention {
     /// Runs, days.
+    #[schemars(range(min = 1, max = limits::KEPT_DAYS_MOST))]
     pub runs_days: u32,
     /// Runs, per job.
+    #[schemars(range(min = 1))]
     pub runs_per_job: u32,
     /// Sessions of isolated runs, hours.
+    #[schemars(range(max = limits::KEPT_HOURS_MOST))]
     pub isolated_session_hours: u32,
     /// Queued system events, how many.
     pub events_max: u32,
     /// Queued system events, days.
+    #[schemars(range(min = 1, max = limits::KEPT_DAYS_MOST))]
     pub events_days: u32,
 }
 
@@ -305,7 +312,7 @@ impl Default for Retention {
 }
 
 /// Which internal hosts may be reached.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct SsrfPolicy {
     /// Exact host names.
@@ -313,7 +320,7 @@ pub struct SsrfPolicy {
 }
 
 /// Who answers.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Agents {
     /// What every agent has unless it says otherwise.
@@ -323,7 +330,7 @@ pub struct Agents {
 }
 
 /// An agent, or the defaults of all.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Agent {
     /// Whether jobs that name no agent are its.
@@ -340,11 +347,13 @@ pub struct Agent {
     pub fallbacks: Vec<String>,
     /// How hard it thinks.
     pub thinking: Option<Thinking>,
-    /// Bounds a realtime turn.
+    /// Bounds a realtime turn, seconds.
+    #[schemars(range(min = 1, max = limits::TIMEOUT_MOST_S))]
     pub timeout_seconds: Option<u64>,
     /// Bounds a turn's model calls.
+    #[schemars(range(min = 1))]
     pub max_hops: Option<u32>,
-    /// Its zone.
+    /// Its IANA zone, for jobs that name none.
     pub timezone: Option<String>,
     /// Its tools.
     pub tools: Option<Tools>,
@@ -359,7 +368,7 @@ pub struct Agent {
 }
 
 /// A place to send to.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Route {
     /// The channel's name.
@@ -372,14 +381,14 @@ pub struct Route {
 }
 
 /// Where a model is served.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Provider {
     /// `openai` for OpenAI-compatible ones; Anthropic otherwise.
     pub kind: Option<String>,
     /// The base URL; Anthropic's own when left out.
     pub base_url: Option<String>,
-    /// A reference to the key.
+    /// Where the key is, such as `ssm:/nightshift/anthropic`; never the key itself.
     pub api_key: Option<String>,
     /// `wif` says that a bearer token is a workload-identity one, which may batch.
     pub credential_kind: Option<String>,
@@ -397,7 +406,7 @@ impl Provider {
 }
 
 /// Names and prices of models.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Models {
     /// Names of one's own.
@@ -409,7 +418,7 @@ pub struct Models {
 }
 
 /// A chat channel.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct ChannelConfig {
     /// Accounts by name; `default` is used when none is named.

@@ -1,9 +1,10 @@
 //! What is wrong with what somebody sent.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One bad field of a request: a sentence for the person who wrote it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error, JsonSchema)]
 #[error("{field}: {message}")]
 pub struct FieldError {
     /// A machine's word for it, such as `invalid_schedule`.

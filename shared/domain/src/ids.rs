@@ -3,9 +3,11 @@
 //! Guarantee: whatever is derived here (Anthropic's `custom_id`, EventBridge schedule names) fits 64 characters of
 //! `[0-9A-Za-z_-]`, the narrower of the two services' rules (Anthropic batch-processing page; Scheduler API model).
 
+use std::borrow::Cow;
 use std::fmt;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use crate::FieldError;
@@ -68,6 +70,20 @@ impl TryFrom<String> for JobId {
 impl From<JobId> for String {
     fn from(id: JobId) -> Self {
         id.0
+    }
+}
+
+impl JsonSchema for JobId {
+    fn schema_name() -> Cow<'static, str> {
+        "JobId".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "pattern": "^[0-9A-Za-z-]{1,36}$",
+            "description": "A job's id: 1 to 36 letters, digits and hyphens.",
+        })
     }
 }
 
@@ -144,6 +160,25 @@ impl TryFrom<String> for RunKey {
 impl From<RunKey> for String {
     fn from(key: RunKey) -> Self {
         key.0
+    }
+}
+
+impl JsonSchema for RunKey {
+    fn schema_name() -> Cow<'static, str> {
+        "RunId".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "pattern": concat!(
+                "^[0-9A-Za-z-]{1,36}_(",
+                "[0-9]{4}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3])[0-5][0-9][0-5][0-9]Z|",
+                "m[0-7][0-9A-HJKMNP-TV-Z]{9}[0-9A-Za-z]{10})$"
+            ),
+            "description": "A run's id: its job's id, and the occurrence it stands for (`brief_20261120T070000Z`) or, for a \
+                run that was asked for, `m` and 20 characters.",
+        })
     }
 }
 

@@ -1,6 +1,9 @@
 //! A job: when to run and what to ask, in the words and the JSON of the product (its API shows these types as they are).
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::schedule::Schedule;
@@ -22,12 +25,12 @@ pub const MAX_WAIT_LIMIT_MS: u64 = 7 * 24 * 3_600_000;
 pub const MAX_WAIT_LEAST_MS: u64 = 60_000;
 
 /// A stored job.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Job {
     /// Its id.
     pub job_id: JobId,
-    /// The agent it is pinned to; `None` is the default agent.
+    /// The agent it is pinned to; the default agent where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent_id: Option<String>,
     /// What people call it.
@@ -54,15 +57,15 @@ pub struct Job {
     pub wake_mode: WakeMode,
     /// What to do.
     pub payload: Payload,
-    /// Where the answer goes; `None` for main-session jobs.
+    /// Where the answer goes; jobs of the main session have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<Delivery>,
-    /// When to raise an alarm; `None` follows the configuration, `Off` is `false` in JSON.
+    /// When to raise an alarm; the configured rule where there is none, `false` for never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure_alert: Option<FailureAlert>,
     /// What becomes of occurrences missed while nothing could run.
     pub missed: Missed,
-    /// Drops an occurrence that would start later than this.
+    /// Drops an occurrence that would start later than this, ms; `null` drops none.
     #[serde(default)]
     pub max_lateness_ms: Option<u64>,
     /// What becomes of a fire while an earlier run is live.
@@ -104,6 +107,21 @@ impl SessionTarget {
     }
 }
 
+impl JsonSchema for SessionTarget {
+    fn schema_name() -> Cow<'static, str> {
+        "SessionTarget".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "pattern": "^(main|isolated|session:.{1,64})$",
+            "description": "Which session a job's turn belongs to: `main` (the agent's main session, by way of a queued \
+                system event), `isolated` (a fresh one per run) or `session:<name>` (one whose history stays).",
+        })
+    }
+}
+
 impl TryFrom<String> for SessionTarget {
     type Error = String;
     fn try_from(text: String) -> Result<Self, String> {
@@ -122,7 +140,7 @@ impl From<SessionTarget> for String {
 }
 
 /// When a queued system event is looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum WakeMode {
     /// A heartbeat starts at once.
@@ -133,7 +151,7 @@ pub enum WakeMode {
 }
 
 /// What a run does.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Payload {
     /// Queues a text for the agent's main session.
@@ -170,7 +188,7 @@ impl Payload {
 }
 
 /// One agent turn.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AgentTurn {
     /// What is asked.
@@ -184,13 +202,13 @@ pub struct AgentTurn {
     /// How hard to think; the agent's otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thinking: Option<Thinking>,
-    /// Bounds the whole turn in realtime.
+    /// Bounds the whole turn in realtime, seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<u64>,
     /// Leaves out the agent's instructions and documents.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub light_context: bool,
-    /// Names of tools it may use; empty means none, `None` the agent's.
+    /// Names of tools it may use; an empty list means none, no list the agent's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tools_allow: Option<Vec<String>>,
     /// Whether and how it goes through Message Batches.
@@ -199,7 +217,7 @@ pub struct AgentTurn {
 }
 
 /// How hard to think.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Thinking {
     /// Not at all, or as little as the model can.
@@ -241,7 +259,7 @@ impl Thinking {
 }
 
 /// Whether and how a turn goes through Message Batches.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BatchPolicy {
     /// Whether it does.
@@ -258,7 +276,7 @@ pub struct BatchPolicy {
 }
 
 /// Always, or where it pays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum BatchMode {
     /// Every hop goes through a batch.
@@ -268,7 +286,7 @@ pub enum BatchMode {
 }
 
 /// What happens when a batch turn waited its time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnTimeout {
     /// The run fails.
@@ -279,7 +297,7 @@ pub enum OnTimeout {
 }
 
 /// Where an answer goes.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Delivery {
     /// How.
@@ -305,7 +323,7 @@ pub struct Delivery {
 }
 
 /// How an answer goes out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DeliveryMode {
     /// As a message to a chat.
@@ -318,7 +336,7 @@ pub enum DeliveryMode {
 }
 
 /// A place for notices.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Destination {
     /// How.
@@ -336,7 +354,7 @@ pub struct Destination {
 }
 
 /// When to raise an alarm about a job: `false`, or the rule.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum FailureAlert {
     /// `false`: never. (`true` means the configured rule.)
@@ -346,7 +364,7 @@ pub enum FailureAlert {
 }
 
 /// After how many failures, how often, and where.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AlertRule {
     /// Consecutive failures before the first alert.
@@ -373,7 +391,7 @@ pub struct AlertRule {
 }
 
 /// What becomes of missed occurrences.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Missed {
     /// Recorded only.
@@ -386,7 +404,7 @@ pub enum Missed {
 }
 
 /// What becomes of a fire while an earlier run is live.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Overlap {
     /// It is recorded as skipped.
@@ -399,20 +417,20 @@ pub enum Overlap {
 }
 
 /// How a job fares.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct JobState {
-    /// Its next occurrence, epoch ms; `None` while disabled or spent.
+    /// Its next occurrence, epoch ms; `null` while it is disabled and when it is spent.
     pub next_run_at_ms: Option<i64>,
-    /// Since when a run is live.
+    /// Since when a run is live, epoch ms.
     pub running_at_ms: Option<i64>,
-    /// When the last run started.
+    /// When the last run started, epoch ms.
     pub last_run_at_ms: Option<i64>,
     /// How it ended.
     pub last_status: Option<RunStatus>,
     /// Why it failed.
     pub last_error: Option<String>,
-    /// How long it took.
+    /// How long it took, ms.
     pub last_duration_ms: Option<i64>,
     /// What became of its delivery.
     pub last_delivery_status: Option<DeliveryStatus>,
@@ -425,7 +443,7 @@ pub struct JobState {
 }
 
 /// Why and when Nightshift disabled a job.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AutoDisabled {
     /// The reason, for a person.
@@ -437,7 +455,7 @@ pub struct AutoDisabled {
 }
 
 /// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RunStatus {
     /// The turn ended well.
@@ -449,7 +467,7 @@ pub enum RunStatus {
 }
 
 /// What became of a run's delivery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeliveryStatus {
     /// Every chunk arrived.

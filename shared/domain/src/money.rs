@@ -3,6 +3,7 @@
 //! Prices: Anthropic pricing page and release notes, state of 2026-11-20; the configuration's rows win over these.
 
 use chrono::{DateTime, NaiveDate, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -10,7 +11,7 @@ use serde_json::Value;
 pub type NanoUsd = u64;
 
 /// The price of a model from a day on, US dollars per million tokens.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PriceRow {
     /// `provider/model`.

@@ -2,18 +2,39 @@
 
 use std::collections::BTreeMap;
 
-use nightshift_domain::FieldError;
 use nightshift_domain::config::Change;
 use nightshift_domain::cost::{self, Sum};
 use nightshift_domain::job::Job;
 use nightshift_domain::money::usd;
+use nightshift_domain::{FieldError, RunKey};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::RunView;
 
+/// `cron.add` and `cron.update`: the job as it stands now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct JobAnswer {
+    /// The job.
+    #[serde(flatten)]
+    pub job: Job,
+    /// What its owner should know about it: a batch that will run in realtime, a place that cannot be reached. Left out
+    /// where there is nothing to say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// `healthz`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HealthAnswer {
+    /// The function runs. Nothing behind it was asked.
+    pub ok: bool,
+}
+
 /// `cron.list`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct JobPage {
     /// Jobs, by name.
@@ -23,7 +44,7 @@ pub struct JobPage {
 }
 
 /// `cron.runs`: the rows twice, under the name of today and under `OpenClaw`'s.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RunPage {
     /// Runs, newest first.
@@ -42,7 +63,7 @@ impl RunPage {
 }
 
 /// `cron.run`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RunAnswer {
     /// The request was understood.
@@ -51,6 +72,7 @@ pub struct RunAnswer {
     pub enqueued: bool,
     /// Its id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<RunKey>")]
     pub run_id: Option<String>,
     /// Why there is none: `not-due`, `already-running` or `disabled`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -58,7 +80,7 @@ pub struct RunAnswer {
 }
 
 /// `cron.remove`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RemoveAnswer {
     /// The request was understood.
@@ -68,7 +90,7 @@ pub struct RemoveAnswer {
 }
 
 /// `cron.cancel`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CancelAnswer {
     /// The request was understood.
@@ -76,13 +98,14 @@ pub struct CancelAnswer {
     /// Whether this request stopped it; `false` when it was over already.
     pub canceled: bool,
     /// The run.
+    #[schemars(with = "RunKey")]
     pub run_id: String,
     /// How it stands now. A batch takes a while to stop: `canceling`.
     pub state: String,
 }
 
 /// `cron.status`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StatusAnswer {
     /// Whether timers run jobs.
@@ -104,7 +127,7 @@ pub struct StatusAnswer {
 }
 
 /// `system.event`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EventAnswer {
     /// The event is queued.
@@ -114,17 +137,18 @@ pub struct EventAnswer {
 }
 
 /// `config.get`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ConfigAnswer {
     /// Rises with every change; 0 means none was ever written.
     pub revision: u64,
-    /// The document.
+    /// The document, as it was applied: a `Config` of which every part may be missing.
+    #[schemars(with = "serde_json::Map<String, Value>")]
     pub config: Value,
 }
 
 /// `config.apply`, `config.set`, `config.unset`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ConfigApplied {
     /// It is written, or was so already.
@@ -150,7 +174,7 @@ fn is_zero(number: &u64) -> bool {
 }
 
 /// `config.validate`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ConfigValidated {
     /// Whether the document could be applied.
@@ -163,7 +187,7 @@ pub struct ConfigValidated {
 }
 
 /// `cron.cost`. Money is US dollars.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CostAnswer {
     /// What the rows are by: `job`, `agent`, `model`, `path`, `day` or `month`.
@@ -185,7 +209,7 @@ pub struct CostAnswer {
 }
 
 /// A row of `cron.cost`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CostRow {
     /// A job's or agent's id, `provider/model`, `realtime` or `batch`, `2026-11-20`, `2026-11`.
@@ -206,7 +230,7 @@ pub struct CostRow {
 }
 
 /// The total of `cron.cost`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CostSum {
     /// How many runs called a model.

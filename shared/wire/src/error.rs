@@ -1,10 +1,11 @@
 //! The one shape of every refusal.
 
 use nightshift_domain::FieldError;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A refusal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ApiError {
     /// What is wrong.
@@ -14,7 +15,7 @@ pub struct ApiError {
 }
 
 /// What is wrong with a request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ErrorBody {
     /// A machine's word for it, such as `invalid_schedule`.

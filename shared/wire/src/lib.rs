@@ -7,15 +7,17 @@ mod answers;
 mod error;
 mod exit;
 pub mod profile;
+pub mod requests;
 
 /// The header with the time at the API, epoch ms: what `20m` and "in 5m" count from, also on a stack whose clock is not the
 /// caller's.
 pub const NOW_HEADER: &str = "nightshift-now-ms";
 mod run;
+pub mod schema;
 
 pub use answers::{
-    CancelAnswer, ConfigAnswer, ConfigApplied, ConfigValidated, CostAnswer, CostRow, CostSum, EventAnswer, JobPage,
-    RemoveAnswer, RunAnswer, RunPage, StatusAnswer,
+    CancelAnswer, ConfigAnswer, ConfigApplied, ConfigValidated, CostAnswer, CostRow, CostSum, EventAnswer,
+    HealthAnswer, JobAnswer, JobPage, RemoveAnswer, RunAnswer, RunPage, StatusAnswer,
 };
 pub use error::{ApiError, ErrorBody};
 pub use exit::ExitCode;

@@ -1,11 +1,12 @@
 //! A run as the API shows it.
 
 use chrono::{DateTime, Utc};
-use nightshift_domain::AttemptId;
 use nightshift_domain::batch::{Batch, BatchState};
 use nightshift_domain::job::{DeliveryStatus, RunStatus};
 use nightshift_domain::money::usd;
 use nightshift_domain::run::{LogLine, Origin, Path, Run, State};
+use nightshift_domain::{AttemptId, JobId, RunKey};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -13,12 +14,14 @@ use serde_json::Value;
 pub const SUMMARY_CHARS: usize = 2000;
 
 /// A run. Instants are epoch ms, money is US dollars.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RunView {
     /// Its id.
+    #[schemars(with = "RunKey")]
     pub run_id: String,
     /// The job's id.
+    #[schemars(with = "JobId")]
     pub job_id: String,
     /// The job's name when the run was claimed.
     pub job_name: String,
@@ -88,7 +91,7 @@ pub struct RunView {
 }
 
 /// A model call that answered.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HopView {
     /// Its number, from 1.
@@ -121,7 +124,7 @@ pub struct HopView {
 }
 
 /// Why a run did not do what it was for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FailureView {
     /// The failure code, or the reason of a skip.
@@ -131,7 +134,7 @@ pub struct FailureView {
 }
 
 /// The batch a run is in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BatchView {
     /// Our id.

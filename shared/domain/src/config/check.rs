@@ -60,6 +60,7 @@ pub fn check(document: &Value, local: bool) -> Checked {
         Ok(config) => {
             let mut more = Vec::new();
             rules::together(&config, whole, &mut more, &mut notes);
+            more.extend(config.out_of_range());
             let named: BTreeSet<String> = faults.iter().map(|fault| fault.field.clone()).collect();
             faults.extend(more.into_iter().filter(|fault| !named.contains(&fault.field)));
             Some(config)

@@ -1,5 +1,6 @@
 //! What a change of the document changed, field by field, for the person who made it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
@@ -13,7 +14,7 @@ const LONGEST: usize = 200;
 const BEGINNING: usize = 60;
 
 /// A field that changed. A side that is absent was not set; a long value is told by its beginning, as a text.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Change {
     /// Where.

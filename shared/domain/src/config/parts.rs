@@ -5,13 +5,14 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::job::Thinking;
 
 /// Spending limits, US dollars; none where left out.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Budget {
     /// One run.
@@ -26,7 +27,7 @@ pub struct Budget {
 }
 
 /// Which tools an agent has.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Tools {
     /// Names of tools, `*` for all of those that are switched on; `["*"]` unless given.
@@ -48,7 +49,7 @@ pub struct Tools {
 }
 
 /// The tool by which an agent keeps jobs of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct CronTool {
     /// Most jobs it may have; 20 unless given.
@@ -99,7 +100,7 @@ fn either<P, T>(own: Option<&P>, defaults: Option<&P>, field: impl Fn(&P) -> Opt
 }
 
 /// When and how an agent's main session looks around by itself.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Heartbeat {
     /// The cadence, as a duration; `30m` unless given, `0m` is off.
@@ -121,7 +122,7 @@ pub struct Heartbeat {
 }
 
 /// The part of the day in which heartbeats happen.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct ActiveHours {
     /// The first minute, `HH:MM`.
@@ -172,7 +173,7 @@ impl HeartbeatRules {
 }
 
 /// A remote MCP server.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct McpServer {
     /// Its address.
@@ -183,7 +184,7 @@ pub struct McpServer {
 }
 
 /// A tool the user declares: Nightshift calls its address, the model sees its description and schema.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct WebhookTool {
     /// What it does, for the model.
@@ -207,7 +208,7 @@ impl Default for WebhookTool {
 }
 
 /// An account of a chat channel. Which fields an account has depends on its channel; [`super::check`] knows.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Account {
     /// telegram, slack, discord: a reference to the bot's token.
@@ -243,7 +244,7 @@ pub struct Account {
 }
 
 /// Inbound hooks; off until they have a token of their own.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Hooks {
     /// Whether they are served.
@@ -255,7 +256,7 @@ pub struct Hooks {
 }
 
 /// What a request to a named hook need not say.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct NamedHook {
     /// The agent that answers.
@@ -279,7 +280,7 @@ pub struct NamedHook {
 }
 
 /// The HTTP API.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct ApiConfig {
     /// The address of the public function URL, where there is one.
@@ -289,7 +290,7 @@ pub struct ApiConfig {
 }
 
 /// The API by bearer token on the public address; off unless switched on.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Bearer {
     /// Whether it is served.

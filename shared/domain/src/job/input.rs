@@ -130,6 +130,8 @@ pub(super) fn parse_object(
     let delete_after_run = fields.flag("deleteAfterRun", &mut faults).unwrap_or(one_shot);
     let declaration_key = bounded(fields, "declarationKey", DECLARATION_MAX, &mut faults);
     let created = fields.whole("createdAtMs", 0, "milliseconds", &mut faults);
+    // Our own time counts, but what is sent has to be a time.
+    let _ = fields.whole("updatedAtMs", 0, "milliseconds", &mut faults);
     let wake_mode = fields.word("wakeMode", &wake, &mut faults).unwrap_or_default();
     let failure_alert = delivery::alert(fields, &mut faults);
     let missed = fields.word("missed", &missed, &mut faults).unwrap_or(rules.missed);
@@ -165,8 +167,13 @@ fn least_interval(defaults: &Defaults<'_>) -> u64 {
     if defaults.local { configured } else { configured.max(LEAST_INTERVAL_MS) }
 }
 
+/// An empty id is a mistake, not the wish for a new one.
 fn id(fields: Fields<'_>, otherwise: JobId, faults: &mut Faults) -> JobId {
-    match fields.text("jobId", faults).map(|text| JobId::parse(&text)) {
+    let text = match fields.get("jobId") {
+        Some(Value::String(text)) => Some(text.trim().to_owned()),
+        Some(_) | None => fields.text("jobId", faults),
+    };
+    match text.map(|text| JobId::parse(&text)) {
         None => otherwise,
         Some(Ok(id)) => id,
         Some(Err(fault)) => {

@@ -39,6 +39,7 @@ mod stagger;
 mod timetable;
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use aws::{AwsPlan, Plan, plan};
@@ -63,7 +64,7 @@ pub const FIRE_TOLERANCE: TimeDelta = TimeDelta::minutes(2);
 const SLOT_FORMAT: &str = "%Y%m%dT%H%M%SZ";
 
 /// A schedule as stored and as the API shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Schedule {
     /// Once.
@@ -85,10 +86,10 @@ pub enum Schedule {
     Cron {
         /// Five fields, six with leading seconds, seven with a trailing year, or a nickname; as croner reads them.
         expr: String,
-        /// IANA zone; `None` is the default at the time of asking.
+        /// IANA zone; without one it follows the agent's, else the configured one, else UTC.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         tz: Option<String>,
-        /// Window the job's start is spread over, in milliseconds. 0 is off, `None` is the default ([`stagger_ms`]).
+        /// Window the job's start is spread over, in milliseconds; 0 is off.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         stagger_ms: Option<u64>,
     },

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use chrono::TimeDelta;
 use nightshift_domain::event::{Envelope, Wake};
 use nightshift_domain::job::{JobRecord, Overlap, WakeMode};
 use nightshift_domain::run::release;
@@ -166,13 +165,12 @@ pub async fn system_event(request: &Request<'_>, input: &Value) -> Result<String
     let deps = request.deps;
     let config = load_config(deps).await?;
     let (agent, _, _) = config.agent(agent.as_deref());
-    let days = i64::from(config.cron.retention.events_days);
     let event = SystemEvent {
         agent: agent.clone(),
         id: format!("{}-{}", request.stamp.at.format("%Y%m%dT%H%M%SZ"), request.stamp.ulid()),
         text,
         at: request.stamp.at,
-        expires_at: request.now + TimeDelta::days(days),
+        expires_at: request.now + config.cron.retention.events(),
     };
     let _ = deps.store.commit(&[Write::Event(&event)]).await?;
     info!(agent.id = %agent, event.id = %event.id, "an event is queued for the main session of {agent}");

@@ -27,8 +27,11 @@ impl<'a> Params<'a> {
         for name in map.into_iter().flat_map(Map::keys).filter(|name| !known.contains(&name.as_str())) {
             let shown = name.escape_debug().to_string();
             let message = format!("\"{shown}\" is not a known field");
-            let fields = if known.is_empty() { "there are no fields here".to_owned() } else { known.join(", ") };
-            faults.push(FieldError::new("unknown_field", shown, message).hint(format!("the fields here are {fields}")));
+            let hint = match known {
+                [] => "there are no fields here".to_owned(),
+                known => format!("the fields here are {}", known.join(", ")),
+            };
+            faults.push(FieldError::new("unknown_field", shown, message).hint(hint));
         }
         Self { map, faults }
     }
@@ -43,11 +46,16 @@ impl<'a> Params<'a> {
     }
 
     pub(super) fn text(&mut self, name: &str) -> Option<&'a str> {
+        self.word(name).filter(|text| !text.is_empty())
+    }
+
+    /// A text, trimmed, which may be empty.
+    fn word(&mut self, name: &str) -> Option<&'a str> {
         let text = self.get(name)?.as_str();
         if text.is_none() {
             self.fault(FieldError::new("invalid_field", name, format!("{name} is not a text")));
         }
-        text.map(str::trim).filter(|text| !text.is_empty())
+        text.map(str::trim)
     }
 
     pub(super) fn flag(&mut self, name: &str) -> Option<bool> {
@@ -102,9 +110,9 @@ impl<'a> Params<'a> {
         })
     }
 
-    /// A job's id, under its name of today or `OpenClaw`'s.
+    /// A job's id, under its name of today or `OpenClaw`'s. An empty one is a mistake, not the wish for all jobs.
     pub(super) fn job(&mut self) -> Option<JobId> {
-        let text = self.text("jobId").or_else(|| self.text("id"))?;
+        let text = self.word("jobId").or_else(|| self.word("id"))?;
         self.checked(JobId::parse(text))
     }
 
@@ -117,9 +125,9 @@ impl<'a> Params<'a> {
         job
     }
 
-    /// A run's id.
+    /// A run's id; an empty one is a mistake.
     pub(super) fn run(&mut self) -> Option<RunKey> {
-        let text = self.text("runId")?;
+        let text = self.word("runId")?;
         self.checked(RunKey::parse(text))
     }
 

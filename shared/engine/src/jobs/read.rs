@@ -23,6 +23,8 @@ use super::{Refusal, Request, load_job};
 /// Most pages of the table read for one page of an answer: a filter that hides most rows answers short pages instead of
 /// taking for ever.
 const MOST_PAGES: u32 = 12;
+/// Most days looked at for one page of all jobs' runs: every one is a query, also where nothing ran.
+const MOST_DAYS: u32 = 100;
 /// Rows looked up at the same time.
 const AT_ONCE: usize = 16;
 /// Between a day and the table's own cursor in a cursor over all jobs.
@@ -240,12 +242,13 @@ async fn of_all_jobs(
         None => (today, None),
         Some(cursor) => {
             let (day, inner) = cursor.split_once(DAY_MARK).ok_or_else(bad_cursor)?;
-            let day = day.parse().map_err(|_| bad_cursor())?;
-            (day, Some(inner.to_owned()).filter(|inner| !inner.is_empty()))
+            let day: NaiveDate = day.parse().map_err(|_| bad_cursor())?;
+            // Nothing has run after today, whatever a cursor says.
+            (day.min(today), Some(inner.to_owned()).filter(|inner| !inner.is_empty()))
         }
     };
     let mut found = Vec::new();
-    let mut pages = 0;
+    let (mut pages, mut days) = (0, 0);
     while day >= last {
         let page = next_page(deps, &RunFilter::OfDay(day), limit, &found, inner.take()).await?;
         pages += u32::from(!page.items.is_empty());
@@ -253,11 +256,14 @@ async fn of_all_jobs(
         match page.next {
             Some(next) => inner = Some(next),
             None => match day.pred_opt() {
-                Some(before) => day = before,
+                Some(before) => {
+                    day = before;
+                    days += 1;
+                }
                 None => break,
             },
         }
-        if found.len() >= limit as usize || pages >= MOST_PAGES {
+        if found.len() >= limit as usize || pages >= MOST_PAGES || days >= MOST_DAYS {
             let next = (day >= last).then(|| format!("{day}{DAY_MARK}{}", inner.unwrap_or_default()));
             return Ok((found, next));
         }

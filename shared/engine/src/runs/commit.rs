@@ -195,7 +195,7 @@ async fn write(
 
 /// How long an ended run's row stays.
 pub(crate) fn run_retention(scene: Scene<'_>) -> TimeDelta {
-    TimeDelta::days(i64::from(scene.config.cron.retention.runs_days))
+    scene.config.cron.retention.runs()
 }
 
 /// Removes the timer of a job that has had its run or was disabled. It comes after the write: a job that another change kept

@@ -102,13 +102,12 @@ async fn planned(scene: Scene<'_>, run: &Run) -> Result<Option<Moved>, EngineErr
 /// A run's text for its agent's main session, under an id that a repeat has too.
 pub(crate) fn system_event(scene: Scene<'_>, run: &Run, text: String) -> SystemEvent {
     let now = scene.deps.clock.now();
-    let days = i64::from(scene.config.cron.retention.events_days);
     SystemEvent {
         agent: run.agent_id.clone(),
         id: format!("{}-{}", slot_text(run.slot), run.key),
         text,
         at: now,
-        expires_at: now + chrono::TimeDelta::days(days),
+        expires_at: now + scene.config.cron.retention.events(),
     }
 }
 

@@ -193,8 +193,9 @@ fn patience(config: &Config, run: &Run, path: Path, realtime_seconds: u64) -> (u
 }
 
 fn deadline(now: DateTime<Utc>, wait_ms: u64) -> DateTime<Utc> {
-    let wait = i64::try_from(wait_ms).ok().and_then(TimeDelta::try_milliseconds).unwrap_or(TimeDelta::days(7));
-    now + wait
+    let most = TimeDelta::days(7);
+    let wait = i64::try_from(wait_ms).ok().and_then(TimeDelta::try_milliseconds);
+    now + wait.map_or(most, |wait| wait.min(most))
 }
 
 /// The place the answer goes to: `Ok(None)` when nothing is sent, `Err` a sentence when the place cannot be told.
