@@ -9,7 +9,7 @@ mod input;
 mod lifecycle;
 mod patch;
 
-pub use input::{Defaults, parse_new, zone_of};
+pub use input::{Defaults, parse_new, parse_schedule, zone_of};
 pub use lifecycle::{DISABLE_AFTER, JobStep, on_run_moved};
 pub use patch::{Patched, apply as apply_patch, redeclare};
 
