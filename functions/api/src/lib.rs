@@ -8,6 +8,7 @@ mod auth;
 mod error;
 mod idempotency;
 mod methods;
+mod views;
 
 use std::convert::Infallible;
 

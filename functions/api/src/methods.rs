@@ -10,6 +10,8 @@ use nightshift_wire::{
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::views;
+
 /// Longest list; Lambda's limit of an answer is 6 MB (Lambda quotas page). Longer ones are cut to fewer rows.
 const LIST_MAX: usize = 4 * 1024 * 1024;
 
@@ -36,6 +38,8 @@ pub(crate) enum Method {
     RunGet,
     /// `cron.status`.
     Status,
+    /// `cron.plan`.
+    Plan,
     /// `system.event`.
     SystemEvent,
     /// `config.get`.
@@ -45,7 +49,7 @@ pub(crate) enum Method {
 }
 
 /// Every method.
-pub(crate) const METHODS: [Method; 13] = [
+pub(crate) const METHODS: [Method; 14] = [
     Method::List,
     Method::Get,
     Method::Add,
@@ -56,6 +60,7 @@ pub(crate) const METHODS: [Method; 13] = [
     Method::Runs,
     Method::RunGet,
     Method::Status,
+    Method::Plan,
     Method::SystemEvent,
     Method::ConfigGet,
     Method::ConfigApply,
@@ -90,6 +95,7 @@ impl Method {
             Self::Runs => "cron.runs",
             Self::RunGet => "cron.runGet",
             Self::Status => "cron.status",
+            Self::Plan => "cron.plan",
             Self::SystemEvent => "system.event",
             Self::ConfigGet => "config.get",
             Self::ConfigApply => "config.apply",
@@ -106,7 +112,7 @@ impl Method {
             | Self::Cancel
             | Self::SystemEvent
             | Self::ConfigApply => true,
-            Self::List | Self::Get | Self::Runs | Self::RunGet | Self::Status | Self::ConfigGet => false,
+            Self::List | Self::Get | Self::Runs | Self::RunGet | Self::Status | Self::Plan | Self::ConfigGet => false,
         }
     }
 
@@ -156,6 +162,7 @@ impl Method {
                     now_ms: now.timestamp_millis(),
                 }))
             }
+            Self::Plan => Ok(shown(&views::planned(jobs::plan(request, input).await?))),
             Self::SystemEvent => {
                 Ok(shown(&EventAnswer { ok: true, event_id: jobs::system_event(request, input).await? }))
             }

@@ -4,8 +4,10 @@
 //! [`nightshift_domain::job::Job`] itself. It knows no HTTP and no storage.
 
 mod answers;
+mod doctor;
 mod error;
 mod exit;
+mod plan;
 pub mod profile;
 
 /// The header with the time at the API, epoch ms: what `20m` and "in 5m" count from, also on a stack whose clock is not the
@@ -16,8 +18,10 @@ mod run;
 pub use answers::{
     CancelAnswer, ConfigAnswer, ConfigApplied, EventAnswer, JobPage, RemoveAnswer, RunAnswer, RunPage, StatusAnswer,
 };
+pub use doctor::{DoctorAnswer, FindingView};
 pub use error::{ApiError, ErrorBody};
 pub use exit::ExitCode;
+pub use plan::{AwsKind, AwsView, PlanAnswer, PlannedStart, SkippedTime};
 pub use run::{BatchView, FailureView, HopView, RunView, SUMMARY_CHARS, summary_of};
 
 /// A job as the API shows it.

@@ -10,6 +10,7 @@
 mod act;
 mod edit;
 mod params;
+mod plan;
 mod read;
 mod refusal;
 mod settings;
@@ -18,6 +19,7 @@ mod timing;
 
 pub use act::{Canceled, Ran, cancel, run_now, system_event};
 pub use edit::{add, remove, update};
+pub use plan::{Planned, plan};
 pub use read::{Listed, Shown, Status, get, list, run_get, runs, status};
 pub use refusal::Refusal;
 pub use settings::{Applied, config_apply, config_get};

@@ -1,6 +1,7 @@
 //! The use cases on a table in memory and timers that keep a list.
 
 mod outside;
+mod plan;
 
 use std::sync::Arc;
 

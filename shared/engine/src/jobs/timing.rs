@@ -16,7 +16,7 @@ use super::{MAX_RACES, Refusal, Request};
 /// What `EventBridge` puts in place of this: the time the schedule was due (Scheduler user guide, context attributes).
 const SCHEDULED_TIME: &str = "<aws.scheduler.scheduled-time>";
 /// An `at` up to this long past still runs; the same as what [`nightshift_domain::schedule::normalize`] takes.
-const LEAST_PAST: TimeDelta = TimeDelta::seconds(61);
+pub(super) const LEAST_PAST: TimeDelta = TimeDelta::seconds(61);
 /// Nearer than this a one-shot is no timer but a call: Scheduler is precise to a minute, and what an `at` in the past does
 /// is not documented.
 const NEAR: TimeDelta = TimeDelta::seconds(90);
