@@ -9,8 +9,8 @@ use lambda_http::{Body, Request, http};
 use nightshift_domain::config::Config;
 use nightshift_domain::event::{Envelope, Function};
 use nightshift_engine::ports::{
-    Channel, Channels, Entropy, Invoker, JobTimer, Models, OpenChannelError, OpenModelError, OpenedModel, PageRequest,
-    TimerError, Timers,
+    Channel, Channels, Entropy, Invoker, JobTimer, Models, OpenChannelError, OpenModelError, OpenedModel, Page,
+    PageRequest, TimerEntry, TimerError, TimerView, Timers,
 };
 use nightshift_engine::testing::{MemoryBlobs, MemoryStore};
 use nightshift_engine::{Deps, ManualClock, Settings};
@@ -53,6 +53,13 @@ impl Timers for Outside {
     }
     async fn arm(&self, name: &str, _: DateTime<Utc>, _: &Envelope) -> Result<(), TimerError> {
         self.call(format!("arm {name}"))
+    }
+    async fn list(&self, prefix: &str, _: Option<&str>) -> Result<Page<TimerEntry>, TimerError> {
+        self.call(format!("list {prefix}"))?;
+        Ok(Page { items: Vec::new(), next: None })
+    }
+    async fn get(&self, name: &str) -> Result<Option<TimerView>, TimerError> {
+        self.call(format!("get {name}")).map(|()| None)
     }
 }
 

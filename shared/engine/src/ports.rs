@@ -18,7 +18,7 @@ pub use store::{
     BlobError, Blobs, DueItem, Outcome, Page, PageRequest, RunFilter, Store, StoreError, StoreErrorKind, SystemEvent,
     Write,
 };
-pub use timers::{Invoker, JobTimer, TimerError, TimerSpec, Timers};
+pub use timers::{Invoker, JobTimer, TimerEntry, TimerError, TimerSpec, TimerView, Timers};
 
 /// Chance, so that a test can take it away.
 pub trait Entropy: Send + Sync + std::fmt::Debug {
