@@ -40,6 +40,8 @@ pub(crate) enum Method {
     Status,
     /// `cron.plan`.
     Plan,
+    /// `cron.doctor`.
+    Doctor,
     /// `system.event`.
     SystemEvent,
     /// `config.get`.
@@ -49,7 +51,7 @@ pub(crate) enum Method {
 }
 
 /// Every method.
-pub(crate) const METHODS: [Method; 14] = [
+pub(crate) const METHODS: [Method; 15] = [
     Method::List,
     Method::Get,
     Method::Add,
@@ -61,6 +63,7 @@ pub(crate) const METHODS: [Method; 14] = [
     Method::RunGet,
     Method::Status,
     Method::Plan,
+    Method::Doctor,
     Method::SystemEvent,
     Method::ConfigGet,
     Method::ConfigApply,
@@ -96,6 +99,7 @@ impl Method {
             Self::RunGet => "cron.runGet",
             Self::Status => "cron.status",
             Self::Plan => "cron.plan",
+            Self::Doctor => "cron.doctor",
             Self::SystemEvent => "system.event",
             Self::ConfigGet => "config.get",
             Self::ConfigApply => "config.apply",
@@ -110,6 +114,7 @@ impl Method {
             | Self::Remove
             | Self::Run
             | Self::Cancel
+            | Self::Doctor
             | Self::SystemEvent
             | Self::ConfigApply => true,
             Self::List | Self::Get | Self::Runs | Self::RunGet | Self::Status | Self::Plan | Self::ConfigGet => false,
@@ -163,6 +168,7 @@ impl Method {
                 }))
             }
             Self::Plan => Ok(shown(&views::planned(jobs::plan(request, input).await?))),
+            Self::Doctor => Ok(shown(&views::checked(jobs::doctor(request, input).await?))),
             Self::SystemEvent => {
                 Ok(shown(&EventAnswer { ok: true, event_id: jobs::system_event(request, input).await? }))
             }

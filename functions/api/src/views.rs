@@ -1,8 +1,8 @@
 //! Answers of use cases in the API's words.
 
 use nightshift_domain::schedule::AwsPlan;
-use nightshift_engine::jobs::Planned;
-use nightshift_wire::{AwsKind, AwsView, PlanAnswer, PlannedStart, SkippedTime};
+use nightshift_engine::jobs::{Checkup, Planned};
+use nightshift_wire::{AwsKind, AwsView, DoctorAnswer, FindingView, PlanAnswer, PlannedStart, SkippedTime};
 
 /// `cron.plan`.
 pub(crate) fn planned(planned: Planned) -> PlanAnswer {
@@ -31,5 +31,28 @@ pub(crate) fn planned(planned: Planned) -> PlanAnswer {
         ends: planned.preview.ends,
         aws: AwsView { kind, expression, timezone, note: planned.aws_note },
         notes: planned.notes,
+    }
+}
+
+/// `cron.doctor`.
+pub(crate) fn checked(checkup: Checkup) -> DoctorAnswer {
+    let ok = checkup.is_well();
+    let findings = checkup.findings.into_iter().map(|finding| FindingView {
+        kind: finding.kind.word().to_owned(),
+        job_id: finding.job.map(|id| id.to_string()),
+        run_id: finding.run.map(|key| key.to_string()),
+        attempt_id: finding.batch.map(|id| id.to_string()),
+        timer: finding.timer,
+        message: finding.message,
+        repaired: finding.repaired,
+    });
+    DoctorAnswer {
+        ok,
+        checked_jobs: checkup.jobs,
+        checked_timers: checkup.timers,
+        settling_jobs: checkup.settling,
+        findings: findings.collect(),
+        truncated: checkup.truncated,
+        next_cursor: checkup.next,
     }
 }

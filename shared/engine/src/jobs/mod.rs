@@ -8,6 +8,7 @@
 //! a job without a timer, which a repeat of the request (or `cron doctor`) mends, and never a timer without a job.
 
 mod act;
+mod doctor;
 mod edit;
 mod params;
 mod plan;
@@ -18,6 +19,7 @@ mod text;
 mod timing;
 
 pub use act::{Canceled, Ran, cancel, run_now, system_event};
+pub use doctor::{Checkup, Finding, FindingKind, doctor};
 pub use edit::{add, remove, update};
 pub use plan::{Planned, plan};
 pub use read::{Listed, Shown, Status, get, list, run_get, runs, status};

@@ -19,7 +19,7 @@ const SCHEDULED_TIME: &str = "<aws.scheduler.scheduled-time>";
 pub(super) const LEAST_PAST: TimeDelta = TimeDelta::seconds(61);
 /// Nearer than this a one-shot is no timer but a call: Scheduler is precise to a minute, and what an `at` in the past does
 /// is not documented.
-const NEAR: TimeDelta = TimeDelta::seconds(90);
+pub(super) const NEAR: TimeDelta = TimeDelta::seconds(90);
 
 /// The zone of a job that names none: its agent's, else the configured one, else UTC.
 pub fn default_zone(job: &Job, config: &Config) -> String {
@@ -84,7 +84,7 @@ pub fn timer_for(record: &JobRecord, config: &Config, now: DateTime<Utc>) -> Opt
 }
 
 /// The next whole second: schedules carry no fraction, and must not start early.
-fn whole_second(instant: DateTime<Utc>) -> DateTime<Utc> {
+pub(super) fn whole_second(instant: DateTime<Utc>) -> DateTime<Utc> {
     let rest = instant.timestamp_subsec_nanos();
     if rest == 0 { instant } else { instant + TimeDelta::nanoseconds(1_000_000_000 - i64::from(rest)) }
 }
