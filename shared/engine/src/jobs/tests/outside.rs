@@ -22,6 +22,8 @@ pub(super) struct Outside {
     /// The calls that fail, by their beginning.
     pub(super) fails: Mutex<Option<&'static str>>,
     pub(super) refuses_expressions: Mutex<bool>,
+    /// What lists show, where they lag behind.
+    pub(super) stale_list: Mutex<Option<Vec<JobTimer>>>,
 }
 
 impl Outside {
@@ -75,7 +77,9 @@ impl Timers for Outside {
     /// Two at a time, so that every list has pages.
     async fn list(&self, prefix: &str, cursor: Option<&str>) -> Result<Page<TimerEntry>, TimerError> {
         self.call("list".to_owned())?;
-        let mut names: Vec<TimerEntry> = self.timers.lock().unwrap().iter().map(entry).collect();
+        let stale = self.stale_list.lock().unwrap().clone();
+        let listed = stale.unwrap_or_else(|| self.timers.lock().unwrap().clone());
+        let mut names: Vec<TimerEntry> = listed.iter().map(entry).collect();
         names.sort_by(|one, other| one.name.cmp(&other.name));
         names.retain(|entry| entry.name.starts_with(prefix) && cursor.is_none_or(|after| entry.name.as_str() > after));
         let next = names.get(1).filter(|_| names.len() > 2).map(|last| last.name.clone());
