@@ -8,6 +8,7 @@ use nightshift_wire::ExitCode;
 
 mod foreign;
 mod job;
+mod plan;
 mod runs;
 mod words;
 
@@ -15,6 +16,7 @@ pub use foreign::{Flags, Foreign, OfEvents, OfJobs, OfRuns, Refused};
 pub use job::{
     AddArgs, AlertFlags, BatchFlags, ClearFlags, DeliveryFlags, EditArgs, PayloadFlags, RuleFlags, ScheduleFlags,
 };
+pub use plan::{DoctorArgs, PlanArgs};
 pub use runs::{CancelArgs, RunArgs, RunsArgs};
 pub use words::{AlertMode, BatchMode, DeliveryStatus, Missed, OnTimeout, Overlap, RunPath, RunStatus, Wake};
 
@@ -126,6 +128,16 @@ pub enum Cron {
 
     /// Show how Nightshift stands
     Status,
+
+    /// Show when a job, or a schedule, runs next
+    ///
+    /// Nothing is stored.
+    Plan(PlanArgs),
+
+    /// Compare jobs with their timers, and find what stands still
+    ///
+    /// Exits with 9 where something is left to be repaired.
+    Doctor(DoctorArgs),
 }
 
 /// A job.

@@ -9,7 +9,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 mod config;
+mod doctor;
 mod jobs;
+mod plan;
 mod runs;
 mod show;
 mod system;
@@ -46,6 +48,8 @@ pub(crate) async fn dispatch(cli: Cli, output: &mut Output) -> anyhow::Result<()
             Cron::Runs(args) => runs::list(&mut session, &args).await,
             Cron::Cancel(args) => runs::cancel(&mut session, &args).await,
             Cron::Status => system::status(&mut session).await,
+            Cron::Plan(args) => plan::plan(&mut session, &args).await,
+            Cron::Doctor(args) => doctor::doctor(&mut session, &args).await,
         },
         Command::System(System::Event(args)) => system::event(&mut session, &args).await,
         Command::Config(Config::Get) => config::get(&mut session).await,

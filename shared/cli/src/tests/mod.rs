@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use server::{Answer, run};
 
+mod plan;
 mod server;
 
 fn refusal(code: &str, extra: &Value) -> Value {
