@@ -331,3 +331,28 @@ async fn the_configuration_is_changed_only_from_the_revision_it_was_read_at() {
     refused(&api.call("config.apply", &late).await, 409, "config_conflict", None);
     assert_eq!(api.call("cron.add", &job(&json!({}))).await.body["overlap"], "queue");
 }
+
+#[tokio::test]
+async fn a_plan_and_a_check_answer_in_the_contracts_shape() {
+    let api = api();
+    let schedule = json!({ "kind": "cron", "expr": "0 * * * *", "staggerMs": 0 });
+    let planned = api.call("cron.plan", &json!({ "schedule": schedule, "count": 1 })).await;
+    assert_eq!(planned.status, 200, "{}", planned.body);
+    let aws = json!({ "kind": "exact", "expression": "cron(0 * * * ? *)", "timezone": "UTC" });
+    let at_ms = "2026-11-20T13:00:00Z".parse::<DateTime<chrono::Utc>>().unwrap().timestamp_millis();
+    let whole = json!({
+        "schedule": schedule, "timezone": "UTC", "skipped": [], "ends": false, "aws": aws, "notes": [],
+        "occurrences": [{ "atMs": at_ms, "local": "2026-11-20T13:00:00+00:00" }],
+    });
+    assert_eq!(planned.body, whole);
+    assert!(api.outside.calls.lock().unwrap().is_empty(), "nothing is set for a plan");
+
+    let checked = api.call("cron.doctor", &json!({})).await;
+    let message = "the sweeper's timer is not there: what is lost stays lost";
+    let finding = json!({ "kind": "timer_missing", "timer": "sweep", "message": message, "repaired": false });
+    let whole = json!({
+        "ok": false, "checkedJobs": 0, "checkedTimers": 0, "settlingJobs": 0, "findings": [finding],
+        "truncated": false, "nextCursor": null,
+    });
+    assert_eq!((checked.status, checked.body), (200, whole));
+}
