@@ -54,7 +54,7 @@ fn shown(plan: &PlanAnswer, now: DateTime<Utc>, surface: Surface) -> String {
     if !silent.is_empty() {
         parts.push(silent.join("\n"));
     }
-    parts.push(format!("EventBridge: {}", held(&plan.aws)));
+    parts.push(held(plan, surface));
     parts.join("\n\n")
 }
 
@@ -80,14 +80,15 @@ fn times(plan: &PlanAnswer, now: DateTime<Utc>, surface: Surface) -> String {
 
 fn grid(plan: &PlanAnswer, now: DateTime<Utc>, titles: &[&'static str]) -> Grid {
     let mut grid = Grid::new(titles, &[]);
+    let clock = if plan.occurrences.iter().all(|it| it.at_ms % 60_000 == 0) { "%H:%M" } else { "%H:%M:%S" };
     for start in &plan.occurrences {
         let utc = DateTime::from_timestamp_millis(start.at_ms).unwrap_or_default();
-        let utc_format = if start.at_ms % 60_000 == 0 { "%Y-%m-%d %H:%MZ" } else { "%Y-%m-%d %H:%M:%SZ" };
+        let note = start.note.clone().map_or((String::new(), Tone::Plain), |note| (note, Tone::Busy));
         let mut row = vec![
-            (local(start), Tone::Plain),
-            (utc.format(utc_format).to_string(), Tone::Plain),
+            (local(start, clock), Tone::Plain),
+            (utc.format(&format!("%Y-%m-%d {clock}Z")).to_string(), Tone::Plain),
             (human::relative(start.at_ms, now), Tone::Plain),
-            (start.note.clone().unwrap_or_default(), Tone::Busy),
+            note,
         ];
         row.truncate(titles.len());
         grid.row(row);
@@ -96,21 +97,30 @@ fn grid(plan: &PlanAnswer, now: DateTime<Utc>, titles: &[&'static str]) -> Grid 
 }
 
 /// `Sun 2026-03-29 03:30 +02:00`.
-fn local(start: &PlannedStart) -> String {
-    let format = if start.at_ms % 60_000 == 0 { "%a %Y-%m-%d %H:%M %:z" } else { "%a %Y-%m-%d %H:%M:%S %:z" };
+fn local(start: &PlannedStart, clock: &str) -> String {
     match DateTime::parse_from_rfc3339(&start.local) {
-        Ok(local) => local.format(format).to_string(),
+        Ok(local) => local.format(&format!("%a %Y-%m-%d {clock} %:z")).to_string(),
         Err(_) => start.local.clone(),
     }
 }
 
-fn held(aws: &AwsView) -> String {
-    let expression = aws.expression.as_deref().unwrap_or("-");
-    let zone = aws.timezone.as_deref().map(|zone| format!(" in {zone}")).unwrap_or_default();
-    let note = aws.note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
-    match aws.kind {
-        AwsKind::Exact => format!("{expression}{zone}, exact"),
-        AwsKind::Superset => format!("{expression}{zone}, a superset{note}"),
-        AwsKind::OneShots => format!("a chain of one-shots{note}"),
+/// How AWS holds it, in a line, or with its reason on a second one where that is too long.
+fn held(plan: &PlanAnswer, surface: Surface) -> String {
+    let AwsView { kind, expression, timezone, note } = &plan.aws;
+    let zone = timezone.as_deref().map(|zone| format!(" in {zone}")).unwrap_or_default();
+    let expression = expression.as_deref().unwrap_or("-");
+    let how = match (kind, &plan.schedule) {
+        (AwsKind::Exact, _) => format!("{expression}{zone}, exact"),
+        (AwsKind::Superset, _) => format!("{expression}{zone}, a superset"),
+        (AwsKind::OneShots, Schedule::At { .. }) => "a single one-shot".to_owned(),
+        (AwsKind::OneShots, Schedule::Every { .. } | Schedule::Cron { .. }) => "a chain of one-shots".to_owned(),
+    };
+    let line = format!("EventBridge: {how}");
+    match note {
+        None => line,
+        Some(note) if line.chars().count() + 2 + note.chars().count() <= usize::from(surface.width) => {
+            format!("{line}: {note}")
+        }
+        Some(note) => format!("{line}\n  {note}"),
     }
 }

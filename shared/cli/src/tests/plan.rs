@@ -46,7 +46,7 @@ async fn a_plan_fits_80_columns_with_its_notes_under_their_lines() {
         ]
     );
     assert!(lines[5].starts_with("local "), "{}", ran.out);
-    assert!(lines[6].starts_with("Sat 2026-03-28 02:30 +01:00 ") && lines[6].contains("2026-03-28 01:30Z"));
+    assert!(lines[6].starts_with("Sat 2026-03-28 02:30:00 +01:00 ") && lines[6].contains("2026-03-28 01:30:00Z"));
     assert!(lines[7].starts_with("Mon 2026-03-30 02:30:12 +02:00 ") && lines[7].contains("2026-03-30 00:30:12Z"));
     assert_eq!(
         lines[8..],
@@ -95,6 +95,11 @@ async fn a_plan_says_why_eventbridge_needs_more_than_one_schedule() {
         (
             json!({ "kind": "oneshots", "note": "the expression has seconds" }),
             "a chain of one-shots: the expression has seconds",
+        ),
+        (
+            json!({ "kind": "superset", "expression": "cron(0 9 * * ? *)", "timezone": "America/Argentina/Buenos_Aires",
+                "note": "the guard drops some" }),
+            "cron(0 9 * * ? *) in America/Argentina/Buenos_Aires, a superset\n  the guard drops some",
         ),
         (
             json!({ "kind": "superset", "expression": "cron(0 9 * * ? *)", "timezone": "UTC", "note": "the guard drops some" }),
