@@ -21,6 +21,10 @@ use worlds::World;
 const MINISTACK_EXCEPTIONS: &[(&str, &str)] = &[
     ("an_expression_the_service_cannot_read_is_told_apart", "it accepts every expression"),
     ("an_unknown_zone_is_told_apart", "it accepts every zone"),
+    (
+        "every_timer_is_listed_once_however_many_pages_it_takes",
+        "it cuts a list at MaxResults and gives no token for the rest",
+    ),
 ];
 
 type Case = for<'a> fn(&'a World) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
@@ -51,6 +55,9 @@ contract![
     an_unknown_zone_is_told_apart,
     another_refusal_is_no_refusal_of_the_expression,
     the_longest_names_are_accepted,
+    a_list_tells_names_by_prefix_and_which_are_disabled,
+    every_timer_is_listed_once_however_many_pages_it_takes,
+    a_timer_reads_back_as_it_was_set,
 ];
 
 /// One test for all cases, because the emulator is a process to start; a group of its own for each.

@@ -9,6 +9,7 @@ mod error;
 mod idempotency;
 mod methods;
 mod openapi;
+mod views;
 
 use std::borrow::Cow;
 use std::convert::Infallible;

@@ -10,6 +10,8 @@ use nightshift_wire::{
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::views;
+
 /// Longest list; Lambda's limit of an answer is 6 MB (Lambda quotas page). Longer ones are cut to fewer rows.
 const LIST_MAX: usize = 4 * 1024 * 1024;
 
@@ -36,6 +38,10 @@ pub(crate) enum Method {
     RunGet,
     /// `cron.status`.
     Status,
+    /// `cron.plan`.
+    Plan,
+    /// `cron.doctor`.
+    Doctor,
     /// `system.event`.
     SystemEvent,
     /// `config.get`.
@@ -53,7 +59,7 @@ pub(crate) enum Method {
 }
 
 /// Every method.
-pub(crate) const METHODS: [Method; 17] = [
+pub(crate) const METHODS: [Method; 19] = [
     Method::List,
     Method::Get,
     Method::Add,
@@ -64,6 +70,8 @@ pub(crate) const METHODS: [Method; 17] = [
     Method::Runs,
     Method::RunGet,
     Method::Status,
+    Method::Plan,
+    Method::Doctor,
     Method::SystemEvent,
     Method::ConfigGet,
     Method::ConfigApply,
@@ -102,6 +110,8 @@ impl Method {
             Self::Runs => "cron.runs",
             Self::RunGet => "cron.runGet",
             Self::Status => "cron.status",
+            Self::Plan => "cron.plan",
+            Self::Doctor => "cron.doctor",
             Self::SystemEvent => "system.event",
             Self::ConfigGet => "config.get",
             Self::ConfigApply => "config.apply",
@@ -120,6 +130,7 @@ impl Method {
             | Self::Remove
             | Self::Run
             | Self::Cancel
+            | Self::Doctor
             | Self::SystemEvent
             | Self::ConfigApply
             | Self::ConfigSet
@@ -131,6 +142,7 @@ impl Method {
             | Self::Status
             | Self::ConfigGet
             | Self::ConfigValidate
+            | Self::Plan
             | Self::Cost => false,
         }
     }
@@ -181,6 +193,8 @@ impl Method {
                     now_ms: now.timestamp_millis(),
                 }))
             }
+            Self::Plan => Ok(shown(&views::planned(jobs::plan(request, input).await?))),
+            Self::Doctor => Ok(shown(&views::checked(jobs::doctor(request, input).await?))),
             Self::SystemEvent => {
                 Ok(shown(&EventAnswer { ok: true, event_id: jobs::system_event(request, input).await? }))
             }

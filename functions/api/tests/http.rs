@@ -11,7 +11,7 @@ use nightshift_domain::config::Config;
 use nightshift_domain::event::{Envelope, Function};
 use nightshift_engine::ports::{
     Channel, Channels, Entropy, Invoker, JobTimer, Models, OpenChannelError, OpenModelError, OpenedModel, Outcome,
-    PageRequest, TimerError, Timers, Write,
+    Page, PageRequest, TimerEntry, TimerError, TimerView, Timers, Write,
 };
 use nightshift_engine::testing::{MemoryBlobs, MemoryStore};
 use nightshift_engine::{Deps, ManualClock, Settings};
@@ -54,6 +54,13 @@ impl Timers for Outside {
     }
     async fn arm(&self, name: &str, _: DateTime<Utc>, _: &Envelope) -> Result<(), TimerError> {
         self.call(format!("arm {name}"))
+    }
+    async fn list(&self, prefix: &str, _: Option<&str>) -> Result<Page<TimerEntry>, TimerError> {
+        self.call(format!("list {prefix}"))?;
+        Ok(Page { items: Vec::new(), next: None })
+    }
+    async fn get(&self, name: &str) -> Result<Option<TimerView>, TimerError> {
+        self.call(format!("get {name}")).map(|()| None)
     }
 }
 
@@ -380,4 +387,29 @@ async fn costs_are_summed_over_this_month_and_a_bad_range_is_refused() {
     assert_eq!(api.call("cron.cost", &json!({ "by": "day" })).await.body, november);
     refused(&api.call("cron.cost", &json!({ "fromMs": 5, "toMs": 5 })).await, 400, "invalid_field", Some("fromMs"));
     refused(&api.call("cron.cost", &json!({ "by": "mood" })).await, 400, "invalid_field", Some("by"));
+}
+
+#[tokio::test]
+async fn a_plan_and_a_check_answer_in_the_contracts_shape() {
+    let api = api();
+    let schedule = json!({ "kind": "cron", "expr": "0 * * * *", "staggerMs": 0 });
+    let planned = api.call("cron.plan", &json!({ "schedule": schedule, "count": 1 })).await;
+    assert_eq!(planned.status, 200, "{}", planned.body);
+    let aws = json!({ "kind": "exact", "expression": "cron(0 * * * ? *)", "timezone": "UTC" });
+    let at_ms = "2026-11-20T13:00:00Z".parse::<DateTime<chrono::Utc>>().unwrap().timestamp_millis();
+    let whole = json!({
+        "schedule": schedule, "timezone": "UTC", "skipped": [], "ends": false, "aws": aws, "notes": [],
+        "occurrences": [{ "atMs": at_ms, "local": "2026-11-20T13:00:00+00:00" }],
+    });
+    assert_eq!(planned.body, whole);
+    assert!(api.outside.calls.lock().unwrap().is_empty(), "nothing is set for a plan");
+
+    let checked = api.call("cron.doctor", &json!({})).await;
+    let message = "the sweeper's timer is not there: what is lost stays lost";
+    let finding = json!({ "kind": "timer_missing", "timer": "sweep", "message": message, "repaired": false });
+    let whole = json!({
+        "ok": false, "checkedJobs": 0, "checkedTimers": 0, "settlingJobs": 0, "findings": [finding],
+        "truncated": false, "nextCursor": null,
+    });
+    assert_eq!((checked.status, checked.body), (200, whole));
 }

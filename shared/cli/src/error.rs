@@ -105,6 +105,14 @@ pub enum ExpectedError {
         /// What happened to it.
         message: String,
     },
+    /// The doctor found what is not repaired, or could not look at everything.
+    #[error("{message}")]
+    Unwell {
+        /// How much.
+        message: String,
+        /// Whether repairs were asked for.
+        repaired: bool,
+    },
     /// The awaited run did not end in time.
     #[error("run {run_id} has not ended after {waited}")]
     WaitTimedOut {
@@ -165,6 +173,7 @@ impl ExpectedError {
             Self::NoSuchJob { .. } | Self::NotSet { .. } => ExitCode::NotFound,
             Self::RunFailed { .. } => ExitCode::RunFailed,
             Self::WaitTimedOut { .. } => ExitCode::WaitTimedOut,
+            Self::Unwell { .. } => ExitCode::Unwell,
             Self::Api(failure) => ExitCode::of_status(failure.status),
         }
     }
@@ -185,6 +194,7 @@ impl ExpectedError {
             }
             Self::Unreachable { local: false, .. } => "check --url or NIGHTSHIFT_URL",
             Self::NoSuchJob { .. } => "`nightshift cron list --all` shows the ids",
+            Self::Unwell { repaired: false, .. } => "`nightshift cron doctor --fix` repairs what it can",
             Self::WaitTimedOut { run_id, .. } => {
                 return Some(format!("it goes on; look at it with `nightshift cron runs --run-id {run_id}`"));
             }
@@ -196,6 +206,7 @@ impl ExpectedError {
             | Self::NotStarted { .. }
             | Self::BadFields(_)
             | Self::NotConfirmed
+            | Self::Unwell { repaired: true, .. }
             | Self::RunFailed { .. } => return None,
         };
         Some(fixed.to_owned())

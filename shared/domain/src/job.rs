@@ -14,7 +14,7 @@ mod lifecycle;
 mod occurrences;
 mod patch;
 
-pub use input::{Defaults, parse_new, zone_of};
+pub use input::{Defaults, parse_new, parse_schedule, zone_of};
 pub use lifecycle::{DISABLE_AFTER, JobStep, on_run_moved};
 pub use occurrences::{LATE_AT_MOST, MAKE_UP_MOST, Mark, Overdue, Verdict, overdue, prune_before, verdicts};
 pub use patch::{Patched, apply as apply_patch, redeclare};

@@ -20,7 +20,7 @@ pub use store::{
     BlobError, Blobs, DueItem, MOST_PLACES, Outcome, Overview, Page, PageRequest, Places, RunFilter, Store, StoreError,
     StoreErrorKind, SystemEvent, Write, cron_enabled, is_counter_name,
 };
-pub use timers::{Invoker, JobTimer, TimerError, TimerSpec, Timers};
+pub use timers::{Invoker, JobTimer, TimerEntry, TimerError, TimerSpec, TimerView, Timers};
 
 /// Chance, so that a test can take it away.
 pub trait Entropy: Send + Sync + std::fmt::Debug {

@@ -6,6 +6,7 @@
 
 mod error;
 mod invoker;
+mod read;
 mod scheduler;
 mod spec;
 
@@ -29,5 +30,12 @@ impl Functions {
     /// The ARN of `function`.
     pub fn arn(&self, function: Function) -> String {
         format!("{}{}", self.prefix_arn, function.name())
+    }
+
+    /// The function behind an ARN, if it is one of ours.
+    pub fn named(&self, arn: &str) -> Option<Function> {
+        let name = arn.strip_prefix(&self.prefix_arn)?;
+        let known = [Function::Trigger, Function::Poll, Function::Deliver, Function::Heartbeat];
+        known.into_iter().find(|function| function.name() == name)
     }
 }

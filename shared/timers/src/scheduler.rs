@@ -8,19 +8,23 @@ use aws_sdk_scheduler::operation::create_schedule::CreateScheduleError;
 use aws_sdk_scheduler::operation::create_schedule::builders::CreateScheduleFluentBuilder;
 use aws_sdk_scheduler::operation::create_schedule_group::CreateScheduleGroupError;
 use aws_sdk_scheduler::operation::delete_schedule::DeleteScheduleError;
+use aws_sdk_scheduler::operation::get_schedule::GetScheduleError;
 use aws_sdk_scheduler::operation::update_schedule::UpdateScheduleError;
 use aws_sdk_scheduler::operation::update_schedule::builders::UpdateScheduleFluentBuilder;
 use chrono::{DateTime, Utc};
 use nightshift_domain::event::Envelope;
 use nightshift_engine::Clock;
-use nightshift_engine::ports::{JobTimer, TimerError, Timers};
+use nightshift_engine::ports::{JobTimer, Page, TimerEntry, TimerError, TimerView, Timers};
 
-use crate::Functions;
 use crate::error::{failed, schedule_failed};
 use crate::spec::{Destination, Spec, no_window};
+use crate::{Functions, read};
 
 /// How often a set timer changes under our hands between update and create before we give up.
 const RACES: usize = 3;
+
+/// Schedules on a page of a list, the most there are (Scheduler API, `ListSchedules`).
+const PAGE: i32 = 100;
 
 /// Timers as schedules of one group.
 #[derive(Debug, Clone)]
@@ -141,6 +145,27 @@ impl Timers for SchedulerTimers {
             Ok(_) => Ok(()),
             Err(error) if error.as_service_error().is_some_and(CreateScheduleError::is_conflict_exception) => Ok(()),
             Err(error) => Err(schedule_failed(&operation, error)),
+        }
+    }
+
+    /// One page of `ListSchedules`; the service lists at most 100 a page, and is asked at most 50 times a second
+    /// (EventBridge Scheduler quotas, 2026-10).
+    async fn list(&self, prefix: &str, cursor: Option<&str>) -> Result<Page<TimerEntry>, TimerError> {
+        let prefix = Some(prefix).filter(|prefix| !prefix.is_empty()).map(str::to_owned);
+        let request = self.client.list_schedules().group_name(&self.group).set_name_prefix(prefix);
+        let request = request.max_results(PAGE).set_next_token(cursor.map(str::to_owned));
+        let page = request.send().await.map_err(|error| failed("list timers", error))?;
+        let items = page.schedules.iter().filter_map(read::entry).collect();
+        Ok(Page { items, next: page.next_token })
+    }
+
+    async fn get(&self, name: &str) -> Result<Option<TimerView>, TimerError> {
+        match self.client.get_schedule().group_name(&self.group).name(name).send().await {
+            Ok(schedule) => Ok(Some(read::view(name, &schedule, &self.functions))),
+            Err(error) if error.as_service_error().is_some_and(GetScheduleError::is_resource_not_found_exception) => {
+                Ok(None)
+            }
+            Err(error) => Err(failed(&format!("read timer {name}"), error)),
         }
     }
 }

@@ -22,11 +22,13 @@ pub enum ExitCode {
     RunFailed = 7,
     /// The run that was waited for goes on; the wait was over first.
     WaitTimedOut = 8,
+    /// The doctor found something that is not repaired.
+    Unwell = 9,
 }
 
 impl ExitCode {
     /// Every code with its name and meaning, for the help text and the README.
-    pub const ALL: [(Self, &'static str); 9] = [
+    pub const ALL: [(Self, &'static str); 10] = [
         (Self::Ok, "done"),
         (Self::Internal, "internal error"),
         (Self::Usage, "wrong command line"),
@@ -36,6 +38,7 @@ impl ExitCode {
         (Self::Unreachable, "the API cannot be reached"),
         (Self::RunFailed, "the awaited run did not succeed"),
         (Self::WaitTimedOut, "the wait was over before the run"),
+        (Self::Unwell, "the doctor found what is not repaired"),
     ];
 
     /// The code for an HTTP status of the API.

@@ -4,8 +4,10 @@
 //! [`nightshift_domain::job::Job`] itself. It knows no HTTP and no storage.
 
 mod answers;
+mod doctor;
 mod error;
 mod exit;
+mod plan;
 pub mod profile;
 pub mod requests;
 
@@ -19,8 +21,10 @@ pub use answers::{
     CancelAnswer, ConfigAnswer, ConfigApplied, ConfigValidated, CostAnswer, CostRow, CostSum, EventAnswer,
     HealthAnswer, JobAnswer, JobPage, RemoveAnswer, RunAnswer, RunPage, StatusAnswer,
 };
+pub use doctor::{DoctorAnswer, FindingView};
 pub use error::{ApiError, ErrorBody};
 pub use exit::ExitCode;
+pub use plan::{AwsKind, AwsView, PlanAnswer, PlannedStart, SkippedTime};
 pub use run::{BatchView, FailureView, HopView, RunView, SUMMARY_CHARS, summary_of};
 
 /// A job as the API shows it.

@@ -6,6 +6,7 @@ use aws_sdk_scheduler::types::{
 };
 use chrono::TimeDelta;
 use nightshift_domain::JobId;
+use nightshift_domain::event::{Function, Wake};
 use nightshift_engine::ports::{JobTimer, TimerSpec, Timers};
 use nightshift_timers::{Functions, SchedulerTimers};
 use serde_json::{Value, json};
@@ -134,4 +135,67 @@ pub(crate) async fn the_longest_names_are_accepted(world: &World) {
     let timer = JobTimer { name: job.timer_name(), job, ..job_timer(cron("cron(0 7 ? * * *)", "UTC"), true) };
     world.timers.put_job(&timer).await.unwrap();
     assert_eq!(world.count().await, 2);
+}
+
+pub(crate) async fn a_list_tells_names_by_prefix_and_which_are_disabled(world: &World) {
+    world.timers.arm("p-1-1", start() + TimeDelta::minutes(30), &poll(1)).await.unwrap();
+    world.timers.put_job(&job_timer(cron("cron(0 7 ? * * *)", "UTC"), false)).await.unwrap();
+    for (prefix, wanted) in [("", vec![("j-a-1", false), ("p-1-1", true)]), ("j-", vec![("j-a-1", false)])] {
+        let mut listed = world.timers.list(prefix, None).await.unwrap();
+        listed.items.sort_by(|one, other| one.name.cmp(&other.name));
+        assert!(listed.items.iter().all(|entry| entry.changed_at.is_some()));
+        let seen: Vec<_> = listed.items.iter().map(|entry| (entry.name.as_str(), entry.enabled)).collect();
+        assert_eq!((seen, listed.next), (wanted, None));
+    }
+}
+
+pub(crate) async fn every_timer_is_listed_once_however_many_pages_it_takes(world: &World) {
+    let at = start() + TimeDelta::minutes(30);
+    let wanted: Vec<String> = (0..205).map(|n| format!("p-1-{n:03}")).collect();
+    let arm = |name: &String| {
+        let (timers, name) = (world.timers.clone(), name.clone());
+        async move { timers.arm(&name, at, &poll(1)).await }
+    };
+    for names in wanted.chunks(16) {
+        futures::future::try_join_all(names.iter().map(arm)).await.unwrap();
+    }
+    let (mut names, mut cursor, mut pages) = (Vec::new(), None, 0);
+    loop {
+        let page = world.timers.list("", cursor.as_deref()).await.unwrap();
+        names.extend(page.items.into_iter().map(|entry| entry.name));
+        pages += 1;
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    names.sort_unstable();
+    assert!(names == wanted, "{} of {} are listed", names.len(), wanted.len());
+    assert_eq!(pages, 3, "the service lists a hundred at a time");
+}
+
+pub(crate) async fn a_timer_reads_back_as_it_was_set(world: &World) {
+    assert_eq!(world.timers.get("j-a-1").await.unwrap(), None);
+    let begin = start() + TimeDelta::minutes(7);
+    let rate =
+        TimerSpec::Recurring { expression: "rate(5 minutes)".into(), timezone: "UTC".into(), start: Some(begin) };
+    let once = TimerSpec::Once(start() + TimeDelta::hours(7));
+    for (spec, enabled) in [(rate, true), (cron("cron(0 7 ? * MON-FRI *)", "Europe/Berlin"), false), (once, true)] {
+        let mut timer = job_timer(spec, enabled);
+        world.timers.put_job(&timer).await.unwrap();
+        let read = world.timers.get(&timer.name).await.unwrap().unwrap();
+        if let (Wake::Job { s, .. }, TimerSpec::Recurring { .. }) = (&mut timer.envelope.kind, &timer.spec) {
+            "<aws.scheduler.scheduled-time>".clone_into(s);
+        }
+        assert_eq!((read.name, read.spec, read.enabled), (timer.name, timer.spec, enabled));
+        assert_eq!((read.envelope, read.function), (Some(timer.envelope), Some(Function::Trigger)));
+    }
+    // Somebody else's schedule in our group is told apart.
+    let target = Target::builder().arn("arn:aws:lambda:us-east-1:000000000000:function:other").role_arn(ROLE);
+    let window = FlexibleTimeWindow::builder().mode(FlexibleTimeWindowMode::Off).build().unwrap();
+    let create = world.client.create_schedule().group_name(&world.group).name("stray").flexible_time_window(window);
+    let create = create.schedule_expression("rate(1 hour)").target(target.input("{}").build().unwrap());
+    create.send().await.unwrap();
+    let stray = world.timers.get("stray").await.unwrap().unwrap();
+    assert_eq!((stray.envelope, stray.function), (None, None));
 }

@@ -8,6 +8,7 @@ mod config;
 mod cost;
 mod foreign;
 mod job;
+mod plan;
 mod runs;
 mod words;
 
@@ -17,6 +18,7 @@ pub use foreign::{Flags, Foreign, OfEvents, OfJobs, OfRuns, Refused};
 pub use job::{
     AddArgs, AlertFlags, BatchFlags, ClearFlags, DeliveryFlags, EditArgs, PayloadFlags, RuleFlags, ScheduleFlags,
 };
+pub use plan::{DoctorArgs, PlanArgs};
 pub use runs::{CancelArgs, RunArgs, RunsArgs};
 pub use words::{AlertMode, BatchMode, DeliveryStatus, Missed, OnTimeout, Overlap, RunPath, RunStatus, Wake};
 
@@ -134,6 +136,15 @@ pub enum Cron {
     /// A run counts on the day (UTC) it was queued, with all it cost. This month so far unless a range is given; sums reach as
     /// far back as history does.
     Cost(CostArgs),
+    /// Show when a job, or a schedule, runs next
+    ///
+    /// Nothing is stored.
+    Plan(PlanArgs),
+
+    /// Compare jobs with their timers, and find what stands still
+    ///
+    /// Exits with 9 where something is left to be repaired.
+    Doctor(DoctorArgs),
 }
 
 /// A job.

@@ -34,7 +34,7 @@ pub(super) async fn edit(session: &mut Session<'_>, args: &EditArgs) -> anyhow::
 }
 
 /// Whether a time is given as a duration, which the API's clock and not ours begins.
-fn counts_from_now(text: Option<&str>) -> bool {
+pub(super) fn counts_from_now(text: Option<&str>) -> bool {
     text.is_some_and(|text| parse_duration(text.trim().trim_start_matches('+')).is_ok())
 }
 

@@ -10,7 +10,9 @@ use serde_json::Value;
 
 mod config;
 mod cost;
+mod doctor;
 mod jobs;
+mod plan;
 mod runs;
 mod show;
 mod system;
@@ -48,6 +50,8 @@ pub(crate) async fn dispatch(cli: Cli, output: &mut Output) -> anyhow::Result<()
             Cron::Cancel(args) => runs::cancel(&mut session, &args).await,
             Cron::Status => system::status(&mut session).await,
             Cron::Cost(args) => cost::cost(&mut session, &args).await,
+            Cron::Plan(args) => plan::plan(&mut session, &args).await,
+            Cron::Doctor(args) => doctor::doctor(&mut session, &args).await,
         },
         Command::System(System::Event(args)) => system::event(&mut session, &args).await,
         Command::Config(config) => match config {

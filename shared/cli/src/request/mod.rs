@@ -7,10 +7,12 @@ use serde_json::{Map, Value};
 mod add;
 mod edit;
 mod parts;
+mod plan;
 mod schedule;
 
 pub(crate) use add::add;
 pub(crate) use edit::edit;
+pub(crate) use plan::plan;
 
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@ use server::{Answer, run};
 
 mod config;
 mod cost;
+mod plan;
 mod server;
 
 fn refusal(code: &str, extra: &Value) -> Value {

@@ -96,6 +96,17 @@ pub fn parse_new(input: &Value, defaults: &Defaults<'_>, job_id: JobId) -> Resul
     parse_object(&object, defaults, job_id, None)
 }
 
+/// Reads `schedule` of `object` as [`parse_new`] does, for a job of that agent, without a job around it.
+pub fn parse_schedule(
+    object: &Map<String, Value>,
+    agent_id: Option<&str>,
+    defaults: &Defaults<'_>,
+) -> Result<Schedule, Vec<FieldError>> {
+    let mut faults = Faults::default();
+    let schedule = schedule(Fields::new(object, ""), &context(agent_id, defaults), &mut faults);
+    faults.none(schedule)
+}
+
 /// Reads a job whose old spellings are gone. `kept` is a schedule that is not judged again.
 pub(super) fn parse_object(
     object: &Map<String, Value>,
@@ -109,11 +120,7 @@ pub(super) fn parse_object(
     let job_id = id(fields, job_id, &mut faults);
     let agent_id = agent(fields, defaults.config, &mut faults);
     let schedule = kept.or_else(|| {
-        let context = NormalizeContext {
-            now: defaults.now,
-            default_tz: zone_of(defaults.config, agent_id.as_deref()),
-            min_interval_ms: least_interval(defaults),
-        };
+        let context = context(agent_id.as_deref(), defaults);
         schedule(fields, &context, &mut faults)
     });
     let (payload, target) = payload::read(fields, &mut faults);
@@ -160,6 +167,11 @@ pub(super) fn parse_object(
         state,
     });
     faults.none(job)
+}
+
+fn context<'a>(agent_id: Option<&str>, defaults: &Defaults<'a>) -> NormalizeContext<'a> {
+    let default_tz = zone_of(defaults.config, agent_id);
+    NormalizeContext { now: defaults.now, default_tz, min_interval_ms: least_interval(defaults) }
 }
 
 fn least_interval(defaults: &Defaults<'_>) -> u64 {

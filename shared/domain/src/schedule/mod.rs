@@ -35,6 +35,7 @@ mod duration;
 mod input;
 mod iso;
 mod normalize;
+mod preview;
 mod stagger;
 mod timetable;
 
@@ -48,6 +49,7 @@ pub use duration::{DurationError, format_duration, parse_duration};
 pub use input::ScheduleInput;
 pub use iso::{format_instant, resolve_at};
 pub use normalize::{NormalizeContext, normalize};
+pub use preview::{Preview, SkippedWall, Start, preview, why_one_shots};
 pub use stagger::{DEFAULT_STAGGER_MS, stagger_ms, stagger_offset};
 pub use timetable::Timetable;
 

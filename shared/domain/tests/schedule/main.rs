@@ -7,6 +7,7 @@ mod aws_cron;
 mod durations;
 mod next;
 mod normalize;
+mod preview;
 mod properties;
 mod translate;
 

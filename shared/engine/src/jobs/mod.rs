@@ -10,8 +10,10 @@
 
 mod act;
 mod cost;
+mod doctor;
 mod edit;
 mod params;
+mod plan;
 mod read;
 mod refusal;
 mod settings;
@@ -20,7 +22,9 @@ mod timing;
 
 pub use act::{Canceled, Ran, cancel, run_now, system_event};
 pub use cost::{CostReport, cost};
+pub use doctor::{Checkup, Finding, FindingKind, doctor};
 pub use edit::{add, remove, update};
+pub use plan::{Planned, plan};
 pub use read::{Listed, Shown, Status, get, list, run_get, runs, status};
 pub use refusal::Refusal;
 pub use settings::{Applied, Validated, config_apply, config_get, config_set, config_unset, config_validate};

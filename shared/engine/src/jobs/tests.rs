@@ -2,8 +2,10 @@
 
 mod config;
 mod cost;
+mod doctor;
 mod off;
 mod outside;
+mod plan;
 
 use std::sync::Arc;
 

@@ -16,10 +16,10 @@ use super::{MAX_RACES, Refusal, Request};
 /// What `EventBridge` puts in place of this: the time the schedule was due (Scheduler user guide, context attributes).
 const SCHEDULED_TIME: &str = "<aws.scheduler.scheduled-time>";
 /// An `at` up to this long past still runs; the same as what [`nightshift_domain::schedule::normalize`] takes.
-const LEAST_PAST: TimeDelta = TimeDelta::seconds(61);
+pub(super) const LEAST_PAST: TimeDelta = TimeDelta::seconds(61);
 /// Nearer than this a one-shot is no timer but a call: Scheduler is precise to a minute, and what an `at` in the past does
 /// is not documented.
-const NEAR: TimeDelta = TimeDelta::seconds(90);
+pub(super) const NEAR: TimeDelta = TimeDelta::seconds(90);
 
 /// The zone of a job that names none: its agent's, else the configured one, else UTC.
 pub fn default_zone(job: &Job, config: &Config) -> String {
@@ -105,7 +105,7 @@ pub(super) fn in_flight(
 }
 
 /// The next whole second: schedules carry no fraction, and must not start early.
-fn whole_second(instant: DateTime<Utc>) -> DateTime<Utc> {
+pub(super) fn whole_second(instant: DateTime<Utc>) -> DateTime<Utc> {
     let rest = instant.timestamp_subsec_nanos();
     if rest == 0 { instant } else { instant + TimeDelta::nanoseconds(1_000_000_000 - i64::from(rest)) }
 }

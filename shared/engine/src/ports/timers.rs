@@ -7,6 +7,8 @@ use chrono::{DateTime, Utc};
 use nightshift_domain::JobId;
 use nightshift_domain::event::{Envelope, Function};
 
+use super::Page;
+
 /// When a timer fires.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TimerSpec {
@@ -38,6 +40,32 @@ pub struct JobTimer {
     pub enabled: bool,
 }
 
+/// A timer as a list shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimerEntry {
+    /// Its name.
+    pub name: String,
+    /// Whether it fires at all.
+    pub enabled: bool,
+    /// When it was last set, where the service tells.
+    pub changed_at: Option<DateTime<Utc>>,
+}
+
+/// A timer with all that is known of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimerView {
+    /// Its name.
+    pub name: String,
+    /// Whether it fires at all.
+    pub enabled: bool,
+    /// When.
+    pub spec: TimerSpec,
+    /// What it sends; `None` for something that is no envelope of ours.
+    pub envelope: Option<Envelope>,
+    /// The function it sends that to; `None` for something that is none of ours.
+    pub function: Option<Function>,
+}
+
 /// A timer could not be set, changed or removed.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("failed to {operation}")]
@@ -60,6 +88,11 @@ pub trait Timers: Send + Sync + std::fmt::Debug {
     async fn remove(&self, name: &str) -> Result<(), TimerError>;
     /// Arms a one-shot under a name that is never reused; one that is there already is the same one.
     async fn arm(&self, name: &str, at: DateTime<Utc>, envelope: &Envelope) -> Result<(), TimerError>;
+    /// Timers whose names begin with `prefix`, in no promised order, a page at a time; a list may lag. What comes after
+    /// `cursor`, as the page before said it.
+    async fn list(&self, prefix: &str, cursor: Option<&str>) -> Result<Page<TimerEntry>, TimerError>;
+    /// A timer by name.
+    async fn get(&self, name: &str) -> Result<Option<TimerView>, TimerError>;
 }
 
 /// Calls between functions.

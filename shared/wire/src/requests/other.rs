@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::ScheduleInput;
+
 /// Shows the whole at a glance: how many jobs there are, what runs, and what comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -128,4 +130,41 @@ pub struct SumCosts {
     pub to_ms: Option<i64>,
     /// A row for each of these; `job` when left out.
     pub by: Option<CostBy>,
+}
+
+/// Shows when a job, or a schedule nobody stored, runs next, and how `EventBridge` would hold it.
+///
+/// Give `jobId` (or `id`) or `schedule`. Nothing is stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(example = serde_json::json!({ "schedule": { "kind": "cron", "expr": "0 7 * * *", "tz": "Europe/Vienna" }, "count": 3 }))]
+pub struct PlanRuns {
+    /// The job.
+    #[schemars(length(min = 1, max = 36), regex(pattern = r"^[0-9A-Za-z-]{1,36}$"))]
+    pub job_id: Option<String>,
+    /// The schedule, as `cron.add` takes it.
+    pub schedule: Option<ScheduleInput>,
+    /// Whose zone the schedule follows where it names none.
+    pub agent_id: Option<String>,
+    /// Starts after this, epoch ms; now when left out.
+    #[schemars(range(min = 0, max = 4_102_444_800_000_i64))]
+    pub from_ms: Option<i64>,
+    /// How many starts; 10 when left out.
+    #[schemars(range(min = 1, max = 100))]
+    pub count: Option<u32>,
+}
+
+/// Compares jobs with their timers both ways, and finds runs and batches that stand still.
+///
+/// Without `repair` nothing changes.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(example = serde_json::json!({ "deep": true }))]
+pub struct CheckUp {
+    /// Mends what can be mended.
+    pub repair: Option<bool>,
+    /// Also compares what every timer says, with a read for each.
+    pub deep: Option<bool>,
+    /// Where the answer before was cut off.
+    pub cursor: Option<String>,
 }

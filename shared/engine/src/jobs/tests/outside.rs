@@ -8,8 +8,8 @@ use nightshift_domain::config::Config;
 use nightshift_domain::event::{Envelope, Function};
 
 use crate::ports::{
-    Channel, Channels, Entropy, Invoker, JobTimer, Models, OpenChannelError, OpenModelError, OpenedModel, TimerError,
-    TimerSpec, Timers,
+    Channel, Channels, Entropy, Invoker, JobTimer, Models, OpenChannelError, OpenModelError, OpenedModel, Page,
+    TimerEntry, TimerError, TimerSpec, TimerView, Timers,
 };
 
 /// Everything outside the table, as a list of what was asked of it.
@@ -22,6 +22,8 @@ pub(super) struct Outside {
     /// The calls that fail, by their beginning.
     pub(super) fails: Mutex<Option<&'static str>>,
     pub(super) refuses_expressions: Mutex<bool>,
+    /// What lists show, where they lag behind.
+    pub(super) stale_list: Mutex<Option<Vec<JobTimer>>>,
 }
 
 impl Outside {
@@ -71,6 +73,35 @@ impl Timers for Outside {
     async fn arm(&self, name: &str, _at: DateTime<Utc>, _envelope: &Envelope) -> Result<(), TimerError> {
         self.call(format!("arm {name}"))
     }
+
+    /// Two at a time, so that every list has pages.
+    async fn list(&self, prefix: &str, cursor: Option<&str>) -> Result<Page<TimerEntry>, TimerError> {
+        self.call("list".to_owned())?;
+        let stale = self.stale_list.lock().unwrap().clone();
+        let listed = stale.unwrap_or_else(|| self.timers.lock().unwrap().clone());
+        let mut names: Vec<TimerEntry> = listed.iter().map(entry).collect();
+        names.sort_by(|one, other| one.name.cmp(&other.name));
+        names.retain(|entry| entry.name.starts_with(prefix) && cursor.is_none_or(|after| entry.name.as_str() > after));
+        let next = names.get(1).filter(|_| names.len() > 2).map(|last| last.name.clone());
+        names.truncate(2);
+        Ok(Page { items: names, next })
+    }
+
+    async fn get(&self, name: &str) -> Result<Option<TimerView>, TimerError> {
+        self.call(format!("get {name}"))?;
+        let timers = self.timers.lock().unwrap();
+        Ok(timers.iter().find(|timer| timer.name == name).map(|timer| TimerView {
+            name: timer.name.clone(),
+            enabled: timer.enabled,
+            spec: timer.spec.clone(),
+            envelope: Some(timer.envelope.clone()),
+            function: Some(timer.envelope.kind.function()),
+        }))
+    }
+}
+
+fn entry(timer: &JobTimer) -> TimerEntry {
+    TimerEntry { name: timer.name.clone(), enabled: timer.enabled, changed_at: None }
 }
 
 #[async_trait]
