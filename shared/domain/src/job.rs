@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::schedule::Schedule;
 use crate::{JobId, RunKey};
 
+pub mod import;
 mod input;
 mod lifecycle;
 mod patch;

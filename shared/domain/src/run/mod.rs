@@ -125,6 +125,8 @@ pub enum Origin {
     Schedule,
     /// A person or program.
     Manual,
+    /// It ran elsewhere, before the job came here; nothing of it was paid here.
+    Import,
 }
 
 /// What a run does.
