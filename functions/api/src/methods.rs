@@ -4,8 +4,8 @@ use nightshift_domain::job::Job;
 use nightshift_engine::jobs::{self, Listed, Ran, Refusal, Request, Shown};
 use nightshift_engine::runs;
 use nightshift_wire::{
-    CancelAnswer, ConfigAnswer, ConfigApplied, EventAnswer, JobPage, RemoveAnswer, RunAnswer, RunPage, RunView,
-    StatusAnswer,
+    CancelAnswer, ConfigAnswer, ConfigApplied, EventAnswer, ImportAnswer, JobPage, RemoveAnswer, RunAnswer, RunPage,
+    RunView, StatusAnswer,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -36,6 +36,8 @@ pub(crate) enum Method {
     RunGet,
     /// `cron.status`.
     Status,
+    /// `cron.import`.
+    Import,
     /// `system.event`.
     SystemEvent,
     /// `config.get`.
@@ -45,7 +47,7 @@ pub(crate) enum Method {
 }
 
 /// Every method.
-pub(crate) const METHODS: [Method; 13] = [
+pub(crate) const METHODS: [Method; 14] = [
     Method::List,
     Method::Get,
     Method::Add,
@@ -56,6 +58,7 @@ pub(crate) const METHODS: [Method; 13] = [
     Method::Runs,
     Method::RunGet,
     Method::Status,
+    Method::Import,
     Method::SystemEvent,
     Method::ConfigGet,
     Method::ConfigApply,
@@ -90,6 +93,7 @@ impl Method {
             Self::Runs => "cron.runs",
             Self::RunGet => "cron.runGet",
             Self::Status => "cron.status",
+            Self::Import => "cron.import",
             Self::SystemEvent => "system.event",
             Self::ConfigGet => "config.get",
             Self::ConfigApply => "config.apply",
@@ -104,6 +108,7 @@ impl Method {
             | Self::Remove
             | Self::Run
             | Self::Cancel
+            | Self::Import
             | Self::SystemEvent
             | Self::ConfigApply => true,
             Self::List | Self::Get | Self::Runs | Self::RunGet | Self::Status | Self::ConfigGet => false,
@@ -155,6 +160,10 @@ impl Method {
                     counters: status.counters,
                     now_ms: now.timestamp_millis(),
                 }))
+            }
+            Self::Import => {
+                let jobs::Imported { dry_run, notes, jobs, runs } = jobs::import(request, input).await?;
+                Ok(shown(&ImportAnswer { ok: true, dry_run, notes, jobs, runs }))
             }
             Self::SystemEvent => {
                 Ok(shown(&EventAnswer { ok: true, event_id: jobs::system_event(request, input).await? }))

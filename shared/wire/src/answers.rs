@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use nightshift_domain::job::Job;
+use nightshift_domain::job::import::{JobReport, RunsReport};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -51,6 +52,22 @@ pub struct RunAnswer {
     /// Why there is none: `not-due`, `already-running` or `disabled`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+/// `cron.import`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImportAnswer {
+    /// The request was understood; what became of each entry is below.
+    pub ok: bool,
+    /// Nothing was written.
+    pub dry_run: bool,
+    /// Remarks about all of it.
+    pub notes: Vec<String>,
+    /// Every job, in the order it was sent.
+    pub jobs: Vec<JobReport>,
+    /// The runs.
+    pub runs: RunsReport,
 }
 
 /// `cron.remove`.

@@ -22,11 +22,13 @@ pub enum ExitCode {
     RunFailed = 7,
     /// The run that was waited for goes on; the wait was over first.
     WaitTimedOut = 8,
+    /// An import took some of what it was given, and not all of it.
+    Partial = 9,
 }
 
 impl ExitCode {
     /// Every code with its name and meaning, for the help text and the README.
-    pub const ALL: [(Self, &'static str); 9] = [
+    pub const ALL: [(Self, &'static str); 10] = [
         (Self::Ok, "done"),
         (Self::Internal, "internal error"),
         (Self::Usage, "wrong command line"),
@@ -36,6 +38,7 @@ impl ExitCode {
         (Self::Unreachable, "the API cannot be reached"),
         (Self::RunFailed, "the awaited run did not succeed"),
         (Self::WaitTimedOut, "the wait was over before the run"),
+        (Self::Partial, "not all of an import was taken"),
     ];
 
     /// The code for an HTTP status of the API.

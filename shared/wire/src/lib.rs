@@ -14,10 +14,12 @@ pub const NOW_HEADER: &str = "nightshift-now-ms";
 mod run;
 
 pub use answers::{
-    CancelAnswer, ConfigAnswer, ConfigApplied, EventAnswer, JobPage, RemoveAnswer, RunAnswer, RunPage, StatusAnswer,
+    CancelAnswer, ConfigAnswer, ConfigApplied, EventAnswer, ImportAnswer, JobPage, RemoveAnswer, RunAnswer, RunPage,
+    StatusAnswer,
 };
 pub use error::{ApiError, ErrorBody};
 pub use exit::ExitCode;
+pub use nightshift_domain::job::import::{Dropped, JobOutcome, JobReport, RefusedRun, RunsReport};
 pub use run::{BatchView, FailureView, HopView, RunView, SUMMARY_CHARS, summary_of};
 
 /// A job as the API shows it.

@@ -56,6 +56,11 @@ pub struct Incoming {
 }
 
 impl Incoming {
+    /// Whether an interval says where its grid begins.
+    pub fn is_anchored(&self) -> bool {
+        self.anchored
+    }
+
     /// The fields in which `there` is defined differently. How a job fares is no part of its definition, nor is the phase of
     /// an interval that does not say its own.
     pub fn differences(&self, there: &Job) -> Vec<String> {

@@ -9,6 +9,7 @@
 
 mod act;
 mod edit;
+mod import;
 mod params;
 mod read;
 mod refusal;
@@ -18,6 +19,7 @@ mod timing;
 
 pub use act::{Canceled, Ran, cancel, run_now, system_event};
 pub use edit::{add, remove, update};
+pub use import::{Imported, import};
 pub use read::{Listed, Shown, Status, get, list, run_get, runs, status};
 pub use refusal::Refusal;
 pub use settings::{Applied, config_apply, config_get};
