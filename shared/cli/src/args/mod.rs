@@ -9,6 +9,7 @@ use nightshift_wire::ExitCode;
 mod foreign;
 mod job;
 mod runs;
+mod transfer;
 mod words;
 
 pub use foreign::{Flags, Foreign, OfEvents, OfJobs, OfRuns, Refused};
@@ -16,6 +17,7 @@ pub use job::{
     AddArgs, AlertFlags, BatchFlags, ClearFlags, DeliveryFlags, EditArgs, PayloadFlags, RuleFlags, ScheduleFlags,
 };
 pub use runs::{CancelArgs, RunArgs, RunsArgs};
+pub use transfer::{ExportArgs, ImportArgs};
 pub use words::{AlertMode, BatchMode, DeliveryStatus, Missed, OnTimeout, Overlap, RunPath, RunStatus, Wake};
 
 /// Schedule jobs for AI agents, run them by hand and read what they did
@@ -126,6 +128,15 @@ pub enum Cron {
 
     /// Show how Nightshift stands
     Status,
+
+    /// Take jobs, how they fared, and their history from OpenClaw or from an export
+    ///
+    /// Every field that cannot be carried is named. The same import again changes nothing. When some jobs or runs are not
+    /// taken, the others are, and the exit code is 9.
+    Import(ImportArgs),
+
+    /// Write all jobs as one JSON document that import takes back
+    Export(ExportArgs),
 }
 
 /// A job.

@@ -9,6 +9,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 mod config;
+mod export;
+mod import;
 mod jobs;
 mod runs;
 mod show;
@@ -46,6 +48,8 @@ pub(crate) async fn dispatch(cli: Cli, output: &mut Output) -> anyhow::Result<()
             Cron::Runs(args) => runs::list(&mut session, &args).await,
             Cron::Cancel(args) => runs::cancel(&mut session, &args).await,
             Cron::Status => system::status(&mut session).await,
+            Cron::Import(args) => import::import(&mut session, &args).await,
+            Cron::Export(args) => export::export(&mut session, &args).await,
         },
         Command::System(System::Event(args)) => system::event(&mut session, &args).await,
         Command::Config(Config::Get) => config::get(&mut session).await,

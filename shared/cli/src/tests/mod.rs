@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use server::{Answer, run};
 
 mod server;
+mod transfer;
 
 fn refusal(code: &str, extra: &Value) -> Value {
     let mut error = json!({"code": code, "message": "it cannot be"});

@@ -67,7 +67,8 @@ fn read(entry: &Value, now: DateTime<Utc>) -> Result<PastRun, String> {
         task: Task::Turn,
         sequence: 0,
         created_at: started_at,
-        started_at: Some(started_at),
+        // A run that was skipped never began, unless its entry says how long it took.
+        started_at: (status != "skipped" || entry.get("durationMs").is_some_and(says_something)).then_some(started_at),
         ended_at: Some(ended_at),
         state,
         state_since: ended_at,
