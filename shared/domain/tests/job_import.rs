@@ -49,7 +49,8 @@ fn sample(name: &str) -> Incoming {
 fn turn(extra: &Value) -> Value {
     let mut job = json!({ "id": "j-1", "name": "J", "enabled": true, "createdAtMs": 1_770_000_000_000_i64,
         "updatedAtMs": 1_780_000_000_000_i64, "schedule": { "kind": "cron", "expr": "30 7 * * *", "tz": "UTC" },
-        "sessionTarget": "isolated", "wakeMode": "now", "payload": { "kind": "agentTurn", "message": "Do it." } });
+        "sessionTarget": "isolated", "wakeMode": "now", "payload": { "kind": "agentTurn", "message": "Do it." },
+        "delivery": { "mode": "none" } });
     for (name, value) in extra.as_object().unwrap() {
         job[name] = value.clone();
     }
@@ -281,6 +282,16 @@ fn a_schedule_without_a_zone_says_which_zone_it_gets() {
     let incoming = sample("Nightly tools");
     assert!(incoming.notes.iter().any(|note| note.contains("names no time zone") && note.contains("here it is UTC")));
     assert!(!sample("Morning brief").notes.iter().any(|note| note.contains("zone")));
+}
+
+#[test]
+fn a_turn_without_a_delivery_says_where_its_answers_go() {
+    for delivery in [Value::Null, json!({})] {
+        let incoming = read(&turn(&json!({ "delivery": delivery })));
+        assert_eq!(job(&incoming).delivery.as_ref().unwrap().mode, DeliveryMode::Announce);
+        assert!(incoming.notes.iter().any(|note| note.contains("names no delivery")), "{:?}", incoming.notes);
+    }
+    assert_eq!(read(&turn(&json!({}))).notes, Vec::<String>::new());
 }
 
 #[test]

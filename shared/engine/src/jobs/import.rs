@@ -316,9 +316,14 @@ async fn owners(
     runs: &[PastRun],
 ) -> Result<BTreeMap<JobId, (String, Option<String>)>, EngineError> {
     let ids: BTreeSet<&JobId> = runs.iter().map(|past| &past.run.job_id).collect();
-    let found = try_join_all(ids.into_iter().map(|id| request.deps.store.job(id))).await?;
-    let named = found.into_iter().flatten().map(|record| record.job);
-    Ok(named.map(|job| (job.job_id, (job.name, job.agent_id))).collect())
+    let ids: Vec<&JobId> = ids.into_iter().collect();
+    let mut owners = BTreeMap::new();
+    for some in ids.chunks(AT_ONCE) {
+        let found = try_join_all(some.iter().map(|id| request.deps.store.job(id))).await?;
+        let named = found.into_iter().flatten().map(|record| record.job);
+        owners.extend(named.map(|job| (job.job_id, (job.name, job.agent_id))));
+    }
+    Ok(owners)
 }
 
 async fn one_run(

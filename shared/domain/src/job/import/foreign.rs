@@ -132,21 +132,25 @@ fn timeout(payload: &mut Map<String, Value>, log: &mut Log) {
 /// Keeps what a delivery can have here.
 pub(super) fn delivery(object: &mut Map<String, Value>, log: &mut Log) {
     let main = is_main(object);
+    let silent =
+        object.get("delivery").is_none_or(|value| value.is_null() || value.as_object().is_some_and(Map::is_empty));
+    if silent {
+        object.shift_remove("delivery");
+        if !main {
+            log.note("it names no delivery: its answers are announced to the agent's route, as those of a new job are");
+        }
+    }
     let Some(value) = object.get_mut("delivery") else { return };
     let Value::Object(delivery) = value else { return };
     if main {
         let off =
             delivery.get("mode").and_then(Value::as_str).is_some_and(|mode| mode.trim().eq_ignore_ascii_case("none"));
-        if !off && !delivery.is_empty() {
+        if !off {
             log.drop(
                 "delivery",
                 "a main-session job has none of its own: the heartbeat's answer goes where the agent's go",
             );
         }
-        object.shift_remove("delivery");
-        return;
-    }
-    if delivery.is_empty() {
         object.shift_remove("delivery");
         return;
     }

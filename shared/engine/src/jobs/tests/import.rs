@@ -15,7 +15,7 @@ fn store() -> Vec<Value> {
 fn daily_from_elsewhere() -> Value {
     json!({ "id": "daily", "name": "Daily", "createdAtMs": 1_770_000_000_000_i64, "wakeMode": "now",
         "schedule": { "kind": "cron", "expr": "30 7 * * *", "tz": "UTC" },
-        "payload": { "kind": "agentTurn", "message": "Summarize." }, "sessionTarget": "isolated" })
+        "payload": { "kind": "agentTurn", "message": "Summarize." }, "sessionTarget": "isolated", "delivery": { "mode": "none" } })
 }
 
 fn entry(at: &str, summary: &str) -> Value {
