@@ -78,9 +78,7 @@ pub(super) fn payload(object: &mut Map<String, Value>, log: &mut Log) {
         Some(_) | None => return,
     };
     only(payload, "payload", known, log, |name| match name {
-        "allowUnsafeExternalContent" => {
-            "texts from outside are always marked as such here; there is no switch for it".to_owned()
-        }
+        "allowUnsafeExternalContent" => "there is no such switch here".to_owned(),
         "externalContentSource" | "toolsAllowIsDefault" => "a remark of where it comes from".to_owned(),
         _ => unknown(name),
     });
