@@ -35,7 +35,7 @@ const WRAPPERS: [(&str, &[&str]); 14] = [
     ("reqwest", &["anthropic", "openai", "web", "channels", "boot", "cli", "local", "fake-anthropic", "tests"]),
     ("axum", &["local", "fake-anthropic", "tests"]),
     ("dynoxide-rs", &["local", "tests"]),
-    ("rusqlite", &["local"]),
+    ("rusqlite", &["local", "cli"]),
     ("croner", &["domain"]),
     ("clap", &["cli", "local", "fake-anthropic"]),
     ("comfy-table", &["cli"]),

@@ -4,8 +4,8 @@ use nightshift_domain::job::Job;
 use nightshift_engine::jobs::{self, Applied, CostReport, Listed, Ran, Refusal, Request, Shown, Validated};
 use nightshift_engine::runs;
 use nightshift_wire::{
-    CancelAnswer, ConfigAnswer, ConfigApplied, ConfigValidated, CostAnswer, CostRow, CostSum, EventAnswer, JobAnswer,
-    JobPage, RemoveAnswer, RunAnswer, RunPage, RunView, StatusAnswer,
+    CancelAnswer, ConfigAnswer, ConfigApplied, ConfigValidated, CostAnswer, CostRow, CostSum, EventAnswer,
+    ImportAnswer, JobAnswer, JobPage, RemoveAnswer, RunAnswer, RunPage, RunView, StatusAnswer,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -42,6 +42,8 @@ pub(crate) enum Method {
     Plan,
     /// `cron.doctor`.
     Doctor,
+    /// `cron.import`.
+    Import,
     /// `system.event`.
     SystemEvent,
     /// `config.get`.
@@ -59,7 +61,7 @@ pub(crate) enum Method {
 }
 
 /// Every method.
-pub(crate) const METHODS: [Method; 19] = [
+pub(crate) const METHODS: [Method; 20] = [
     Method::List,
     Method::Get,
     Method::Add,
@@ -72,6 +74,7 @@ pub(crate) const METHODS: [Method; 19] = [
     Method::Status,
     Method::Plan,
     Method::Doctor,
+    Method::Import,
     Method::SystemEvent,
     Method::ConfigGet,
     Method::ConfigApply,
@@ -112,6 +115,7 @@ impl Method {
             Self::Status => "cron.status",
             Self::Plan => "cron.plan",
             Self::Doctor => "cron.doctor",
+            Self::Import => "cron.import",
             Self::SystemEvent => "system.event",
             Self::ConfigGet => "config.get",
             Self::ConfigApply => "config.apply",
@@ -131,6 +135,7 @@ impl Method {
             | Self::Run
             | Self::Cancel
             | Self::Doctor
+            | Self::Import
             | Self::SystemEvent
             | Self::ConfigApply
             | Self::ConfigSet
@@ -195,6 +200,10 @@ impl Method {
             }
             Self::Plan => Ok(shown(&views::planned(jobs::plan(request, input).await?))),
             Self::Doctor => Ok(shown(&views::checked(jobs::doctor(request, input).await?))),
+            Self::Import => {
+                let jobs::Imported { dry_run, notes, jobs, runs } = jobs::import(request, input).await?;
+                Ok(shown(&ImportAnswer { ok: true, dry_run, notes, jobs, runs }))
+            }
             Self::SystemEvent => {
                 Ok(shown(&EventAnswer { ok: true, event_id: jobs::system_event(request, input).await? }))
             }

@@ -413,3 +413,40 @@ async fn a_plan_and_a_check_answer_in_the_contracts_shape() {
     });
     assert_eq!((checked.status, checked.body), (200, whole));
 }
+
+#[tokio::test]
+async fn an_import_answers_for_every_job_and_run_and_is_carried_out_once() {
+    let api = api();
+    let program = json!({ "id": "b", "name": "B", "schedule": { "kind": "every", "everyMs": 3_600_000 },
+        "payload": { "kind": "command", "argv": ["true"] } });
+    let good = json!({ "id": "a", "name": "A", "sessionKey": "agent:main:x", "wakeMode": "now",
+        "schedule": { "kind": "cron", "expr": "30 7 * * *", "tz": "UTC" },
+        "payload": { "kind": "agentTurn", "message": "Summarize." } });
+    let runs =
+        json!([{ "ts": 1_795_069_841_200_i64, "jobId": "a", "status": "ok", "durationMs": 1_200 }, { "jobId": "a" }]);
+    let request = json!({ "jobs": [good, program], "runs": runs });
+    let answer = api.keyed("cron.import", "k-1", &request).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!((&answer.body["ok"], &answer.body["dryRun"]), (&json!(true), &json!(false)));
+    let [a, b] = answer.body["jobs"].as_array().unwrap().as_slice() else { panic!("{}", answer.body) };
+    assert_eq!((&a["sourceId"], &a["jobId"], &a["outcome"]), (&json!("a"), &json!("a"), &json!("added")));
+    assert_eq!(a["dropped"][0]["field"], "sessionKey");
+    assert_eq!((&b["outcome"], &b["faults"][0]["field"]), (&json!("refused"), &json!("payload.kind")));
+    let told = &answer.body["runs"];
+    assert_eq!((&told["imported"], &told["refused"][0]["line"]), (&json!(1), &json!(2)), "{told}");
+
+    let replay = api.keyed("cron.import", "k-1", &request).await;
+    assert!(replay.replayed);
+    assert_eq!(replay.body, answer.body);
+    let again = api.keyed("cron.import", "k-2", &request).await;
+    assert_eq!((&again.body["jobs"][0]["outcome"], &again.body["runs"]["unchanged"]), (&json!("unchanged"), &json!(1)));
+    assert_eq!(api.jobs().await, 1);
+    let shown = api.call("cron.runs", &json!({ "jobId": "a" })).await;
+    let run = &shown.body["runs"][0];
+    assert_eq!(
+        (&run["origin"], &run["status"], &run["costUsd"]),
+        (&json!("import"), &json!("ok"), &json!(0.0)),
+        "{run}"
+    );
+    refused(&api.call("cron.import", &json!({ "job": [] })).await, 400, "unknown_field", Some("job"));
+}

@@ -37,6 +37,24 @@ pub enum ExpectedError {
         #[source]
         source: serde_json::Error,
     },
+    /// A file cannot be written.
+    #[error("failed to write {}", path.display())]
+    WriteFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A database cannot be read.
+    #[error("failed to read the database {}", path.display())]
+    ReadDatabase {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: rusqlite::Error,
+    },
     /// Nothing tells where Nightshift is.
     #[error(
         "no Nightshift found: start one with `make run`, name its folder in NIGHTSHIFT_STATE_DIR, or give --url and --token"
@@ -113,6 +131,14 @@ pub enum ExpectedError {
         /// Whether repairs were asked for.
         repaired: bool,
     },
+    /// Some of an import was not taken.
+    #[error("not taken: {what}")]
+    Partial {
+        /// How many of what.
+        what: String,
+        /// Some are here already and differ.
+        conflicts: bool,
+    },
     /// The awaited run did not end in time.
     #[error("run {run_id} has not ended after {waited}")]
     WaitTimedOut {
@@ -164,7 +190,13 @@ impl ExpectedError {
     /// The exit code.
     pub fn exit(&self) -> ExitCode {
         match self {
-            Self::Usage { .. } | Self::ReadFile { .. } | Self::ParseFile { .. } | Self::NotConfirmed => ExitCode::Usage,
+            Self::Usage { .. }
+            | Self::ReadFile { .. }
+            | Self::WriteFile { .. }
+            | Self::ReadDatabase { .. }
+            | Self::ParseFile { .. }
+            | Self::NotConfirmed => ExitCode::Usage,
+            Self::Partial { .. } => ExitCode::Partial,
             Self::NoEndpoint | Self::Profile(_) | Self::Unreachable { .. } | Self::Stranger { .. } => {
                 ExitCode::Unreachable
             }
@@ -198,7 +230,15 @@ impl ExpectedError {
             Self::WaitTimedOut { run_id, .. } => {
                 return Some(format!("it goes on; look at it with `nightshift cron runs --run-id {run_id}`"));
             }
+            Self::Partial { conflicts: true, .. } => {
+                "the reasons are above; --update redefines jobs that are here and differ"
+            }
+            Self::Partial { conflicts: false, .. } => "the reasons are above; everything else was taken",
+            Self::ReadDatabase { .. } => {
+                "stop OpenClaw's gateway, or use what `openclaw cron list --all --json` prints"
+            }
             Self::ReadFile { .. }
+            | Self::WriteFile { .. }
             | Self::ParseFile { .. }
             | Self::NoEndpoint
             | Self::Profile(_)

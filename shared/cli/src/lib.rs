@@ -10,6 +10,7 @@ pub mod output;
 mod client;
 mod clock;
 mod commands;
+mod haul;
 mod human;
 mod progress;
 mod request;

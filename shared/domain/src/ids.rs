@@ -9,6 +9,7 @@ use std::fmt;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::FieldError;
 
@@ -16,6 +17,8 @@ use crate::FieldError;
 pub const JOB_ID_MAX: usize = 36;
 
 const SLOT_FORMAT: &str = "%Y%m%dT%H%M%SZ";
+/// Crockford's base 32, as ULIDs are written.
+const ALPHABET: &str = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 macro_rules! text_id {
     ($name:ident) => {
@@ -52,6 +55,15 @@ impl JobId {
             Err(FieldError::new("invalid_job_id", "jobId", format!("\"{}\" is not a job id", text.escape_debug()))
                 .hint("1 to 36 letters, digits and hyphens"))
         }
+    }
+
+    /// The id of a job that comes from elsewhere: `text` where it can be one, else a name made of its digest, the same
+    /// every time.
+    pub fn imported(text: &str) -> Self {
+        Self::parse(text).unwrap_or_else(|_| {
+            let digest = Sha256::digest(text.as_bytes());
+            Self(digest.iter().take(12).fold("import-".to_owned(), |id, byte| format!("{id}{byte:02x}")))
+        })
     }
 
     /// The name of the job's own schedule.
@@ -104,6 +116,15 @@ impl RunKey {
     pub fn manual(job: &JobId, ulid: &str) -> Self {
         let (time, chance) = (&ulid[..10], &ulid[ulid.len() - 10..]);
         Self(format!("{job}_m{time}{chance}"))
+    }
+
+    /// A run that happened elsewhere at `at` and is told from others of that instant by `identity`: in the form of
+    /// [`RunKey::manual`], with ten letters of a digest for chance, so that it is the same every time.
+    pub fn imported(job: &JobId, at: DateTime<Utc>, identity: &str) -> Self {
+        let digest = Sha256::digest(identity.as_bytes());
+        let bits = digest.iter().take(8).fold(0_u64, |bits, byte| (bits << 8) | u64::from(*byte));
+        let millis = u64::try_from(at.timestamp_millis()).unwrap_or(0);
+        Self(format!("{job}_m{}{}", letters(millis), letters(bits)))
     }
 
     /// Checks and takes `text`.
@@ -208,9 +229,17 @@ fn parse_slot(text: &str) -> Option<DateTime<Utc>> {
     NaiveDateTime::parse_from_str(text, SLOT_FORMAT).ok().map(|naive| naive.and_utc())
 }
 
+/// The lowest fifty bits of `number`, in ten letters.
+fn letters(number: u64) -> String {
+    let letter = |place: u32| {
+        let index = usize::try_from((number >> (5 * place)) & 31).unwrap_or(0);
+        char::from(ALPHABET.as_bytes()[index])
+    };
+    (0..10).rev().map(letter).collect()
+}
+
 /// The instant in the first ten characters of a ULID (48 bits of milliseconds in Crockford's base 32).
 fn manual_time(text: &str) -> Option<DateTime<Utc>> {
-    const ALPHABET: &str = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
     let rest = text.strip_prefix('m').filter(|rest| rest.len() == 20)?;
     let mut millis: i64 = 0;
     for letter in rest.chars().take(10) {
@@ -252,6 +281,32 @@ mod tests {
         let manual = RunKey::manual(&longest(), ULID);
         assert_eq!(RunKey::parse(manual.as_str()).unwrap().slot().timestamp_millis() / 1000, manual.slot().timestamp());
         assert_eq!(RunKey::of_custom_id(&manual.custom_id(2, 3)), Some((manual, 2, 3)));
+    }
+
+    #[test]
+    fn an_imported_run_has_the_same_key_every_time_and_sorts_by_its_time() {
+        let at = DateTime::from_timestamp_millis(1_795_219_200_123).unwrap();
+        let key = RunKey::imported(&longest(), at, "one");
+        assert_eq!(RunKey::parse(key.as_str()).unwrap(), key);
+        assert_eq!((key.job_id(), key.slot()), (longest(), at));
+        assert_eq!(RunKey::imported(&longest(), at, "one"), key);
+        assert_ne!(RunKey::imported(&longest(), at, "two"), key);
+        assert!(key.custom_id(99, 9).len() <= 64);
+        let ulid = ulid_text(at);
+        assert_eq!(RunKey::manual(&longest(), &format!("{ulid}Q2W4E6R8T0YABCDE")).slot(), at);
+    }
+
+    fn ulid_text(at: DateTime<Utc>) -> String {
+        letters(u64::try_from(at.timestamp_millis()).unwrap())
+    }
+
+    #[test]
+    fn an_id_from_elsewhere_is_kept_where_it_can_be_and_derived_where_not() {
+        assert_eq!(JobId::imported("job-123").as_str(), "job-123");
+        let odd = JobId::imported("ops/nightly digest");
+        assert_eq!(odd, JobId::imported("ops/nightly digest"));
+        assert_ne!(odd, JobId::imported("ops/nightly digest "));
+        assert!(JobId::parse(odd.as_str()).is_ok(), "{odd}");
     }
 
     #[test]

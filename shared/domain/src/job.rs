@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::schedule::Schedule;
 use crate::{JobId, RunKey};
 
+pub mod import;
 mod input;
 mod lifecycle;
 mod occurrences;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use nightshift_domain::config::Change;
 use nightshift_domain::cost::{self, Sum};
 use nightshift_domain::job::Job;
+use nightshift_domain::job::import::{JobReport, RunsReport};
 use nightshift_domain::money::usd;
 use nightshift_domain::{FieldError, RunKey};
 use schemars::JsonSchema;
@@ -77,6 +78,22 @@ pub struct RunAnswer {
     /// Why there is none: `not-due`, `already-running` or `disabled`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+/// `cron.import`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ImportAnswer {
+    /// The request was understood; what became of each entry is below.
+    pub ok: bool,
+    /// Nothing was written.
+    pub dry_run: bool,
+    /// Remarks about all of it.
+    pub notes: Vec<String>,
+    /// Every job, in the order it was sent.
+    pub jobs: Vec<JobReport>,
+    /// The runs.
+    pub runs: RunsReport,
 }
 
 /// `cron.remove`.

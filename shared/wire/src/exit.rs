@@ -24,11 +24,13 @@ pub enum ExitCode {
     WaitTimedOut = 8,
     /// The doctor found something that is not repaired.
     Unwell = 9,
+    /// An import took some of what it was given, and not all of it.
+    Partial = 10,
 }
 
 impl ExitCode {
     /// Every code with its name and meaning, for the help text and the README.
-    pub const ALL: [(Self, &'static str); 10] = [
+    pub const ALL: [(Self, &'static str); 11] = [
         (Self::Ok, "done"),
         (Self::Internal, "internal error"),
         (Self::Usage, "wrong command line"),
@@ -39,6 +41,7 @@ impl ExitCode {
         (Self::RunFailed, "the awaited run did not succeed"),
         (Self::WaitTimedOut, "the wait was over before the run"),
         (Self::Unwell, "the doctor found what is not repaired"),
+        (Self::Partial, "not all of an import was taken"),
     ];
 
     /// The code for an HTTP status of the API.

@@ -19,11 +19,12 @@ pub mod schema;
 
 pub use answers::{
     CancelAnswer, ConfigAnswer, ConfigApplied, ConfigValidated, CostAnswer, CostRow, CostSum, EventAnswer,
-    HealthAnswer, JobAnswer, JobPage, RemoveAnswer, RunAnswer, RunPage, StatusAnswer,
+    HealthAnswer, ImportAnswer, JobAnswer, JobPage, RemoveAnswer, RunAnswer, RunPage, StatusAnswer,
 };
 pub use doctor::{DoctorAnswer, FindingView};
 pub use error::{ApiError, ErrorBody};
 pub use exit::ExitCode;
+pub use nightshift_domain::job::import::{Dropped, JobOutcome, JobReport, RefusedRun, RunsReport};
 pub use plan::{AwsKind, AwsView, PlanAnswer, PlannedStart, SkippedTime};
 pub use run::{BatchView, FailureView, HopView, RunView, SUMMARY_CHARS, summary_of};
 

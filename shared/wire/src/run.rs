@@ -27,7 +27,7 @@ pub struct RunView {
     pub job_name: String,
     /// The agent that answers.
     pub agent_id: String,
-    /// `schedule` or `manual`.
+    /// `schedule`, `manual`, or `import` for one that ran elsewhere.
     pub origin: Origin,
     /// The occurrence it stands for.
     pub slot: DateTime<Utc>,

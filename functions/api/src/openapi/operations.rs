@@ -7,8 +7,8 @@ use nightshift_engine::jobs::Refusal;
 use nightshift_engine::ports::TimerError;
 use nightshift_wire::schema::Schemas;
 use nightshift_wire::{
-    CancelAnswer, ConfigAnswer, ConfigApplied, ConfigValidated, CostAnswer, DoctorAnswer, EventAnswer, JobAnswer,
-    JobPage, PlanAnswer, RemoveAnswer, RunAnswer, RunPage, RunView, StatusAnswer, requests,
+    CancelAnswer, ConfigAnswer, ConfigApplied, ConfigValidated, CostAnswer, DoctorAnswer, EventAnswer, ImportAnswer,
+    JobAnswer, JobPage, PlanAnswer, RemoveAnswer, RunAnswer, RunPage, RunView, StatusAnswer, requests,
 };
 use schemars::JsonSchema;
 use serde_json::{Map, Value, json};
@@ -63,6 +63,7 @@ pub(super) fn describe(method: Method, schemas: &mut Schemas) -> Operation {
         Method::ConfigValidate => of.line::<requests::ValidateConfig, ConfigValidated>(&[]),
         Method::Plan => of.line::<requests::PlanRuns, PlanAnswer>(&[MissJob, LackConfig]),
         Method::Doctor => of.line::<requests::CheckUp, DoctorAnswer>(&[Race, LackConfig, LackTimers, LackBlobs]),
+        Method::Import => of.line::<requests::ImportJobs, ImportAnswer>(&[Race, LackConfig, LackTimers, LackBlobs]),
         Method::Cost => of.line::<requests::SumCosts, CostAnswer>(&[LackConfig]),
         Method::ConfigApply => of.line::<requests::ApplyConfig, ConfigApplied>(&[MeetRevision, Race, LackTimers]),
     }

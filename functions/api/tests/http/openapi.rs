@@ -206,6 +206,11 @@ async fn every_method_answers_and_refuses_as_described() {
         ("cron.doctor", json!({ "deep": true })),
         ("cron.doctor", json!({ "repair": true })),
         ("cron.doctor", json!({ "cursor": "nonsense" })),
+        (
+            "cron.import",
+            json!({ "jobs": [job(&json!({ "id": "old" })), { "payload": { "kind": "command" } }], "runs": [{}] }),
+        ),
+        ("cron.import", json!({ "jobs": 7 })),
         ("cron.cost", json!({ "by": "day" })),
         ("cron.cost", json!({ "by": "weather" })),
         ("config.apply", json!({ "config": { "cron": { "retention": { "runsDays": 4_000_000_000_u64 } } } })),

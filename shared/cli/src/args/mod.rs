@@ -10,6 +10,7 @@ mod foreign;
 mod job;
 mod plan;
 mod runs;
+mod transfer;
 mod words;
 
 pub use config::{ApplyArgs, Config, GetArgs, SetArgs, UnsetArgs, ValidateArgs};
@@ -20,6 +21,7 @@ pub use job::{
 };
 pub use plan::{DoctorArgs, PlanArgs};
 pub use runs::{CancelArgs, RunArgs, RunsArgs};
+pub use transfer::{ExportArgs, ImportArgs};
 pub use words::{AlertMode, BatchMode, DeliveryStatus, Missed, OnTimeout, Overlap, RunPath, RunStatus, Wake};
 
 /// Schedule jobs for AI agents, run them by hand and read what they did
@@ -145,6 +147,15 @@ pub enum Cron {
     ///
     /// Exits with 9 where something is left to be repaired.
     Doctor(DoctorArgs),
+
+    /// Take jobs, how they fared, and their history from OpenClaw or from an export
+    ///
+    /// Every field that cannot be carried is named. The same import again changes nothing. When some jobs or runs are not
+    /// taken, the others are, and the exit code is 10.
+    Import(ImportArgs),
+
+    /// Write all jobs as one JSON document that import takes back
+    Export(ExportArgs),
 }
 
 /// A job.

@@ -11,6 +11,8 @@ use serde_json::Value;
 mod config;
 mod cost;
 mod doctor;
+mod export;
+mod import;
 mod jobs;
 mod plan;
 mod runs;
@@ -52,6 +54,8 @@ pub(crate) async fn dispatch(cli: Cli, output: &mut Output) -> anyhow::Result<()
             Cron::Cost(args) => cost::cost(&mut session, &args).await,
             Cron::Plan(args) => plan::plan(&mut session, &args).await,
             Cron::Doctor(args) => doctor::doctor(&mut session, &args).await,
+            Cron::Import(args) => import::import(&mut session, &args).await,
+            Cron::Export(args) => export::export(&mut session, &args).await,
         },
         Command::System(System::Event(args)) => system::event(&mut session, &args).await,
         Command::Config(config) => match config {

@@ -9,6 +9,7 @@ mod config;
 mod cost;
 mod plan;
 mod server;
+mod transfer;
 
 fn refusal(code: &str, extra: &Value) -> Value {
     let mut error = json!({"code": code, "message": "it cannot be"});

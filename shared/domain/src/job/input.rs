@@ -16,14 +16,15 @@ mod fields;
 mod legacy;
 mod payload;
 
+pub(super) use delivery::{ALERT, DELIVERY, DESTINATION};
 pub(super) use fields::Faults;
 pub(super) use legacy::modern;
-pub(super) use payload::kind_of;
+pub(super) use payload::{AGENT_TURN, SYSTEM_EVENT, kind_of};
 
 use fields::Fields;
 
 /// Longest name; it heads every prompt and sorts the list of jobs.
-const NAME_MAX: usize = 200;
+pub(super) const NAME_MAX: usize = 200;
 /// Longest name made from a text, its ellipsis included (as in `OpenClaw`).
 const INFERRED_MAX: usize = 60;
 /// Longest declaration key.
@@ -31,7 +32,8 @@ const DECLARATION_MAX: usize = 200;
 /// Least time between two runs off the local stack.
 const LEAST_INTERVAL_MS: u64 = 60_000;
 
-const KNOWN: [&str; 19] = [
+/// The fields of a job.
+pub(super) const KNOWN: [&str; 19] = [
     "jobId",
     "agentId",
     "name",

@@ -129,6 +129,8 @@ pub enum Origin {
     Schedule,
     /// A person or program.
     Manual,
+    /// It ran elsewhere, before the job came here; nothing of it was paid here.
+    Import,
 }
 
 /// What a run does.

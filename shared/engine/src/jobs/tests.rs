@@ -3,6 +3,7 @@
 mod config;
 mod cost;
 mod doctor;
+mod import;
 mod off;
 mod outside;
 mod plan;

@@ -21,8 +21,8 @@ pub use job::{
 };
 pub use jobs::{GetJob, ListJobs, RemoveJob, RunJob, RunMode, Switched, UpdateJob};
 pub use other::{
-    ApplyConfig, CheckUp, CostBy, GetConfig, GetStatus, PlanRuns, SendEvent, SetConfig, SumCosts, UnsetConfig,
-    ValidateConfig,
+    ApplyConfig, CheckUp, CostBy, GetConfig, GetStatus, ImportJobs, PlanRuns, SendEvent, SetConfig, SumCosts,
+    UnsetConfig, ValidateConfig,
 };
 pub use parts::{AlertInput, AlertRuleInput, DeliveryInput, DestinationInput, ModeInput};
 pub use patch::{JobPatch, PayloadPatch, SchedulePatch};

@@ -168,3 +168,23 @@ pub struct CheckUp {
     /// Where the answer before was cut off.
     pub cursor: Option<String>,
 }
+
+/// Takes jobs, how they fared, and their finished runs from `OpenClaw` or from an export.
+///
+/// Every entry is judged by itself, and every field that cannot be carried is named. The same import again changes nothing.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(example = serde_json::json!({ "jobs": [{ "id": "digest", "schedule": { "kind": "every", "everyMs": 3_600_000 },
+    "payload": { "kind": "agentTurn", "message": "Digest." } }], "dryRun": true }))]
+pub struct ImportJobs {
+    /// Jobs as `OpenClaw` or an export wrote them.
+    #[schemars(length(max = 100))]
+    pub jobs: Option<Vec<Value>>,
+    /// Finished runs as `OpenClaw` or an export wrote them.
+    #[schemars(length(max = 500))]
+    pub runs: Option<Vec<Value>>,
+    /// Says what would become of everything, and writes nothing.
+    pub dry_run: Option<bool>,
+    /// A job that is here and differs is changed; a conflict otherwise.
+    pub update: Option<bool>,
+}

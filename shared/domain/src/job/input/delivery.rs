@@ -6,9 +6,14 @@ use super::fields::{Faults, Fields};
 use crate::FieldError;
 use crate::job::{AlertRule, Delivery, DeliveryMode, Destination, FailureAlert, SessionTarget};
 
-const DELIVERY: [&str; 7] = ["mode", "channel", "to", "threadId", "accountId", "bestEffort", "failureDestination"];
-const DESTINATION: [&str; 4] = ["mode", "channel", "to", "accountId"];
-const ALERT: [&str; 7] = ["after", "cooldownMs", "includeSkipped", "mode", "channel", "to", "accountId"];
+/// The fields of a delivery.
+pub(in crate::job) const DELIVERY: [&str; 7] =
+    ["mode", "channel", "to", "threadId", "accountId", "bestEffort", "failureDestination"];
+/// The fields of a place for notices.
+pub(in crate::job) const DESTINATION: [&str; 4] = ["mode", "channel", "to", "accountId"];
+/// The fields of a failure alert.
+pub(in crate::job) const ALERT: [&str; 7] =
+    ["after", "cooldownMs", "includeSkipped", "mode", "channel", "to", "accountId"];
 /// `deliver` is what the first version called announcing.
 const MODES: [(&str, DeliveryMode); 4] = [
     ("announce", DeliveryMode::Announce),

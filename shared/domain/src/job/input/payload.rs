@@ -9,8 +9,10 @@ use crate::job::{
     Thinking,
 };
 
-const SYSTEM_EVENT: [&str; 4] = ["kind", "text", "model", "thinking"];
-const AGENT_TURN: [&str; 9] =
+/// The fields of a system event.
+pub(in crate::job) const SYSTEM_EVENT: [&str; 4] = ["kind", "text", "model", "thinking"];
+/// The fields of an agent turn.
+pub(in crate::job) const AGENT_TURN: [&str; 9] =
     ["kind", "message", "model", "fallbacks", "thinking", "timeoutSeconds", "lightContext", "toolsAllow", "batch"];
 const BATCH: [&str; 4] = ["enabled", "mode", "maxWaitMs", "onTimeout"];
 
