@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use nightshift_domain::schedule::ScheduleError;
 use nightshift_wire::profile::ProfileError;
 use nightshift_wire::{ApiError, ExitCode};
+use serde_json::{Value, json};
 
 /// A failure somebody can do something about.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +85,12 @@ pub enum ExpectedError {
         /// The id that was asked for.
         id: String,
     },
+    /// There is no such job, and nothing is left of one.
+    #[error("there is no job {id}, and no history of one")]
+    NoHistory {
+        /// The id that was asked for.
+        id: String,
+    },
     /// The person at the terminal said no.
     #[error("not confirmed, nothing was changed")]
     NotConfirmed,
@@ -100,6 +107,12 @@ pub enum ExpectedError {
         run_id: String,
         /// How long was waited.
         waited: String,
+    },
+    /// Somebody pressed Ctrl-C while a run was waited for.
+    #[error("no longer waiting for run {run_id}")]
+    Interrupted {
+        /// The run.
+        run_id: String,
     },
 }
 
@@ -130,6 +143,15 @@ impl ExpectedError {
             || matches!(self, Self::Api(failure) if failure.status == 429 || failure.status >= 500)
     }
 
+    /// The same for a program, in the API's words where it spoke.
+    pub fn to_json(&self) -> Value {
+        let error = match self {
+            Self::Api(failure) => json!(failure.body.error),
+            other => json!({"code": other.exit().word(), "message": other.to_string(), "hint": other.hint()}),
+        };
+        json!({"ok": false, "error": error, "exitCode": self.exit() as u8})
+    }
+
     /// The exit code.
     pub fn exit(&self) -> ExitCode {
         match self {
@@ -139,9 +161,10 @@ impl ExpectedError {
             }
             Self::NoToken { .. } => ExitCode::Unauthorized,
             Self::NotStarted { .. } => ExitCode::Refused,
-            Self::NoSuchJob { .. } => ExitCode::NotFound,
+            Self::NoSuchJob { .. } | Self::NoHistory { .. } => ExitCode::NotFound,
             Self::RunFailed { .. } => ExitCode::RunFailed,
             Self::WaitTimedOut { .. } => ExitCode::WaitTimedOut,
+            Self::Interrupted { .. } => ExitCode::Interrupted,
             Self::Api(failure) => ExitCode::of_status(failure.status),
         }
     }
@@ -150,6 +173,8 @@ impl ExpectedError {
     pub fn hint(&self) -> Option<String> {
         let fixed = match self {
             Self::Usage { hint, .. } => return hint.clone(),
+            // Each field was told with its own.
+            Self::Api(failure) if !failure.body.error.fields.is_empty() => return None,
             Self::Api(failure) => match (&failure.body.error.hint, failure.status) {
                 (Some(hint), _) => return Some(hint.clone()),
                 (None, 401) => "check --token or NIGHTSHIFT_TOKEN",
@@ -162,8 +187,17 @@ impl ExpectedError {
             }
             Self::Unreachable { local: false, .. } => "check --url or NIGHTSHIFT_URL",
             Self::NoSuchJob { .. } => "`nightshift cron list --all` shows the ids",
+            Self::NoHistory { .. } => {
+                "`nightshift cron list --all` shows the ids of jobs, `nightshift cron runs` all runs"
+            }
             Self::WaitTimedOut { run_id, .. } => {
                 return Some(format!("it goes on; look at it with `nightshift cron runs --run-id {run_id}`"));
+            }
+            Self::Interrupted { run_id } => {
+                return Some(format!(
+                    "it goes on; look at it with `nightshift cron runs --run-id {run_id}`, or stop it with `nightshift cron \
+                     cancel {run_id}`"
+                ));
             }
             Self::ReadFile { .. }
             | Self::ParseFile { .. }

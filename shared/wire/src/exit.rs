@@ -22,11 +22,13 @@ pub enum ExitCode {
     RunFailed = 7,
     /// The run that was waited for goes on; the wait was over first.
     WaitTimedOut = 8,
+    /// Ctrl-C ended the wait; the run goes on. 128 + SIGINT, as shells count it.
+    Interrupted = 130,
 }
 
 impl ExitCode {
     /// Every code with its name and meaning, for the help text and the README.
-    pub const ALL: [(Self, &'static str); 9] = [
+    pub const ALL: [(Self, &'static str); 10] = [
         (Self::Ok, "done"),
         (Self::Internal, "internal error"),
         (Self::Usage, "wrong command line"),
@@ -36,7 +38,24 @@ impl ExitCode {
         (Self::Unreachable, "the API cannot be reached"),
         (Self::RunFailed, "the awaited run did not succeed"),
         (Self::WaitTimedOut, "the wait was over before the run"),
+        (Self::Interrupted, "the wait was interrupted; the run goes on"),
     ];
+
+    /// A machine's word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Internal => "internal",
+            Self::Usage => "usage",
+            Self::Refused => "refused",
+            Self::NotFound => "not_found",
+            Self::Unauthorized => "unauthorized",
+            Self::Unreachable => "unreachable",
+            Self::RunFailed => "run_failed",
+            Self::WaitTimedOut => "wait_timed_out",
+            Self::Interrupted => "interrupted",
+        }
+    }
 
     /// The code for an HTTP status of the API.
     pub fn of_status(status: u16) -> Self {
@@ -62,9 +81,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_codes_are_numbered_from_0_without_a_gap() {
-        for (number, (code, _)) in ExitCode::ALL.iter().enumerate() {
+    fn the_codes_are_numbered_from_0_without_a_gap_but_for_the_signal() {
+        let (signal, codes) = ExitCode::ALL.split_last().unwrap();
+        for (number, (code, _)) in codes.iter().enumerate() {
             assert_eq!(*code as usize, number);
         }
+        assert_eq!(signal.0 as u8, 128 + 2);
     }
 }

@@ -8,7 +8,9 @@ use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+mod completions;
 mod config;
+mod history;
 mod jobs;
 mod runs;
 mod show;
@@ -32,12 +34,14 @@ struct Session<'a> {
 
 /// Carries out what was asked.
 pub(crate) async fn dispatch(cli: Cli, output: &mut Output) -> anyhow::Result<()> {
+    refuse(&cli.connection.foreign)?;
     let mut session = Session { connection: cli.connection, client: None, output, now: clock::now() };
     match cli.command {
         Command::Cron(cron) => match cron {
             Cron::Add(args) => jobs::add(&mut session, &args).await,
             Cron::List(args) => jobs::list(&mut session, &args).await,
             Cron::Get(args) => jobs::get(&mut session, &args).await,
+            Cron::Show(args) => jobs::show(&mut session, &args).await,
             Cron::Edit(args) => jobs::edit(&mut session, &args).await,
             Cron::Rm(args) => jobs::remove(&mut session, &args).await,
             Cron::Enable(args) => jobs::switch(&mut session, &args, true).await,
@@ -46,12 +50,20 @@ pub(crate) async fn dispatch(cli: Cli, output: &mut Output) -> anyhow::Result<()
             Cron::Runs(args) => runs::list(&mut session, &args).await,
             Cron::Cancel(args) => runs::cancel(&mut session, &args).await,
             Cron::Status => system::status(&mut session).await,
+            Cron::Scratch(_) => Err(foreign("cron scratch", "what an agent notes down is its own memory here")),
         },
         Command::System(System::Event(args)) => system::event(&mut session, &args).await,
+        Command::System(System::Heartbeat(_)) => Err(foreign(
+            "system heartbeat",
+            "heartbeats are part of each agent's configuration: `nightshift config get`",
+        )),
+        Command::System(System::Presence(_)) => {
+            Err(foreign("system presence", "there is no gateway whose clients could be present"))
+        }
         Command::Config(Config::Get) => config::get(&mut session).await,
         Command::Config(Config::Apply(args)) => config::apply(&mut session, &args).await,
         Command::Completions { shell } => {
-            system::completions(&mut session, shell);
+            completions::completions(&mut session, shell);
             Ok(())
         }
     }
@@ -95,9 +107,18 @@ fn read<T: DeserializeOwned>(answer: &Value) -> anyhow::Result<T> {
 /// Complains about the first flag that means nothing here.
 fn refuse<F>(foreign: &Refused<F>) -> Result<(), ExpectedError> {
     match foreign.given() {
-        Some(flag) => Err(ExpectedError::usage(flag.to_string())),
+        Some(flag) => Err(ExpectedError::usage_hint(flag.to_string(), flag.hint())),
         None => Ok(()),
     }
+}
+
+/// A command of `OpenClaw`'s that means nothing here.
+fn foreign(command: &str, why: &str) -> anyhow::Error {
+    ExpectedError::usage_hint(
+        format!("{command} is not supported: {why}"),
+        "`nightshift --help` lists the commands there are",
+    )
+    .into()
 }
 
 /// A file's text, or standard input's for `-`.
