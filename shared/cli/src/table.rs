@@ -107,6 +107,15 @@ impl Grid {
         self.widths().map(least).sum::<usize>() + self.gaps(gap)
     }
 
+    /// What the others leave to the flexible column, where there is one; several share it as the table sees fit.
+    fn room(&self, surface: Surface, gap: u16) -> Option<usize> {
+        let (flexible, fixed): (Vec<_>, Vec<_>) = self.widths().partition(|(title, _)| self.flexible.contains(title));
+        // The table counts a gap after the last column too.
+        let taken = fixed.iter().map(|(_, width)| width).sum::<usize>() + self.gaps(gap) + usize::from(gap);
+        let left = usize::from(surface.width).saturating_sub(taken);
+        (flexible.len() == 1 && left > 0).then_some(left)
+    }
+
     fn gaps(&self, gap: u16) -> usize {
         usize::from(gap) * self.titles.len().saturating_sub(1)
     }
@@ -129,8 +138,13 @@ impl Grid {
         table.set_header(
             self.titles.iter().map(|title| Cell::new(title).add_attribute(Attribute::Dim)).collect::<Vec<_>>(),
         );
+        let room = self.room(surface, gap);
         for GridRow { cells, .. } in &self.rows {
-            let mut row = Row::from(cells.iter().map(|(text, tone)| cell(text, *tone)).collect::<Vec<_>>());
+            let fitted = cells.iter().zip(&self.titles).map(|((text, tone), title)| match room {
+                Some(room) if self.flexible.contains(title) => cell(&cut(text, room), *tone),
+                Some(_) | None => cell(text, *tone),
+            });
+            let mut row = Row::from(fitted.collect::<Vec<_>>());
             row.max_height(1);
             table.add_row(row);
         }
@@ -169,15 +183,18 @@ fn styled(text: &str, surface: Surface, ink: Option<&str>) -> String {
     }
 }
 
-/// Without spaces at the end, which a style may enclose.
+/// Without spaces at the end, those that a style encloses among them.
 fn trim_line(line: &str) -> String {
-    let mut text = line.trim_end().to_owned();
-    while let Some(start) = text.rfind(" \u{1b}[0m").filter(|start| start + " \u{1b}[0m".len() == text.len()) {
-        let bare = text[..start].trim_end().len();
-        text.truncate(bare);
-        text.push_str("\u{1b}[0m");
+    let is_style = |text: &str| {
+        let inner = text.strip_prefix("\u{1b}[").and_then(|text| text.strip_suffix('m'));
+        inner.is_some_and(|inner| inner.bytes().all(|byte| byte.is_ascii_digit() || byte == b';'))
+    };
+    let (mut rest, mut styles) = (line.trim_end(), String::new());
+    while let Some(start) = rest.rfind('\u{1b}').filter(|start| is_style(&rest[*start..])) {
+        styles.insert_str(0, &rest[start..]);
+        rest = rest[..start].trim_end();
     }
-    text
+    format!("{rest}{styles}")
 }
 
 /// The text without anything that would move the cursor: a name with a line end must not break the table.
@@ -230,9 +247,9 @@ fn cell(text: &str, tone: Tone) -> Cell {
     let cell = Cell::new(text);
     match tone {
         Tone::Plain => cell,
-        Tone::Good => cell.fg(Color::Green),
-        Tone::Bad => cell.fg(Color::Red),
-        Tone::Busy => cell.fg(Color::Yellow),
+        Tone::Good => cell.fg(Color::DarkGreen),
+        Tone::Bad => cell.fg(Color::DarkRed),
+        Tone::Busy => cell.fg(Color::DarkYellow),
     }
 }
 
@@ -277,11 +294,11 @@ mod tests {
 
     #[test]
     fn colour_is_only_there_when_asked_for_and_changes_nothing_else() {
-        let mut grid = Grid::new(&["status", "name"], &["name"]);
-        grid.row_above(vec![("error".to_owned(), Tone::Bad), plain("a")], vec![("why".to_owned(), Tone::Bad)]);
-        grid.row(vec![("ok".to_owned(), Tone::Good), plain("a longer name")]);
+        let mut grid = Grid::new(&["name", "status"], &["name"]);
+        grid.row_above(vec![plain("a"), ("error".to_owned(), Tone::Bad)], vec![("why".to_owned(), Tone::Bad)]);
+        grid.row(vec![plain("a longer name"), ("ok".to_owned(), Tone::Good)]);
         let bare = grid.render(Surface { width: 80, colour: false });
-        assert_eq!(bare, "status  name\nerror   a\n  why\nok      a longer name");
+        assert_eq!(bare, "name           status\na              error\n  why\na longer name  ok");
         let coloured = grid.render(Surface { width: 80, colour: true });
         let mut stripped = coloured.clone();
         while let Some(start) = stripped.find('\u{1b}') {

@@ -14,8 +14,8 @@ use super::{AlertFlags, BatchMode, ClearFlags, Missed, OfJobs, OnTimeout, Overla
 
 const ADD_EXAMPLES: &str = "\
 Examples:
-  nightshift cron add \"0 7 * * *\" \"Summarize overnight updates.\" --tz Europe/Berlin
-  nightshift cron add \"0 3 * * *\" \"Digest.\" --name Digest --batch --batch-timeout 2h
+  nightshift cron add \"0 7 * * *\" \"Sum up the night.\" --tz Europe/Berlin
+  nightshift cron add \"0 3 * * *\" \"Digest.\" --batch --batch-timeout 2h
   nightshift cron add --at 20m --system-event \"Check the calendar.\" --wake now";
 
 /// Reads a duration as milliseconds; a number without a unit is milliseconds.

@@ -98,7 +98,7 @@ pub enum Command {
     /// Print a completion script for a shell
     #[command(after_help = WHERE_SCRIPTS_GO)]
     Completions {
-        /// The shell
+        /// Which shell
         shell: Shell,
     },
 }
@@ -213,7 +213,7 @@ pub enum System {
 /// Flags of `system event`.
 #[derive(Debug, Args)]
 pub struct EventArgs {
-    /// The text
+    /// What to tell the session
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub text: String,
 

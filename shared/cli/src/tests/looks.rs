@@ -36,14 +36,14 @@ fn jobs() -> Vec<Value> {
     let batch = json!({"payload": {"kind": "agentTurn", "message": "m", "batch": {"enabled": true, "mode": "auto"}}});
     vec![
         a_job(
-            "01KAHJ5Z3M7Q2W4E6R8T0YABC1",
+            "fa1f1c60-e887-4c70-86d7-1c1952306001",
             "Morning brief",
             &cron("0 7 * * *", "America/Los_Angeles"),
             &state(Some(3 * HOUR), Some(21 * HOUR), json!({"lastStatus": "ok", "lastDeliveryStatus": "delivered"})),
         ),
         with(
             a_job(
-                "01KAHJ5Z3M7Q2W4E6R8T0YABC2",
+                "fa1f1c60-e887-4c70-86d7-1c1952306002",
                 "A weekly report on everything that happened in all of our projects, with a name nobody shortened",
                 &cron("30 6 * * 1-5", "America/Argentina/Buenos_Aires"),
                 &state(Some(66 * HOUR), Some(5 * DAY), json!({"lastStatus": "error", "consecutiveErrors": 3})),
@@ -58,7 +58,7 @@ fn jobs() -> Vec<Value> {
         ),
         with(
             a_job(
-                "01KAHJ5Z3M7Q2W4E6R8T0YABC4",
+                "fa1f1c60-e887-4c70-86d7-1c1952306004",
                 "Once, on Christmas Eve",
                 &json!({"kind": "at", "at": "2026-12-24T18:00:00.000Z"}),
                 &state(Some(34 * DAY), None, json!({})),
@@ -76,7 +76,7 @@ fn jobs() -> Vec<Value> {
         ),
         with(
             a_job(
-                "01KAHJ5Z3M7Q2W4E6R8T0YABC6",
+                "fa1f1c60-e887-4c70-86d7-1c1952306006",
                 "Fails and fails",
                 &cron("*/15 * * * *", "UTC"),
                 &state(
@@ -89,13 +89,13 @@ fn jobs() -> Vec<Value> {
             &json!({"enabled": false}),
         ),
         a_job(
-            "01KAHJ5Z3M7Q2W4E6R8T0YABC7",
+            "fa1f1c60-e887-4c70-86d7-1c1952306007",
             "Chat is gone",
             &cron("0 9 1 * *", "UTC"),
             &state(Some(11 * DAY), Some(20 * DAY), json!({"lastStatus": "ok", "lastDeliveryStatus": "failed"})),
         ),
         a_job(
-            "01KAHJ5Z3M7Q2W4E6R8T0YABC8",
+            "fa1f1c60-e887-4c70-86d7-1c1952306008",
             "Nothing to say",
             &cron("0 * * * *", "UTC"),
             &state(Some(1), Some(HOUR), json!({"lastStatus": "ok", "lastDeliveryStatus": "suppressed"})),
@@ -116,7 +116,7 @@ fn hop(path: &str, batch: Option<&str>) -> Value {
         "costUsd": 0.0021, "realtimeCostUsd": 0.0042, "atMs": 0, "batchId": batch}])
 }
 
-const JOB: &str = "01KAHJ5Z3M7Q2W4E6R8T0YABC1";
+const JOB: &str = "fa1f1c60-e887-4c70-86d7-1c1952306001";
 
 fn runs() -> Vec<Value> {
     let run = |end: &str, ago: i64, state: &str, status: Option<&str>, extra: Value| {
@@ -126,7 +126,7 @@ fn runs() -> Vec<Value> {
         "nextPollAtMs": NOW_MS + 4 * MINUTE, "state": "open"});
     vec![
         run(
-            "m01KAHJ5Z3M7Q2W4E6R8T0YABCD",
+            "m01KAHJ5Z3M7Q2W4E6R8",
             45_000,
             "submitted",
             None,
@@ -289,7 +289,7 @@ async fn errors() {
     shown("error_unknown_flag", &["cron", "add", "20m", "x", "--delivr"], Vec::new).await;
     shown("error_tick", &["cron", "add", "--every", "1m", "tick"], Vec::new).await;
     shown("error_foreign", &["cron", "add", "--on-exit", "make"], Vec::new).await;
-    shown("error_run_id", &["cron", "runs", "--run-id", "m01KAHJ5Z3M7Q2W4E6R8T0YABCD"], Vec::new).await;
+    shown("error_run_id", &["cron", "runs", "--run-id", "m01KAHJ5Z3M7Q2W4E6R8"], Vec::new).await;
 }
 
 #[tokio::test]
