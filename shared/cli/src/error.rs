@@ -145,9 +145,10 @@ impl ExpectedError {
 
     /// The same for a program, in the API's words where it spoke.
     pub fn to_json(&self) -> Value {
-        let error = match self {
-            Self::Api(failure) => json!(failure.body.error),
-            other => json!({"code": other.exit().word(), "message": other.to_string(), "hint": other.hint()}),
+        let error = if let Self::Api(failure) = self {
+            json!(failure.body.error)
+        } else {
+            json!({"code": self.exit().word(), "message": self.to_string(), "hint": self.hint()})
         };
         json!({"ok": false, "error": error, "exitCode": self.exit() as u8})
     }

@@ -39,10 +39,15 @@ pub(super) async fn list(session: &mut Session<'_>, args: &RunsArgs) -> anyhow::
     }
     let table = show::runs(&runs, args.job_id().is_some(), session.now, Surface::of(session.output));
     session.output.data(&table);
-    if let Some(cursor) = answer["nextCursor"].as_str() {
-        session.output.hint(&format!("older ones with --cursor {cursor}"));
-    } else if let Some(offset) = answer["nextOffset"].as_u64() {
-        session.output.hint(&format!("older ones with --offset {offset}"));
+    // A cursor is exact and for programs, which find it in the JSON; a person counts.
+    match (answer["nextCursor"].as_str(), &args.cursor) {
+        (Some(next), Some(_)) => session.output.hint(&format!("older ones with --cursor {next}")),
+        (Some(_), None) => session.output.hint(&format!("older ones with --offset {}", runs.len())),
+        (None, _) => {
+            if let Some(offset) = answer["nextOffset"].as_u64() {
+                session.output.hint(&format!("older ones with --offset {offset}"));
+            }
+        }
     }
     Ok(())
 }

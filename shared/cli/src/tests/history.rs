@@ -23,11 +23,16 @@ fn listed(ran: &Ran) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_plain_list_is_one_page_and_its_cursor_is_told() {
+async fn a_plain_list_is_one_page_and_the_way_to_the_next_is_told() {
     let line = ["cron", "runs", "job-1", "--limit", "2", "--delivery-status", "delivered"];
     let ran = run(&line, vec![page(&["b", "a"], Some("c1"))]).await;
     assert_eq!(ran.requests[0].body, json!({"jobId": "job-1", "deliveryStatus": "delivered", "limit": 2}));
-    assert_eq!((ran.exit, ran.err.as_str()), (ExitCode::Ok, "hint: older ones with --cursor c1\n"));
+    assert_eq!((ran.exit, ran.err.as_str()), (ExitCode::Ok, "hint: older ones with --offset 2\n"));
+    let ran = run(&["cron", "runs", "--cursor", "c1"], vec![page(&["b", "a"], Some("c2"))]).await;
+    assert_eq!(
+        (&ran.requests[0].body, ran.err.as_str()),
+        (&json!({"cursor": "c1"}), "hint: older ones with --cursor c2\n")
+    );
 }
 
 #[tokio::test]

@@ -141,7 +141,7 @@ fn rules(job: &Job) -> Option<String> {
         (Schedule::At { .. }, true) => parts.push("removed after its success".to_owned()),
         (Schedule::At { .. }, false) => parts.push("kept after its success".to_owned()),
         (Schedule::Every { .. } | Schedule::Cron { .. }, true) => {
-            parts.push("removed after its first success".to_owned())
+            parts.push("removed after its first success".to_owned());
         }
         (Schedule::Every { .. } | Schedule::Cron { .. }, false) => {}
     }
