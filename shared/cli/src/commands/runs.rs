@@ -55,7 +55,7 @@ fn full_id(job: Option<&str>, run_id: &str) -> Result<String, ExpectedError> {
         None => Err(ExpectedError::usage_hint(
             format!("\"{run_id}\" is only the end of a run's id"),
             format!(
-                "write all of it, <jobId>_{run_id}; to look at a run, `nightshift cron runs <jobId> --run-id {run_id}` does too"
+                "write all of it, <jobId>_{run_id}; `nightshift cron runs <jobId> --run-id {run_id}` shows the run too"
             ),
         )),
     }
