@@ -7,6 +7,7 @@ use nightshift_domain::FieldError;
 use nightshift_domain::schedule::ScheduleError;
 use nightshift_wire::profile::ProfileError;
 use nightshift_wire::{ApiError, ExitCode};
+use serde_json::{Value, json};
 
 /// A failure somebody can do something about.
 #[derive(Debug, thiserror::Error)]
@@ -114,6 +115,12 @@ pub enum ExpectedError {
     /// A document could not be applied; nobody tried.
     #[error("{} fields of the document are not valid", .0.len())]
     BadFields(Vec<FieldError>),
+    /// There is no such job, and nothing is left of one.
+    #[error("there is no job {id}, and no history of one")]
+    NoHistory {
+        /// The id that was asked for.
+        id: String,
+    },
     /// The person at the terminal said no.
     #[error("not confirmed, nothing was changed")]
     NotConfirmed,
@@ -146,6 +153,12 @@ pub enum ExpectedError {
         run_id: String,
         /// How long was waited.
         waited: String,
+    },
+    /// Somebody pressed Ctrl-C while a run was waited for.
+    #[error("no longer waiting for run {run_id}")]
+    Interrupted {
+        /// The run.
+        run_id: String,
     },
 }
 
@@ -187,6 +200,16 @@ impl ExpectedError {
         }
     }
 
+    /// The same for a program, in the API's words where it spoke.
+    pub fn to_json(&self) -> Value {
+        let error = if let Self::Api(failure) = self {
+            json!(failure.body.error)
+        } else {
+            json!({"code": self.exit().word(), "message": self.to_string(), "hint": self.hint()})
+        };
+        json!({"ok": false, "error": error, "exitCode": self.exit() as u8})
+    }
+
     /// The exit code.
     pub fn exit(&self) -> ExitCode {
         match self {
@@ -202,9 +225,10 @@ impl ExpectedError {
             }
             Self::NoToken { .. } => ExitCode::Unauthorized,
             Self::NotStarted { .. } | Self::BadFields(_) => ExitCode::Refused,
-            Self::NoSuchJob { .. } | Self::NotSet { .. } => ExitCode::NotFound,
+            Self::NoSuchJob { .. } | Self::NotSet { .. } | Self::NoHistory { .. } => ExitCode::NotFound,
             Self::RunFailed { .. } => ExitCode::RunFailed,
             Self::WaitTimedOut { .. } => ExitCode::WaitTimedOut,
+            Self::Interrupted { .. } => ExitCode::Interrupted,
             Self::Unwell { .. } => ExitCode::Unwell,
             Self::Api(failure) => ExitCode::of_status(failure.status),
         }
@@ -214,6 +238,8 @@ impl ExpectedError {
     pub fn hint(&self) -> Option<String> {
         let fixed = match self {
             Self::Usage { hint, .. } | Self::NotSet { hint, .. } => return hint.clone(),
+            // Each field was told with its own.
+            Self::Api(failure) if !failure.body.error.fields.is_empty() => return None,
             Self::Api(failure) => match (&failure.body.error.hint, failure.status) {
                 (Some(hint), _) => return Some(hint.clone()),
                 (None, 401) => "check --token or NIGHTSHIFT_TOKEN",
@@ -226,6 +252,9 @@ impl ExpectedError {
             }
             Self::Unreachable { local: false, .. } => "check --url or NIGHTSHIFT_URL",
             Self::NoSuchJob { .. } => "`nightshift cron list --all` shows the ids",
+            Self::NoHistory { .. } => {
+                "`nightshift cron list --all` shows the ids of jobs, `nightshift cron runs` all runs"
+            }
             Self::Unwell { repaired: false, .. } => "`nightshift cron doctor --fix` repairs what it can",
             Self::WaitTimedOut { run_id, .. } => {
                 return Some(format!("it goes on; look at it with `nightshift cron runs --run-id {run_id}`"));
@@ -234,6 +263,12 @@ impl ExpectedError {
                 "the reasons are above; --update redefines jobs that are here and differ"
             }
             Self::Partial { conflicts: false, .. } => "the reasons are above; everything else was taken",
+            Self::Interrupted { run_id } => {
+                return Some(format!(
+                    "it goes on; look at it with `nightshift cron runs --run-id {run_id}`, or stop it with `nightshift cron \
+                     cancel {run_id}`"
+                ));
+            }
             Self::ReadDatabase { .. } => {
                 "stop OpenClaw's gateway, or use what `openclaw cron list --all --json` prints"
             }

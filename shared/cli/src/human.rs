@@ -2,36 +2,33 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::job::{BatchMode, BatchPolicy, Delivery, DeliveryMode, Job, OnTimeout, Payload};
-use nightshift_domain::schedule::{Schedule, format_duration};
+use nightshift_domain::schedule::{Schedule, coarse_duration, format_duration};
 
 /// `in 3h`, `2m ago`, `now`.
 pub(crate) fn relative(at_ms: i64, now: DateTime<Utc>) -> String {
     let distance = at_ms - now.timestamp_millis();
     match (distance.abs(), distance > 0) {
         (..1_000, _) => "now".to_owned(),
-        (length, true) => format!("in {}", coarse(length)),
-        (length, false) => format!("{} ago", coarse(length)),
+        (_, true) => format!("in {}", coarse_duration(TimeDelta::milliseconds(distance))),
+        (_, false) => format!("{} ago", coarse_duration(TimeDelta::milliseconds(distance))),
     }
 }
 
-/// One unit: `40s`, `12m`, `3h`, `9d`.
-fn coarse(ms: i64) -> String {
-    match ms {
-        ..60_000 => format!("{}s", ms / 1_000),
-        60_000..3_600_000 => format!("{}m", ms / 60_000),
-        3_600_000..172_800_000 => format!("{}h", ms / 3_600_000),
-        _ => format!("{}d", ms / 86_400_000),
-    }
+/// `2h ago (2026-12-24 18:00Z)`.
+pub(crate) fn relative_and_exact(at_ms: i64, now: DateTime<Utc>) -> String {
+    let exact = DateTime::from_timestamp_millis(at_ms).map(|at| format!(" ({})", minute(at)));
+    format!("{}{}", relative(at_ms, now), exact.unwrap_or_default())
 }
 
-/// How long something took: `<1s`, `12s`, `2m10s`, `3h5m`.
+/// How long something took: `<1s`, `12s`, `2m10s`, `3h5m`, `2d4h`.
 pub(crate) fn took(ms: i64) -> String {
     let seconds = ms / 1_000;
     match seconds {
         ..1 => "<1s".to_owned(),
         1..60 => format!("{seconds}s"),
         60..3_600 => pair(seconds / 60, 'm', seconds % 60, 's'),
-        _ => pair(seconds / 3_600, 'h', seconds % 3_600 / 60, 'm'),
+        3_600..86_400 => pair(seconds / 3_600, 'h', seconds % 3_600 / 60, 'm'),
+        _ => pair(seconds / 86_400, 'd', seconds % 86_400 / 3_600, 'h'),
     }
 }
 
@@ -64,7 +61,7 @@ pub(crate) fn minute(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d %H:%MZ").to_string()
 }
 
-/// A schedule as people say it, or its expression where that is shorter than the truth.
+/// A schedule as `OpenClaw` writes it: `at 2026-12-24 18:00Z`, `every 20m`, `cron 0 7 * * * @ Europe/Berlin`.
 pub(crate) fn schedule(schedule: &Schedule) -> String {
     match schedule {
         Schedule::At { at, .. } => match DateTime::parse_from_rfc3339(at) {
@@ -72,14 +69,31 @@ pub(crate) fn schedule(schedule: &Schedule) -> String {
             Err(_) => format!("at {at}"),
         },
         Schedule::Every { every_ms, .. } => format!("every {}", duration(*every_ms)),
-        Schedule::Cron { expr, tz, .. } => {
-            let words = cron(expr).unwrap_or_else(|| expr.clone());
-            match tz.as_deref() {
-                None | Some("UTC") => words,
-                Some(zone) => format!("{words} {}", zone.rsplit('/').next().unwrap_or(zone).replace('_', " ")),
+        Schedule::Cron { expr, tz, .. } => match tz {
+            Some(zone) => format!("cron {expr} @ {zone}"),
+            None => format!("cron {expr}"),
+        },
+    }
+}
+
+/// The same with what a single job's page has room for: common expressions in words, the stagger, the wall time of `at`.
+pub(crate) fn schedule_in_full(schedule: &Schedule) -> String {
+    let mut text = self::schedule(schedule);
+    match schedule {
+        Schedule::Cron { expr, stagger_ms, .. } => {
+            if let Some(words) = cron(expr) {
+                text = format!("{text} ({words})");
+            }
+            match stagger_ms {
+                Some(0) => text.push_str(", exactly"),
+                Some(window) => text = format!("{text}, spread over {}", duration(*window)),
+                None => {}
             }
         }
+        Schedule::At { tz: Some(zone), .. } => text = format!("{text}, given in {zone}"),
+        Schedule::At { tz: None, .. } | Schedule::Every { .. } => {}
     }
+    text
 }
 
 /// The common expressions in words.
@@ -111,7 +125,7 @@ fn cron(expr: &str) -> Option<String> {
         (_, "*", "*") => Some(format!("daily {}", clock()?)),
         (_, "*", "1-5" | "mon-fri") => Some(format!("weekdays {}", clock()?)),
         (_, "*", weekday) => Some(format!("{} {}", weekday_name(weekday)?, clock()?)),
-        (_, day, "*") => Some(format!("monthly on {} {}", number(day)?, clock()?)),
+        (_, day, "*") => Some(format!("monthly on day {}, {}", number(day)?, clock()?)),
         (_, _, _) => None,
     }
 }
@@ -162,16 +176,28 @@ fn batch_of(job: &Job) -> Option<&BatchPolicy> {
 
 /// Where an answer goes.
 pub(crate) fn delivery(delivery: &Delivery) -> String {
-    let to = delivery.to.as_deref();
-    let thread = delivery.thread_id.as_deref().map(|thread| format!(" thread {thread}")).unwrap_or_default();
-    match delivery.mode {
+    let thread = delivery.thread_id.as_deref();
+    let mut text = place(delivery.mode, delivery.channel.as_deref(), delivery.to.as_deref(), thread);
+    if let Some(account) = &delivery.account_id {
+        text = format!("{text}, account {account}");
+    }
+    if delivery.best_effort {
+        text.push_str(", best effort");
+    }
+    text
+}
+
+/// A mode with its channel and target.
+pub(crate) fn place(mode: DeliveryMode, channel: Option<&str>, to: Option<&str>, thread: Option<&str>) -> String {
+    let thread = thread.map(|thread| format!(" thread {thread}")).unwrap_or_default();
+    match mode {
         DeliveryMode::None => "none".to_owned(),
         DeliveryMode::Webhook => format!("webhook {}", to.unwrap_or("-")),
-        DeliveryMode::Announce => match (delivery.channel.as_deref(), to) {
+        DeliveryMode::Announce => match (channel, to) {
             (Some(channel), Some(to)) => format!("{channel} {to}{thread}"),
             (Some(channel), None) => format!("{channel}{thread}"),
             (None, Some(to)) => format!("{to}{thread}"),
-            (None, None) => "the agent's route".to_owned(),
+            (None, None) => format!("the agent's route{thread}"),
         },
     }
 }
@@ -181,31 +207,42 @@ mod tests {
     use super::*;
 
     #[test]
-    fn common_schedules_have_words_and_others_show_their_expression() {
+    fn common_expressions_have_words_and_others_do_not() {
         let cases = [
-            ("0 7 * * *", "daily 07:00"),
-            ("30 18 * * 1-5", "weekdays 18:30"),
-            ("0 6 * * 1", "Mondays 06:00"),
-            ("0 3 * * 0", "Sundays 03:00"),
-            ("15 * * * *", "hourly at :15"),
-            ("*/15 * * * *", "every 15m"),
-            ("*/7 * * * *", "*/7 * * * *"),
-            ("0 */6 * * *", "every 6h at :00"),
-            ("0 9 1 * *", "monthly on 1 09:00"),
-            ("@daily", "daily 00:00"),
-            ("0 9 1 * 1", "0 9 1 * 1"),
-            ("0 9,17 * * *", "0 9,17 * * *"),
-            ("30 0 7 * * *", "30 0 7 * * *"),
+            ("0 7 * * *", Some("daily 07:00")),
+            ("30 18 * * 1-5", Some("weekdays 18:30")),
+            ("0 6 * * 1", Some("Mondays 06:00")),
+            ("0 3 * * 0", Some("Sundays 03:00")),
+            ("15 * * * *", Some("hourly at :15")),
+            ("*/15 * * * *", Some("every 15m")),
+            ("*/7 * * * *", None),
+            ("0 */6 * * *", Some("every 6h at :00")),
+            ("0 9 1 * *", Some("monthly on day 1, 09:00")),
+            ("@daily", Some("daily 00:00")),
+            ("0 9 1 * 1", None),
+            ("0 9,17 * * *", None),
+            ("30 0 7 * * *", None),
         ];
         for (expr, words) in cases {
-            let cron = |tz: Option<&str>| {
-                schedule(&Schedule::Cron { expr: expr.to_owned(), tz: tz.map(str::to_owned), stagger_ms: None })
-            };
-            assert_eq!(cron(None), words);
-            assert_eq!(cron(Some("America/Los_Angeles")), format!("{words} Los Angeles"));
+            assert_eq!(cron(expr).as_deref(), words, "{expr}");
         }
+    }
+
+    #[test]
+    fn schedules_are_written_as_openclaw_writes_them() {
+        let daily = |tz: Option<&str>, stagger_ms| Schedule::Cron {
+            expr: "0 7 * * *".to_owned(),
+            tz: tz.map(str::to_owned),
+            stagger_ms,
+        };
+        assert_eq!(schedule(&daily(Some("America/Los_Angeles"), None)), "cron 0 7 * * * @ America/Los_Angeles");
+        assert_eq!(schedule(&daily(None, Some(0))), "cron 0 7 * * *");
+        assert_eq!(schedule_in_full(&daily(None, Some(0))), "cron 0 7 * * * (daily 07:00), exactly");
+        assert_eq!(schedule_in_full(&daily(None, Some(30_000))), "cron 0 7 * * * (daily 07:00), spread over 30s");
         assert_eq!(schedule(&Schedule::Every { every_ms: 1_200_000, anchor_ms: 0 }), "every 20m");
-        assert_eq!(schedule(&Schedule::At { at: "2026-02-01T16:00:00.000Z".into(), tz: None }), "at 2026-02-01 16:00Z");
+        let at = |tz: Option<&str>| Schedule::At { at: "2026-02-01T16:00:00.000Z".into(), tz: tz.map(str::to_owned) };
+        assert_eq!(schedule(&at(Some("Europe/Berlin"))), "at 2026-02-01 16:00Z");
+        assert_eq!(schedule_in_full(&at(Some("Europe/Berlin"))), "at 2026-02-01 16:00Z, given in Europe/Berlin");
     }
 
     #[test]
@@ -216,7 +253,14 @@ mod tests {
         for (distance, words) in cases {
             assert_eq!(relative(1_000_000_000_000 + distance, now), words);
         }
-        let lengths = [(999, "<1s"), (12_000, "12s"), (130_000, "2m10s"), (120_000, "2m"), (11_100_000, "3h5m")];
+        let lengths = [
+            (999, "<1s"),
+            (12_000, "12s"),
+            (130_000, "2m10s"),
+            (120_000, "2m"),
+            (11_100_000, "3h5m"),
+            (187_200_000, "2d4h"),
+        ];
         for (ms, words) in lengths {
             assert_eq!(took(ms), words);
         }

@@ -23,7 +23,7 @@ use std::ffi::OsString;
 use clap::Parser as _;
 use nightshift_wire::ExitCode;
 
-use crate::args::Cli;
+use crate::args::{Cli, slip};
 use crate::error::ExpectedError;
 use crate::output::Output;
 
@@ -45,19 +45,31 @@ pub fn main() -> std::process::ExitCode {
 pub async fn run<I>(arguments: I, output: &mut Output) -> ExitCode
 where
     I: IntoIterator,
-    I::Item: Into<OsString> + Clone,
+    I::Item: Into<OsString>,
 {
+    let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+    // Read from the words themselves, because a wrong command line wants its answer as JSON too.
+    let json = arguments.iter().any(|argument| argument == "--json");
+    if let Some((message, hint)) = slip(&arguments) {
+        return fail(&ExpectedError::usage_hint(message, hint), json, output);
+    }
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
-        Err(error) => return output.clap(&error),
+        Err(error) => {
+            if json && error.use_stderr() {
+                let text = error.to_string();
+                let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+                output.error_as_json(&ExpectedError::usage(message).to_json());
+            }
+            return output.clap(&error);
+        }
     };
     match commands::dispatch(cli, output).await {
         Ok(()) => ExitCode::Ok,
         Err(error) => {
             output.finish_line();
             if let Some(expected) = error.downcast_ref::<ExpectedError>() {
-                output.expected(expected);
-                expected.exit()
+                fail(expected, json, output)
             } else {
                 output.error(&format!("{error:#}"));
                 output.hint("this is a bug in nightshift; please report it with the command that led to it");
@@ -65,4 +77,13 @@ where
             }
         }
     }
+}
+
+/// Tells a failure to whoever asked.
+fn fail(error: &ExpectedError, json: bool, output: &mut Output) -> ExitCode {
+    if json {
+        output.error_as_json(&error.to_json());
+    }
+    output.expected(error);
+    error.exit()
 }

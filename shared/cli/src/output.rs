@@ -16,12 +16,34 @@ pub struct Output {
     err: Stream,
     /// Whether a progress line stands on stderr, without its line end.
     line_open: bool,
+    /// Columns of stdout, where something else than a terminal says so.
+    width: Option<u16>,
+    /// Whether there was any data.
+    told: bool,
 }
 
 struct Stream {
     sink: Box<dyn Write + Send>,
     terminal: bool,
+    /// Whether it understands that a line is written again.
+    moves: bool,
     colour: bool,
+}
+
+/// What the environment says about terminals.
+#[derive(Debug, Clone, Copy)]
+struct Manners {
+    /// `NO_COLOR` is there and not empty (no-color.org).
+    no_color: bool,
+    /// `TERM=dumb`: a terminal without colours and without a way back in a line.
+    dumb: bool,
+}
+
+impl Manners {
+    fn stream(self, sink: Box<dyn Write + Send>, terminal: bool) -> Stream {
+        let moves = terminal && !self.dumb;
+        Stream { sink, terminal, moves, colour: moves && !self.no_color }
+    }
 }
 
 /// How something is set off.
@@ -58,21 +80,37 @@ impl Stream {
 impl Output {
     /// This process's own streams.
     pub fn standard() -> Self {
-        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
-            || std::env::var_os("TERM").is_some_and(|value| value == "dumb");
-        let stream =
-            |sink: Box<dyn Write + Send>, terminal: bool| Stream { sink, terminal, colour: terminal && !plain };
+        let manners = Manners {
+            no_color: std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
+            dumb: std::env::var_os("TERM").is_some_and(|value| value == "dumb"),
+        };
+        let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+        let terminal = io::stdout().is_terminal();
         Self {
-            out: stream(Box::new(io::stdout()), io::stdout().is_terminal()),
-            err: stream(Box::new(io::stderr()), io::stderr().is_terminal()),
+            out: manners.stream(Box::new(io::stdout()), terminal),
+            err: manners.stream(Box::new(io::stderr()), io::stderr().is_terminal()),
             line_open: false,
+            width: columns.filter(|columns| !terminal && *columns > 0),
+            told: false,
         }
     }
 
-    /// Streams nobody looks at, without colour.
+    /// Streams nobody looks at, without colour and of any width.
     pub fn plain(out: impl Write + Send + 'static, err: impl Write + Send + 'static) -> Self {
-        let stream = |sink| Stream { sink, terminal: false, colour: false };
-        Self { out: stream(Box::new(out)), err: stream(Box::new(err)), line_open: false }
+        let manners = Manners { no_color: true, dumb: true };
+        let (out, err) = (manners.stream(Box::new(out), false), manners.stream(Box::new(err), false));
+        Self { out, err, line_open: false, width: None, told: false }
+    }
+
+    /// The same, `columns` wide.
+    #[must_use]
+    pub fn within(self, columns: u16) -> Self {
+        Self { width: Some(columns), ..self }
+    }
+
+    /// How wide stdout is, where something else than a terminal says so: `COLUMNS`.
+    pub fn width(&self) -> Option<u16> {
+        self.width
     }
 
     /// Whether stdout is a terminal.
@@ -85,14 +123,15 @@ impl Output {
         self.out.colour
     }
 
-    /// Whether stderr is a terminal, and so takes a progress line.
-    pub fn err_is_terminal(&self) -> bool {
-        self.err.terminal
+    /// Whether stderr takes a line that changes.
+    pub fn err_takes_progress(&self) -> bool {
+        self.err.moves
     }
 
     /// Data.
     pub fn data(&mut self, text: &str) {
         self.finish_line();
+        self.told = true;
         self.out.line(text);
     }
 
@@ -150,6 +189,11 @@ impl Output {
                     Some(field) => self.error(&format!("{field}: {}", body.message)),
                     None => self.error(&body.message),
                 }
+            } else if let ExpectedError::Unreachable { source, .. } = error {
+                // What is between names the parts of an HTTP client.
+                let root = std::iter::successors(source.source(), |&cause| cause.source()).last();
+                let root = root.map_or_else(|| source.to_string(), ToString::to_string);
+                self.error(&format!("{error}: {root}"));
             } else {
                 let causes = std::iter::successors(error.source(), |&cause| cause.source());
                 let chain = causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
@@ -166,13 +210,21 @@ impl Output {
         }
     }
 
+    /// What went wrong, for a program that asked for JSON: on stdout, unless the answer stands there already.
+    pub fn error_as_json(&mut self, error: &Value) {
+        if !self.told {
+            self.json(error);
+        }
+    }
+
     /// What clap has to say: help and version are data, errors are not.
     pub fn clap(&mut self, error: &clap::Error) -> ExitCode {
         let rendered = error.render();
         let (stream, exit) =
             if error.use_stderr() { (&mut self.err, ExitCode::Usage) } else { (&mut self.out, ExitCode::Ok) };
         let text = if stream.colour { rendered.ansi().to_string() } else { rendered.to_string() };
-        stream.line(&text);
+        let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+        stream.line(&lines.join("\n"));
         exit
     }
 
@@ -202,5 +254,22 @@ impl Output {
         let mut answer = String::new();
         let _ = io::stdin().read_line(&mut answer);
         Some(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colour_needs_a_terminal_that_has_it_and_somebody_who_wants_it() {
+        let seen = |no_color, dumb, terminal| {
+            let stream = Manners { no_color, dumb }.stream(Box::new(io::sink()), terminal);
+            (stream.colour, stream.moves)
+        };
+        assert_eq!(seen(false, false, true), (true, true));
+        assert_eq!(seen(true, false, true), (false, true));
+        assert_eq!(seen(false, true, true), (false, false));
+        assert_eq!(seen(false, false, false), (false, false));
     }
 }

@@ -26,7 +26,7 @@ impl Progress {
 
     /// Shows how the run stands now.
     pub(crate) fn show(&mut self, output: &mut Output, run: &RunView, now: DateTime<Utc>) {
-        if output.err_is_terminal() {
+        if output.err_takes_progress() {
             output.progress(&line(run, self.started, now));
         } else {
             for news in self.news(run) {

@@ -26,11 +26,13 @@ pub enum ExitCode {
     Unwell = 9,
     /// An import took some of what it was given, and not all of it.
     Partial = 10,
+    /// Ctrl-C ended the wait; the run goes on. 128 + SIGINT, as shells count it.
+    Interrupted = 130,
 }
 
 impl ExitCode {
     /// Every code with its name and meaning, for the help text and the README.
-    pub const ALL: [(Self, &'static str); 11] = [
+    pub const ALL: [(Self, &'static str); 12] = [
         (Self::Ok, "done"),
         (Self::Internal, "internal error"),
         (Self::Usage, "wrong command line"),
@@ -42,7 +44,26 @@ impl ExitCode {
         (Self::WaitTimedOut, "the wait was over before the run"),
         (Self::Unwell, "the doctor found what is not repaired"),
         (Self::Partial, "not all of an import was taken"),
+        (Self::Interrupted, "the wait was interrupted; the run goes on"),
     ];
+
+    /// A machine's word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Internal => "internal",
+            Self::Usage => "usage",
+            Self::Refused => "refused",
+            Self::NotFound => "not_found",
+            Self::Unauthorized => "unauthorized",
+            Self::Unreachable => "unreachable",
+            Self::RunFailed => "run_failed",
+            Self::WaitTimedOut => "wait_timed_out",
+            Self::Unwell => "unwell",
+            Self::Partial => "partial",
+            Self::Interrupted => "interrupted",
+        }
+    }
 
     /// The code for an HTTP status of the API.
     pub fn of_status(status: u16) -> Self {
@@ -68,9 +89,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_codes_are_numbered_from_0_without_a_gap() {
-        for (number, (code, _)) in ExitCode::ALL.iter().enumerate() {
+    fn the_codes_are_numbered_from_0_without_a_gap_but_for_the_signal() {
+        let (signal, codes) = ExitCode::ALL.split_last().unwrap();
+        for (number, (code, _)) in codes.iter().enumerate() {
             assert_eq!(*code as usize, number);
         }
+        assert_eq!(signal.0 as u8, 128 + 2);
     }
 }

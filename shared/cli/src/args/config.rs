@@ -28,6 +28,11 @@ pub enum Config {
 
     /// Replace the document
     Apply(ApplyArgs),
+
+    /// Print the JSON Schema of the document
+    ///
+    /// An editor that is given it completes and checks config.json. Nothing is asked of the API.
+    Schema,
 }
 
 /// How a path is written.

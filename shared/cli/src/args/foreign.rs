@@ -1,46 +1,85 @@
 //! `OpenClaw`'s flags that mean nothing here. They are known so that a script that uses one is told why in one sentence;
 //! they do not show in help or completions.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::marker::PhantomData;
 
 use clap::parser::ValueSource;
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command};
 
 /// A flag that is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Foreign {
     name: &'static str,
     takes_value: bool,
-    why: &'static str,
+    reason: Reason,
+}
+
+impl Foreign {
+    /// What to write instead.
+    pub fn hint(self) -> &'static str {
+        self.reason.instead
+    }
 }
 
 impl fmt::Display for Foreign {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "--{} is not supported: {}", self.name, self.why)
+        write!(f, "--{} is not supported: {}", self.name, self.reason.why)
     }
 }
 
-const fn valued(name: &'static str, why: &'static str) -> Foreign {
-    Foreign { name, takes_value: true, why }
+/// Why something is refused, and what to write instead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Reason {
+    why: &'static str,
+    instead: &'static str,
 }
 
-const fn switch(name: &'static str, why: &'static str) -> Foreign {
-    Foreign { name, takes_value: false, why }
+const fn because(why: &'static str, instead: &'static str) -> Reason {
+    Reason { why, instead }
 }
 
-const NO_COMMANDS: &str = "a job here is an agent turn or a system event, never a shell command";
-const NO_SCRIPTS: &str = "a job here is an agent turn or a system event, never a script";
-const BY_TIME: &str = "jobs here start by time or by hand, not when a process exits or prints";
-const NO_TRIGGERS: &str = "a schedule here fires by time alone, without a trigger script";
-const NO_PACING: &str = "a schedule here keeps its own pace; use --every or --cron";
-const NAMED_SESSIONS: &str = "sessions here are named with --session session:<name>";
-const ONE_NAME: &str = "a job here has one name, set with --name";
+const fn valued(name: &'static str, reason: Reason) -> Foreign {
+    Foreign { name, takes_value: true, reason }
+}
+
+const fn switch(name: &'static str, reason: Reason) -> Foreign {
+    Foreign { name, takes_value: false, reason }
+}
+
+const NO_COMMANDS: Reason = because(
+    "a job here is an agent turn or a system event, never a shell command",
+    "ask the agent with --message, or leave the command to your machine's own cron",
+);
+const NO_SCRIPTS: Reason = because(
+    "a job here is an agent turn or a system event, never a script",
+    "ask the agent with --message; --message-file reads the text from a file",
+);
+const BY_TIME: Reason = because(
+    "jobs here start by time or by hand, not when a process exits or prints",
+    "give the job a schedule, and let that process call `nightshift cron run <jobId>`",
+);
+const NO_TRIGGERS: Reason = because(
+    "a schedule here fires by time alone, without a trigger script",
+    "use --every or --cron, and let the message say when there is nothing to do",
+);
+const NO_PACING: Reason = because("a schedule here keeps its own pace", "use --every or --cron");
+const NAMED_SESSIONS: Reason = because("a job here names its session, not a key", "use --session session:<name>");
+const ONE_NAME: Reason = because("a job here has one name", "set it with --name");
+const MAIN_SESSION: Reason = because(
+    "a system event here always goes to the main session of the default agent",
+    "leave it out; `cron add --agent <id> --system-event` reaches another agent's main session",
+);
+const ONE_TOKEN: Reason = because("the API here takes a bearer token", "give it with --token or NIGHTSHIFT_TOKEN");
+const ONE_URL: Reason = because("the API here has an address, not a port", "give it with --url or NIGHTSHIFT_URL");
 
 /// A set of refused flags.
 pub trait Flags: Send + Sync + 'static {
     /// The set.
     const FLAGS: &'static [Foreign];
+    /// Whether every command below knows them too.
+    const EVERYWHERE: bool = false;
 }
 
 /// Those of `cron add` and `cron edit`.
@@ -80,16 +119,13 @@ impl Flags for OfJobs {
     ];
 }
 
-/// Those of `cron runs`.
+/// Those of every command: how `OpenClaw` finds its gateway.
 #[derive(Debug)]
-pub struct OfRuns;
+pub struct OfConnections;
 
-impl Flags for OfRuns {
-    const FLAGS: &'static [Foreign] = &[
-        valued("offset", "pages here are asked for with --cursor, which the page before tells"),
-        valued("sort", "runs here are always listed newest first"),
-        valued("query", "there is no text search over runs; use --json and a filter of your own"),
-    ];
+impl Flags for OfConnections {
+    const FLAGS: &'static [Foreign] = &[valued("password", ONE_TOKEN), valued("port", ONE_URL)];
+    const EVERYWHERE: bool = true;
 }
 
 /// Those of `system event`.
@@ -97,8 +133,7 @@ impl Flags for OfRuns {
 pub struct OfEvents;
 
 impl Flags for OfEvents {
-    const FLAGS: &'static [Foreign] =
-        &[valued("session-key", "a system event here always goes to the main session of the default agent")];
+    const FLAGS: &'static [Foreign] = &[valued("session-key", MAIN_SESSION)];
 }
 
 /// The first flag of the set that was given, if any.
@@ -132,7 +167,12 @@ impl<F: Flags> clap::Args for Refused<F> {
         F::FLAGS.iter().fold(command, |command, flag| {
             let action = if flag.takes_value { ArgAction::Append } else { ArgAction::SetTrue };
             command.arg(
-                Arg::new(flag.name).long(flag.name).action(action).hide(true).allow_hyphen_values(flag.takes_value),
+                Arg::new(flag.name)
+                    .long(flag.name)
+                    .action(action)
+                    .hide(true)
+                    .global(F::EVERYWHERE)
+                    .allow_hyphen_values(flag.takes_value),
             )
         })
     }
@@ -140,4 +180,13 @@ impl<F: Flags> clap::Args for Refused<F> {
     fn augment_args_for_update(command: Command) -> Command {
         Self::augment_args(command)
     }
+}
+
+/// A command of `OpenClaw`'s that means nothing here: whatever comes after it is read, so that it can be refused by name.
+#[derive(Debug, Args)]
+#[command(disable_help_flag = true)]
+pub struct ForeignCommand {
+    /// Its arguments.
+    #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub rest: Vec<OsString>,
 }

@@ -10,12 +10,12 @@ use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use nightshift_domain::job::Thinking;
 use nightshift_domain::schedule::{DurationError, parse_duration};
 
-use super::{AlertMode, BatchMode, Missed, OfJobs, OnTimeout, Overlap, Refused, Wake};
+use super::{AlertFlags, BatchMode, ClearFlags, Missed, OfJobs, OnTimeout, Overlap, Refused, Wake};
 
 const ADD_EXAMPLES: &str = "\
 Examples:
-  nightshift cron add \"0 7 * * *\" \"Summarize overnight updates.\" --tz Europe/Berlin --announce
-  nightshift cron add --name Digest --cron \"0 3 * * *\" --message \"Digest.\" --batch --batch-timeout 2h
+  nightshift cron add \"0 7 * * *\" \"Sum up the night.\" --tz Europe/Berlin
+  nightshift cron add \"0 3 * * *\" \"Digest.\" --batch --batch-timeout 2h
   nightshift cron add --at 20m --system-event \"Check the calendar.\" --wake now";
 
 /// Reads a duration as milliseconds; a number without a unit is milliseconds.
@@ -31,15 +31,19 @@ fn thinking_words() -> impl clap::builder::TypedValueParser<Value = String> {
 #[derive(Debug, Args)]
 #[command(after_help = ADD_EXAMPLES)]
 pub struct AddArgs {
-    /// When to run: a cron expression, a duration from now, an ISO time, or "every 20m"
+    /// When to run: a cron expression in quotes, a duration from now, an ISO time, or "every 20m"
     ///
-    /// The job's name instead when --at, --every or --cron says when to run.
+    /// With --at, --every or --cron it is the job's name instead.
     #[arg(value_name = "SCHEDULE_OR_NAME")]
     pub first: Option<String>,
 
     /// What to ask the agent
     #[arg(value_name = "MESSAGE")]
     pub second: Option<String>,
+
+    /// What is too much, so that the complaint can say how it came about.
+    #[arg(hide = true)]
+    pub rest: Vec<String>,
 
     /// What people call the job; made from its text otherwise
     #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
@@ -124,7 +128,7 @@ pub struct EditArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Schedule")]
 pub struct ScheduleFlags {
-    /// Run once: an ISO time, or a duration from now such as 20m
+    /// Run once: an ISO time, epoch milliseconds, or a duration from now such as 20m
     #[arg(long, value_name = "WHEN", conflicts_with_all = ["every", "cron"])]
     pub at: Option<String>,
 
@@ -199,12 +203,14 @@ pub struct PayloadFlags {
 #[command(next_help_heading = "Batch")]
 pub struct BatchFlags {
     /// Go through Message Batches, at half the token price; --batch=auto lets Nightshift decide per run
+    ///
+    /// The mode follows an equals sign, never a space.
     #[arg(long, value_name = "MODE", value_enum, num_args = 0..=1, require_equals = true)]
     // `Some(None)` is the flag alone.
     pub batch: Option<Option<BatchMode>>,
 
     /// Run in realtime, whatever the default is
-    #[arg(long, conflicts_with_all = ["batch", "batch_timeout", "batch_on_timeout"])]
+    #[arg(long, conflicts_with_all = ["batch", "batch_timeout", "batch_on_timeout", "deliver_by", "earliest"])]
     pub no_batch: bool,
 
     /// How long the whole turn may wait, such as 2h; 24h without it
@@ -214,6 +220,14 @@ pub struct BatchFlags {
     /// What happens when it waited that long
     #[arg(long, value_name = "ACTION", value_enum)]
     pub batch_on_timeout: Option<OnTimeout>,
+
+    /// Have the answer by this time of day, such as 07:00, in the schedule's time zone
+    #[arg(long, value_name = "HH:MM")]
+    pub deliver_by: Option<String>,
+
+    /// Do not start before this time of day
+    #[arg(long, value_name = "HH:MM")]
+    pub earliest: Option<String>,
 }
 
 /// Where the answer goes.
@@ -225,7 +239,7 @@ pub struct DeliveryFlags {
     #[arg(long, conflicts_with_all = ["no_deliver", "webhook"])]
     pub announce: bool,
 
-    /// The same
+    /// Same as --announce
     #[arg(long, conflicts_with_all = ["no_deliver", "webhook"])]
     pub deliver: bool,
 
@@ -301,110 +315,4 @@ pub struct RuleFlags {
     /// Drop an occurrence that would start later than this
     #[arg(long, value_name = "DURATION", value_parser = millis)]
     pub max_lateness: Option<u64>,
-}
-
-/// Who hears of failures.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Failure alerts")]
-#[expect(clippy::struct_excessive_bools, reason = "one per flag")]
-pub struct AlertFlags {
-    /// Raise an alert when the job keeps failing
-    #[arg(long)]
-    pub failure_alert: bool,
-
-    /// Never raise one
-    #[arg(long, conflicts_with_all = ["failure_alert", "failure_alert_after", "failure_alert_channel", "failure_alert_to",
-        "failure_alert_cooldown", "failure_alert_mode", "failure_alert_account_id", "failure_alert_include_skipped",
-        "failure_alert_exclude_skipped"])]
-    pub no_failure_alert: bool,
-
-    /// Failures in a row before the first alert
-    #[arg(long, value_name = "N")]
-    pub failure_alert_after: Option<u32>,
-
-    /// Channel of the alert
-    #[arg(long, value_name = "CHANNEL")]
-    pub failure_alert_channel: Option<String>,
-
-    /// Target of the alert
-    #[arg(long, value_name = "DEST", allow_hyphen_values = true)]
-    pub failure_alert_to: Option<String>,
-
-    /// Least time between two alerts
-    #[arg(long, value_name = "DURATION", value_parser = millis)]
-    pub failure_alert_cooldown: Option<u64>,
-
-    /// How the alert goes out
-    #[arg(long, value_name = "MODE", value_enum)]
-    pub failure_alert_mode: Option<AlertMode>,
-
-    /// Account of the alert's channel
-    #[arg(long, value_name = "ID")]
-    pub failure_alert_account_id: Option<String>,
-
-    /// Count skipped occurrences too
-    #[arg(long, overrides_with = "failure_alert_exclude_skipped")]
-    pub failure_alert_include_skipped: bool,
-
-    /// Count failures only
-    #[arg(long, overrides_with = "failure_alert_include_skipped")]
-    pub failure_alert_exclude_skipped: bool,
-}
-
-/// Back to the default.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Clear")]
-#[expect(clippy::struct_excessive_bools, reason = "one per flag")]
-pub struct ClearFlags {
-    /// Back to the default agent
-    #[arg(long, conflicts_with = "agent")]
-    pub clear_agent: bool,
-
-    /// Back to the agent's model
-    #[arg(long, conflicts_with = "model")]
-    pub clear_model: bool,
-
-    /// No fallback models of its own
-    #[arg(long, conflicts_with = "fallbacks")]
-    pub clear_fallbacks: bool,
-
-    /// Back to the agent's thinking level
-    #[arg(long, conflicts_with = "thinking")]
-    pub clear_thinking: bool,
-
-    /// Back to the default time limit
-    #[arg(long, conflicts_with = "timeout_seconds")]
-    pub clear_timeout_seconds: bool,
-
-    /// Back to the agent's tools
-    #[arg(long, conflicts_with = "tools")]
-    pub clear_tools: bool,
-
-    /// Back to the configured batch policy
-    #[arg(long, conflicts_with_all = ["batch", "no_batch", "batch_timeout", "batch_on_timeout"])]
-    pub clear_batch: bool,
-
-    /// Back to the agent's channel
-    #[arg(long, conflicts_with = "channel")]
-    pub clear_channel: bool,
-
-    /// Back to the agent's target
-    #[arg(long, conflicts_with_all = ["to", "webhook"])]
-    pub clear_to: bool,
-
-    /// No thread
-    #[arg(long, conflicts_with = "thread_id")]
-    pub clear_thread_id: bool,
-
-    /// Back to the channel's default account
-    #[arg(long, conflicts_with = "account")]
-    pub clear_account: bool,
-
-    /// No limit on lateness
-    #[arg(long, conflicts_with = "max_lateness")]
-    pub clear_max_lateness: bool,
-
-    /// Back to the configured failure alert
-    #[arg(long, conflicts_with_all = ["failure_alert", "no_failure_alert"])]
-    pub clear_failure_alert: bool,
 }

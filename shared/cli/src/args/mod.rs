@@ -4,25 +4,29 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use nightshift_wire::ExitCode;
 
+mod alert;
+mod clear;
 mod config;
 mod cost;
 mod foreign;
 mod job;
 mod plan;
 mod runs;
+mod slips;
 mod transfer;
 mod words;
 
+pub use alert::AlertFlags;
+pub use clear::ClearFlags;
 pub use config::{ApplyArgs, Config, GetArgs, SetArgs, UnsetArgs, ValidateArgs};
 pub use cost::{CostArgs, CostBy};
-pub use foreign::{Flags, Foreign, OfEvents, OfJobs, OfRuns, Refused};
-pub use job::{
-    AddArgs, AlertFlags, BatchFlags, ClearFlags, DeliveryFlags, EditArgs, PayloadFlags, RuleFlags, ScheduleFlags,
-};
+pub use foreign::{Flags, Foreign, ForeignCommand, OfConnections, OfEvents, OfJobs, Refused};
+pub use job::{AddArgs, BatchFlags, DeliveryFlags, EditArgs, PayloadFlags, RuleFlags, ScheduleFlags};
 pub use plan::{DoctorArgs, PlanArgs};
-pub use runs::{CancelArgs, RunArgs, RunsArgs};
+pub use runs::{CancelArgs, MOST_RUNS, RunArgs, RunsArgs};
+pub use slips::slip;
 pub use transfer::{ExportArgs, ImportArgs};
-pub use words::{AlertMode, BatchMode, DeliveryStatus, Missed, OnTimeout, Overlap, RunPath, RunStatus, Wake};
+pub use words::{AlertMode, BatchMode, DeliveryStatus, Missed, OnTimeout, Overlap, RunPath, RunStatus, Sort, Wake};
 
 /// Schedule jobs for AI agents, run them by hand and read what they did
 #[derive(Debug, Parser)]
@@ -37,9 +41,17 @@ pub struct Cli {
     pub command: Command,
 }
 
+const WHERE_SCRIPTS_GO: &str = "\
+Where the script goes:
+  bash        ~/.local/share/bash-completion/completions/nightshift
+  zsh         a folder of $fpath, as the file _nightshift
+  fish        ~/.config/fish/completions/nightshift.fish
+  elvish      the file rc.elv
+  powershell  the file that $PROFILE names";
+
 /// What `--help` says about them.
 fn exit_codes() -> String {
-    let lines = ExitCode::ALL.map(|(code, meaning)| format!("\n  {}  {meaning}", code as u8));
+    let lines = ExitCode::ALL.map(|(code, meaning)| format!("\n  {:>3}  {meaning}", code as u8));
     format!("Exit codes:{}", lines.concat())
 }
 
@@ -61,20 +73,24 @@ pub struct Connection {
     #[arg(long, global = true, value_name = "DURATION", default_value = "30s", value_parser = job::millis)]
     pub timeout: u64,
 
-    /// Print the API's JSON
-    #[arg(long, global = true, help_heading = None)]
+    /// Print the API's JSON; an error's too
+    #[arg(long, global = true, help_heading = None, display_order = 900)]
     pub json: bool,
 
     /// Accepted for scripts written for `OpenClaw`, where it waits for a last answer; there is only one here.
     #[arg(long, global = true, hide = true)]
     pub expect_final: bool,
+
+    /// Refused ones.
+    #[command(flatten)]
+    pub foreign: Refused<OfConnections>,
 }
 
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Jobs and their runs
-    #[command(subcommand)]
+    #[command(subcommand, visible_alias = "automations")]
     Cron(Cron),
 
     /// The agent's main session
@@ -86,8 +102,9 @@ pub enum Command {
     Config(Config),
 
     /// Print a completion script for a shell
+    #[command(after_help = WHERE_SCRIPTS_GO)]
     Completions {
-        /// The shell
+        /// Which shell
         shell: Shell,
     },
 }
@@ -103,8 +120,10 @@ pub enum Cron {
     List(ListArgs),
 
     /// Print a job as JSON
-    #[command(visible_alias = "show")]
     Get(JobArg),
+
+    /// Show a job for people; --json prints what `get` does
+    Show(JobArg),
 
     /// Change a job
     ///
@@ -130,7 +149,7 @@ pub enum Cron {
     /// Stop a run, and its batch
     Cancel(CancelArgs),
 
-    /// Show how Nightshift stands
+    /// Show whether timers run, how many jobs there are, and when the next one runs
     Status,
 
     /// Show what runs cost and saved
@@ -156,6 +175,10 @@ pub enum Cron {
 
     /// Write all jobs as one JSON document that import takes back
     Export(ExportArgs),
+
+    /// Known from `OpenClaw`, refused here.
+    #[command(hide = true)]
+    Scratch(ForeignCommand),
 }
 
 /// A job.
@@ -176,11 +199,11 @@ pub struct ListArgs {
     #[arg(long, value_name = "ID")]
     pub agent: Option<String>,
 
-    /// Jobs per page, 1 to 200; all pages are read without it
-    #[arg(long, value_name = "N")]
+    /// Jobs per page, 1 to 200; all jobs are listed without it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=200))]
     pub limit: Option<u32>,
 
-    /// Where the page before ended
+    /// Go on where the page before ended
     #[arg(long, value_name = "CURSOR")]
     pub cursor: Option<String>,
 }
@@ -207,12 +230,20 @@ pub struct RmArgs {
 pub enum System {
     /// Queue a text for the agent's main session
     Event(EventArgs),
+
+    /// Known from `OpenClaw`, refused here.
+    #[command(hide = true)]
+    Heartbeat(ForeignCommand),
+
+    /// Known from `OpenClaw`, refused here.
+    #[command(hide = true)]
+    Presence(ForeignCommand),
 }
 
 /// Flags of `system event`.
 #[derive(Debug, Args)]
 pub struct EventArgs {
-    /// The text
+    /// What to tell the session
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub text: String,
 

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::job::millis;
-use super::{DeliveryStatus, OfRuns, Refused, RunPath, RunStatus};
+use super::{DeliveryStatus, RunPath, RunStatus, Sort};
 
 /// Flags of `cron run`.
 #[derive(Debug, Args)]
@@ -11,7 +11,7 @@ pub struct RunArgs {
     /// The job's id
     pub id: String,
 
-    /// Run it whether it is due or not; this is the default
+    /// Run it now, due or not; this is the default
     #[arg(long, conflicts_with = "due")]
     pub force: bool,
 
@@ -21,7 +21,8 @@ pub struct RunArgs {
 
     /// Wait for the end of the run
     ///
-    /// The answer goes to stdout, progress and a summary to stderr.
+    /// The answer goes to stdout, progress and a summary to stderr. Exit code 7 says that the run did not succeed, 8 that it
+    /// goes on after --wait-timeout, 130 that Ctrl-C ended the wait; the run itself goes on then.
     #[arg(long)]
     pub wait: bool,
 
@@ -34,26 +35,32 @@ pub struct RunArgs {
     pub poll_interval: u64,
 }
 
+/// Most runs `cron runs` lists at once, as in `OpenClaw`.
+pub const MOST_RUNS: u32 = 5000;
+
 /// Flags of `cron runs`.
 #[derive(Debug, Args)]
 pub struct RunsArgs {
-    /// Only runs of this job
+    /// Only runs of this job; a removed job's too, while its history is kept
     #[arg(value_name = "ID")]
     pub job: Option<String>,
 
-    /// The same
+    /// Same as the argument
     #[arg(long = "id", value_name = "ID", conflicts_with = "job")]
     pub job_flag: Option<String>,
 
-    /// Show this run with its events; with a job's id, the part after the underscore will do
-    #[arg(long, value_name = "RUN_ID", conflicts_with_all = ["limit", "cursor", "status", "delivery_status", "path"])]
+    /// Show this run with everything that happened to it
+    ///
+    /// A job's table may show the end of a run's id only: with the job's id that is enough.
+    #[arg(long, value_name = "RUN_ID", conflicts_with_all = ["limit", "cursor", "status", "delivery_status", "path",
+        "query", "sort", "offset"])]
     pub run_id: Option<String>,
 
-    /// Only runs that stand so
+    /// Only runs with this status
     #[arg(long, value_name = "STATUS", value_enum)]
     pub status: Option<RunStatus>,
 
-    /// Only runs whose delivery ended so
+    /// Only runs whose delivery has this status
     #[arg(long, value_name = "STATUS", value_enum)]
     pub delivery_status: Option<DeliveryStatus>,
 
@@ -61,17 +68,27 @@ pub struct RunsArgs {
     #[arg(long, value_name = "PATH", value_enum)]
     pub path: Option<RunPath>,
 
-    /// How many, 1 to 200
-    #[arg(long, value_name = "N")]
+    /// Only runs that have this text in their id, job's name, answer or error
+    ///
+    /// Letter case does not matter. Of a long answer only the beginning is looked at.
+    #[arg(long, value_name = "TEXT", conflicts_with = "cursor")]
+    pub query: Option<String>,
+
+    /// Order of the rows; either way it is the newest runs that are shown
+    #[arg(long, value_name = "DIRECTION", value_enum, default_value_t = Sort::Desc)]
+    pub sort: Sort,
+
+    /// How many, 1 to 5000; 50 without it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_RUNS)))]
     pub limit: Option<u32>,
 
-    /// Where the page before ended
+    /// Leave out the newest N
+    #[arg(long, value_name = "N", conflicts_with = "cursor")]
+    pub offset: Option<u32>,
+
+    /// Go on where the page before ended
     #[arg(long, value_name = "CURSOR")]
     pub cursor: Option<String>,
-
-    /// Refused ones.
-    #[command(flatten)]
-    pub foreign: Refused<OfRuns>,
 }
 
 impl RunsArgs {

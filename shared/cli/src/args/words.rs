@@ -127,3 +127,13 @@ words! {
         Mixed = "mixed",
     }
 }
+
+words! {
+    /// Which end of a list comes first.
+    Sort {
+        /// Newest first
+        Desc = "desc",
+        /// Oldest first
+        Asc = "asc",
+    }
+}

@@ -1,4 +1,4 @@
-//! `config get|set|unset|validate|apply`.
+//! `config get|set|unset|validate|apply|schema`.
 
 use std::path::Path;
 
@@ -9,6 +9,11 @@ use serde_json::{Value, json};
 use super::{Session, read, read_text};
 use crate::args::{ApplyArgs, GetArgs, SetArgs, UnsetArgs, ValidateArgs};
 use crate::error::ExpectedError;
+
+/// What may stand in the document, for an editor.
+pub(super) fn schema(session: &mut Session<'_>) {
+    session.output.json(&nightshift_wire::schema::config());
+}
 
 /// The document alone goes to stdout, so that it can be edited and applied again; a field alone, so that a script can use it.
 pub(super) async fn get(session: &mut Session<'_>, args: &GetArgs) -> anyhow::Result<()> {

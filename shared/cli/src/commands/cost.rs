@@ -76,7 +76,8 @@ fn instant(text: &str, now: DateTime<Utc>, end: bool) -> Result<DateTime<Utc>, E
 }
 
 fn table(cost: &CostAnswer, surface: Surface) -> String {
-    let wide = surface.width >= WIDE;
+    // A pipe has no width, and whoever reads it no use for bars.
+    let wide = (WIDE..u16::MAX).contains(&surface.width);
     let titles = [title(&cost.by), "runs", "hops", "paid", "realtime", "saved", ""];
     let mut grid = Grid::new(if wide { &titles } else { &titles[..6] }, &["job", "agent", "model"]);
     let most = cost.rows.iter().map(|row| row.paid_usd).fold(0.0, f64::max);

@@ -53,6 +53,11 @@ pub(super) async fn get(session: &mut Session<'_>, args: &JobArg) -> anyhow::Res
     Ok(())
 }
 
+pub(super) async fn show(session: &mut Session<'_>, args: &JobArg) -> anyhow::Result<()> {
+    let answer = session.call("cron.get", &json!({"jobId": args.id})).await?;
+    show_job(session, &answer)
+}
+
 pub(super) async fn list(session: &mut Session<'_>, args: &ListArgs) -> anyhow::Result<()> {
     let mut page = json!({"limit": args.limit.unwrap_or(PAGE)});
     if args.all {
@@ -80,7 +85,7 @@ pub(super) async fn list(session: &mut Session<'_>, args: &ListArgs) -> anyhow::
     if jobs.is_empty() {
         session.output.say(if args.all { "no jobs" } else { "no enabled jobs; --all shows the others" });
     } else {
-        let table = show::jobs(&jobs, args.all, session.now).render(Surface::of(session.output));
+        let table = show::jobs(&jobs, session.now, Surface::of(session.output));
         session.output.data(&table);
     }
     if let Some(cursor) = answer["nextCursor"].as_str() {
@@ -115,7 +120,7 @@ pub(super) async fn remove(session: &mut Session<'_>, args: &RmArgs) -> anyhow::
 fn show_job(session: &mut Session<'_>, answer: &Value) -> anyhow::Result<()> {
     if !session.json_wanted(answer) {
         let job: Job = read(answer)?;
-        session.output.data(&show::job(&job, session.now));
+        session.output.data(&show::job(&job, session.now, Surface::of(session.output)));
     }
     for note in answer["notes"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         session.output.note(note);

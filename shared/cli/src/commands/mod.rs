@@ -8,10 +8,12 @@ use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+mod completions;
 mod config;
 mod cost;
 mod doctor;
 mod export;
+mod history;
 mod import;
 mod jobs;
 mod plan;
@@ -37,12 +39,14 @@ struct Session<'a> {
 
 /// Carries out what was asked.
 pub(crate) async fn dispatch(cli: Cli, output: &mut Output) -> anyhow::Result<()> {
+    refuse(&cli.connection.foreign)?;
     let mut session = Session { connection: cli.connection, client: None, output, now: clock::now() };
     match cli.command {
         Command::Cron(cron) => match cron {
             Cron::Add(args) => jobs::add(&mut session, &args).await,
             Cron::List(args) => jobs::list(&mut session, &args).await,
             Cron::Get(args) => jobs::get(&mut session, &args).await,
+            Cron::Show(args) => jobs::show(&mut session, &args).await,
             Cron::Edit(args) => jobs::edit(&mut session, &args).await,
             Cron::Rm(args) => jobs::remove(&mut session, &args).await,
             Cron::Enable(args) => jobs::switch(&mut session, &args, true).await,
@@ -56,17 +60,29 @@ pub(crate) async fn dispatch(cli: Cli, output: &mut Output) -> anyhow::Result<()
             Cron::Doctor(args) => doctor::doctor(&mut session, &args).await,
             Cron::Import(args) => import::import(&mut session, &args).await,
             Cron::Export(args) => export::export(&mut session, &args).await,
+            Cron::Scratch(_) => Err(foreign("cron scratch", "what an agent notes down is its own memory here")),
         },
         Command::System(System::Event(args)) => system::event(&mut session, &args).await,
+        Command::System(System::Heartbeat(_)) => Err(foreign(
+            "system heartbeat",
+            "heartbeats are part of each agent's configuration: `nightshift config get`",
+        )),
+        Command::System(System::Presence(_)) => {
+            Err(foreign("system presence", "there is no gateway whose clients could be present"))
+        }
         Command::Config(config) => match config {
             Config::Get(args) => config::get(&mut session, &args).await,
             Config::Set(args) => config::set(&mut session, &args).await,
             Config::Unset(args) => config::unset(&mut session, &args).await,
             Config::Validate(args) => config::validate(&mut session, &args).await,
             Config::Apply(args) => config::apply(&mut session, &args).await,
+            Config::Schema => {
+                config::schema(&mut session);
+                Ok(())
+            }
         },
         Command::Completions { shell } => {
-            system::completions(&mut session, shell);
+            completions::completions(&mut session, shell);
             Ok(())
         }
     }
@@ -110,9 +126,18 @@ fn read<T: DeserializeOwned>(answer: &Value) -> anyhow::Result<T> {
 /// Complains about the first flag that means nothing here.
 fn refuse<F>(foreign: &Refused<F>) -> Result<(), ExpectedError> {
     match foreign.given() {
-        Some(flag) => Err(ExpectedError::usage(flag.to_string())),
+        Some(flag) => Err(ExpectedError::usage_hint(flag.to_string(), flag.hint())),
         None => Ok(()),
     }
+}
+
+/// A command of `OpenClaw`'s that means nothing here.
+fn foreign(command: &str, why: &str) -> anyhow::Error {
+    ExpectedError::usage_hint(
+        format!("{command} is not supported: {why}"),
+        "`nightshift --help` lists the commands there are",
+    )
+    .into()
 }
 
 /// A file's text, or standard input's for `-`.

@@ -33,14 +33,9 @@ pub(super) async fn plan(session: &mut Session<'_>, args: &PlanArgs) -> anyhow::
 
 /// What is planned, its times, and how `EventBridge` holds it.
 fn shown(plan: &PlanAnswer, now: DateTime<Utc>, surface: Surface) -> String {
-    let words = human::schedule(&plan.schedule);
-    let schedule = match &plan.schedule {
-        Schedule::Cron { expr, .. } if !words.starts_with(expr.as_str()) => format!("{words} ({expr})"),
-        Schedule::Cron { .. } | Schedule::Every { .. } | Schedule::At { .. } => words,
-    };
     let mut parts = vec![pairs(&[
         ("job", plan.job_id.clone()),
-        ("schedule", Some(schedule)),
+        ("schedule", Some(human::schedule(&plan.schedule))),
         ("zone", Some(plan.timezone.clone())),
         ("stagger", plan.stagger_ms.map(|ms| format!("up to {}", human::duration(ms)))),
     ])];

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use nightshift_wire::{CancelAnswer, RunAnswer, RunView};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{Session, read, refuse, show, wait};
+use super::{Session, history, read, show, wait};
 use crate::args::{CancelArgs, RunArgs, RunsArgs};
 use crate::error::ExpectedError;
 use crate::table::Surface;
@@ -32,61 +32,38 @@ pub(super) async fn run(session: &mut Session<'_>, args: &RunArgs) -> anyhow::Re
 }
 
 pub(super) async fn list(session: &mut Session<'_>, args: &RunsArgs) -> anyhow::Result<()> {
-    refuse(&args.foreign)?;
-    if let Some(run_id) = &args.run_id {
-        return one(session, &full_id(args.job_id(), run_id)).await;
+    match &args.run_id {
+        Some(run_id) => one(session, &full_id(args.job_id(), run_id)?).await,
+        None => history::list(session, args).await,
     }
-    let mut request = json!({});
-    let fields = [
-        ("jobId", args.job_id().map(Value::from)),
-        ("status", args.status.map(|status| status.word().into())),
-        ("deliveryStatus", args.delivery_status.map(|status| status.word().into())),
-        ("path", args.path.map(|path| path.word().into())),
-        ("limit", args.limit.map(Value::from)),
-        ("cursor", args.cursor.as_deref().map(Value::from)),
-    ];
-    for (name, value) in fields {
-        if let Some(value) = value {
-            request[name] = value;
-        }
-    }
-    let answer = session.call("cron.runs", &request).await?;
-    if session.json_wanted(&answer) {
-        return Ok(());
-    }
-    let runs: Vec<RunView> = read(&answer["runs"])?;
-    if runs.is_empty() {
-        session.output.say("no runs");
-    } else {
-        let surface = Surface::of(session.output);
-        let table = show::runs(&runs, args.job_id().is_some(), session.now, surface);
-        session.output.data(&table);
-    }
-    if let Some(cursor) = answer["nextCursor"].as_str() {
-        session.output.hint(&format!("more with --cursor {cursor}"));
-    }
-    Ok(())
 }
 
 async fn one(session: &mut Session<'_>, run_id: &str) -> anyhow::Result<()> {
     let answer = session.call("cron.runGet", &json!({"runId": run_id})).await?;
     if !session.json_wanted(&answer) {
         let run: RunView = read(&answer)?;
-        session.output.data(&show::run(&run, session.now));
+        session.output.data(&show::run(&run, session.now, Surface::of(session.output)));
     }
     Ok(())
 }
 
 /// A run id is its job's id, an underscore and the rest, which alone is what a job's table shows.
-fn full_id(job: Option<&str>, run_id: &str) -> String {
+fn full_id(job: Option<&str>, run_id: &str) -> Result<String, ExpectedError> {
     match job {
-        Some(job) if !run_id.contains('_') => format!("{job}_{run_id}"),
-        Some(_) | None => run_id.to_owned(),
+        _ if run_id.contains('_') => Ok(run_id.to_owned()),
+        Some(job) => Ok(format!("{job}_{run_id}")),
+        None => Err(ExpectedError::usage_hint(
+            format!("\"{run_id}\" is only the end of a run's id"),
+            format!(
+                "write all of it, <jobId>_{run_id}; `nightshift cron runs <jobId> --run-id {run_id}` shows the run too"
+            ),
+        )),
     }
 }
 
 pub(super) async fn cancel(session: &mut Session<'_>, args: &CancelArgs) -> anyhow::Result<()> {
-    let answer = session.call("cron.cancel", &json!({"runId": args.run_id})).await?;
+    let run_id = full_id(None, &args.run_id)?;
+    let answer = session.call("cron.cancel", &json!({"runId": run_id})).await?;
     if session.json_wanted(&answer) {
         return Ok(());
     }
@@ -104,8 +81,12 @@ mod tests {
 
     #[test]
     fn the_part_after_the_underscore_is_a_run_id_where_the_job_is_known() {
-        assert_eq!(full_id(Some("job-1"), "20261120T070000Z"), "job-1_20261120T070000Z");
-        assert_eq!(full_id(Some("job-1"), "job-1_20261120T070000Z"), "job-1_20261120T070000Z");
-        assert_eq!(full_id(None, "job-1_20261120T070000Z"), "job-1_20261120T070000Z");
+        let whole = "job-1_20261120T070000Z";
+        for (job, text) in [(Some("job-1"), "20261120T070000Z"), (Some("job-1"), whole), (None, whole)] {
+            assert_eq!(full_id(job, text).unwrap(), whole);
+        }
+        let error = full_id(None, "m01KAHJ5Z3M7Q2W4E6R8T0YABCD").unwrap_err();
+        assert_eq!(error.to_string(), "\"m01KAHJ5Z3M7Q2W4E6R8T0YABCD\" is only the end of a run's id");
+        assert!(error.hint().unwrap().contains("<jobId>_m01KAHJ5Z3M7Q2W4E6R8T0YABCD"));
     }
 }

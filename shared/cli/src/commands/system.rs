@@ -1,12 +1,10 @@
-//! `system event`, `cron status`, `completions`.
+//! `system event`, `cron status`.
 
-use clap::CommandFactory as _;
-use clap_complete::Shell;
 use nightshift_wire::StatusAnswer;
 use serde_json::json;
 
 use super::{Session, read, refuse};
-use crate::args::{Cli, EventArgs};
+use crate::args::EventArgs;
 use crate::human;
 use crate::table::pairs;
 
@@ -37,10 +35,4 @@ pub(super) async fn status(session: &mut Session<'_>) -> anyhow::Result<()> {
     lines.extend(status.counters.iter().map(|(name, count)| (name.as_str(), Some(count.to_string()))));
     session.output.data(&pairs(&lines));
     Ok(())
-}
-
-pub(super) fn completions(session: &mut Session<'_>, shell: Shell) {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "nightshift", &mut script);
-    session.output.data(&String::from_utf8_lossy(&script));
 }

@@ -1,7 +1,7 @@
 //! Waiting for the end of a run.
 //!
-//! The run goes on whatever happens here; a wait that is cut off leaves nothing behind. An API that is away for a moment
-//! does not end the wait.
+//! The run goes on whatever happens here; a wait that is cut off, by Ctrl-C too, leaves nothing behind and says how to look
+//! again. An API that is away for a moment does not end the wait.
 
 use std::time::Duration;
 
@@ -26,7 +26,13 @@ pub(super) async fn wait(
     interval: Duration,
 ) -> anyhow::Result<()> {
     session.output.aside(&format!("run {run_id}"));
-    let answer = until_over(session, run_id, limit, interval.max(LEAST_INTERVAL)).await?;
+    let answer = tokio::select! {
+        answer = until_over(session, run_id, limit, interval.max(LEAST_INTERVAL)) => answer?,
+        // Where it cannot be listened to, Ctrl-C ends the process as it always does.
+        Ok(()) = tokio::signal::ctrl_c() => {
+            return Err(ExpectedError::Interrupted { run_id: run_id.to_owned() }.into());
+        }
+    };
     session.output.finish_line();
     let run: RunView = read(&answer)?;
     let text = run.text.as_deref().or(run.summary.as_deref()).filter(|text| !text.is_empty());

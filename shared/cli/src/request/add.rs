@@ -12,7 +12,7 @@ const ONE_PAYLOAD: &str = "choose exactly one payload: --message or --system-eve
 
 /// The job to add. `file` is what `--message-file` holds.
 pub(crate) fn add(args: &AddArgs, file: Option<String>, now: DateTime<Utc>) -> Result<Value, ExpectedError> {
-    refuse_mode_as_value(args)?;
+    refuse_rest(args)?;
     let (name, schedule) = name_and_schedule(args, now)?;
     let mut job = Fields::default();
     job.put("name", name);
@@ -26,16 +26,17 @@ pub(crate) fn add(args: &AddArgs, file: Option<String>, now: DateTime<Utc>) -> R
     Ok(job.into())
 }
 
-/// `--batch auto` would silently make `auto` the schedule or the name.
-fn refuse_mode_as_value(args: &AddArgs) -> Result<(), ExpectedError> {
-    let plain = args.batch.batch == Some(None);
-    match args.first.as_deref() {
-        Some(word @ ("auto" | "always")) if plain => Err(ExpectedError::usage_hint(
-            format!("\"{word}\" does not belong to --batch"),
-            format!("write --batch={word}"),
-        )),
-        Some(_) | None => Ok(()),
-    }
+/// Words beyond schedule and message nearly always come from quotes that were left out.
+fn refuse_rest(args: &AddArgs) -> Result<(), ExpectedError> {
+    let Some(first) = args.rest.first() else { return Ok(()) };
+    let starts_a_cron =
+        args.first.as_deref().is_some_and(|word| word.len() < 20 && !word.contains(char::is_alphabetic));
+    let hint = if starts_a_cron {
+        "put the cron expression in quotes: \"0 7 * * *\""
+    } else {
+        "put a text of several words in quotes"
+    };
+    Err(ExpectedError::usage_hint(format!("\"{first}\" is one argument too many"), hint))
 }
 
 /// The first positional argument is the schedule, or the name where a flag tells the schedule.
@@ -54,7 +55,9 @@ fn name_and_schedule(args: &AddArgs, now: DateTime<Utc>) -> Result<(Option<&str>
                 "write \"0 7 * * *\", 20m, 2026-12-24T18:00:00Z or \"every 20m\", or use --at, --every or --cron",
             )),
         },
-        (None, None, _) => Err(ExpectedError::usage(ONE_SCHEDULE)),
+        (None, None, _) => {
+            Err(ExpectedError::usage_hint(ONE_SCHEDULE, "or write it first: nightshift cron add \"0 7 * * *\" \"…\""))
+        }
     }
 }
 
@@ -75,15 +78,36 @@ fn payload(args: &AddArgs, file: Option<String>) -> Result<Value, ExpectedError>
             payload.put("kind", Some("systemEvent"));
             payload.put("text", Some(text.as_str()));
         }
-        (Some(_), Some(_)) | (None, None) => return Err(ExpectedError::usage(ONE_PAYLOAD)),
+        (Some(_), Some(_)) => return Err(ExpectedError::usage(ONE_PAYLOAD)),
+        (None, None) => return Err(no_payload(args)),
     }
     flags.settings(&mut payload);
     let batch = args.batch.to_json();
     if batch.is_some() && args.batch.batch.is_none() && !args.batch.no_batch {
-        return Err(ExpectedError::usage("--batch-timeout and --batch-on-timeout need --batch"));
+        let flags = "--batch-timeout, --batch-on-timeout, --deliver-by and --earliest need --batch";
+        return Err(ExpectedError::usage_hint(flags, "add --batch, or --batch=auto"));
     }
     payload.put("batch", batch);
     Ok(payload.into())
+}
+
+/// Nothing to do; where the only text given was taken as the name, that is why.
+fn no_payload(args: &AddArgs) -> ExpectedError {
+    let schedule = &args.schedule;
+    let flags = [("--at", schedule.at.is_some()), ("--every", schedule.every.is_some()), ("--cron", true)];
+    let flagged = schedule.at.is_some() || schedule.every.is_some() || schedule.cron.is_some();
+    let flag = flags.iter().find(|(_, given)| *given).map_or("--cron", |(flag, _)| flag);
+    match &args.first {
+        Some(name) if flagged => ExpectedError::usage_hint(
+            format!("\"{name}\" is the job's name, because {flag} says when to run; its message is missing"),
+            format!("nightshift cron add {flag} … --message \"{name}\", or the name first and the message second"),
+        ),
+        Some(_) => ExpectedError::usage_hint(
+            format!("the message is missing; {ONE_PAYLOAD}"),
+            "or write it second: nightshift cron add \"0 7 * * *\" \"…\"",
+        ),
+        None => ExpectedError::usage_hint(ONE_PAYLOAD, "--message asks the agent, --system-event leaves it a note"),
+    }
 }
 
 /// A target alone means that the answer is to be sent there.

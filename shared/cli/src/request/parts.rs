@@ -16,6 +16,8 @@ impl BatchFlags {
         batch.put("mode", self.batch.flatten().map(BatchMode::word));
         batch.put("maxWaitMs", self.batch_timeout);
         batch.put("onTimeout", self.batch_on_timeout.map(OnTimeout::word));
+        batch.put("deliverBy", self.deliver_by.as_deref());
+        batch.put("earliest", self.earliest.as_deref());
         batch.some()
     }
 }

@@ -1,5 +1,7 @@
 //! Schedules from flags and from the first positional argument.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
 use nightshift_domain::schedule::{format_instant, parse_duration, resolve_at};
 use serde_json::{Value, json};
@@ -51,7 +53,7 @@ pub(super) fn of_text(text: &str, flags: &ScheduleFlags, now: DateTime<Utc>) -> 
         return every_schedule(every.num_milliseconds().unsigned_abs(), flags).map(Some);
     }
     let starts_like_a_time = text.trim_start_matches('+').starts_with(|first: char| first.is_ascii_digit());
-    if starts_like_a_time && !text.contains(' ') {
+    if starts_like_a_time && !with_t(text).contains(' ') {
         return at_schedule(text, flags, now).map(Some);
     }
     Ok(None)
@@ -75,7 +77,10 @@ fn cron_schedule(expr: &str, flags: &ScheduleFlags) -> Value {
 
 fn every_schedule(every_ms: u64, flags: &ScheduleFlags) -> Result<Value, ExpectedError> {
     if flags.tz.is_some() {
-        return Err(ExpectedError::usage("--tz is only valid with --cron or offset-less --at"));
+        return Err(ExpectedError::usage_hint(
+            "--tz is only valid with --cron or offset-less --at",
+            "an interval has no time zone; \"0 7 * * *\" with --tz runs at the same wall time every day",
+        ));
     }
     refuse_stagger(flags)?;
     Ok(json!({"kind": "every", "everyMs": every_ms}))
@@ -83,6 +88,7 @@ fn every_schedule(every_ms: u64, flags: &ScheduleFlags) -> Result<Value, Expecte
 
 fn at_schedule(text: &str, flags: &ScheduleFlags, now: DateTime<Utc>) -> Result<Value, ExpectedError> {
     refuse_stagger(flags)?;
+    let text = &with_t(text);
     let tz = flags.tz.as_deref();
     let instant = resolve_at(text, tz, now)?;
     let mut schedule = Fields::default();
@@ -97,6 +103,23 @@ fn at_schedule(text: &str, flags: &ScheduleFlags, now: DateTime<Utc>) -> Result<
     Ok(schedule.into())
 }
 
+/// `2026-12-24 07:00` as ISO 8601 writes it: people put a space where it has a T.
+fn with_t(text: &str) -> Cow<'_, str> {
+    let text = text.trim();
+    let is_digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
+    match text.split_once(' ') {
+        Some((date, time))
+            if date.len() == "2026-12-24".len()
+                && date.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
+                && is_digit(time.as_bytes().first())
+                && time.as_bytes().get(2) == Some(&b':') =>
+        {
+            Cow::Owned(format!("{date}T{time}"))
+        }
+        Some(_) | None => Cow::Borrowed(text),
+    }
+}
+
 /// A text without an offset means different instants in different zones.
 fn depends_on_zone(text: &str, now: DateTime<Utc>) -> bool {
     let read_in = |zone| resolve_at(text, Some(zone), now).ok();
@@ -105,7 +128,10 @@ fn depends_on_zone(text: &str, now: DateTime<Utc>) -> bool {
 
 fn refuse_stagger(flags: &ScheduleFlags) -> Result<(), ExpectedError> {
     match flags.stagger_ms() {
-        Some(_) => Err(ExpectedError::usage("--exact and --stagger belong to a cron schedule")),
+        Some(_) => Err(ExpectedError::usage_hint(
+            "--exact and --stagger belong to a cron schedule",
+            "leave them out: other schedules always start at their time",
+        )),
         None => Ok(()),
     }
 }

@@ -7,6 +7,10 @@ use server::{Answer, run};
 
 mod config;
 mod cost;
+mod flags;
+mod help;
+mod history;
+mod looks;
 mod plan;
 mod server;
 mod transfer;
@@ -57,7 +61,8 @@ async fn a_call_carries_token_and_idempotency_key_and_shows_the_job_with_its_not
     assert_eq!(request.path, "/v1/cron.add");
     assert_eq!(request.header("authorization"), Some("Bearer t0ken"));
     assert_eq!(request.header("idempotency-key").map(str::len), Some(26));
-    let shown = "id        job-1\nname      Digest\nsession   isolated\nschedule  daily 03:00 Berlin\n\
+    let shown = "id        job-1\nname      Digest\nstatus    idle\nsession   isolated\n\
+        schedule  cron 0 3 * * * @ Europe/Berlin (daily 03:00)\nmessage   Digest.\n\
         batch     yes, waits up to 2h\ndelivery  slack channel:C1\n";
     assert_eq!(ran.out, shown);
     assert_eq!(ran.err, "note: batch falls back to realtime: oauth credential\n");
@@ -114,6 +119,23 @@ async fn every_bad_field_is_told() {
 }
 
 #[tokio::test]
+async fn an_error_is_json_where_json_was_asked_for() {
+    let body = refusal("invalid_schedule", &json!({"field": "schedule.expr"}));
+    let told = |out: &str| serde_json::from_str::<Value>(out).unwrap();
+    let ran = run(&["cron", "get", "job-1", "--json"], vec![Answer::Json(400, body.clone())]).await;
+    assert_eq!(told(&ran.out), json!({"ok": false, "error": body["error"], "exitCode": 3}));
+    assert!(ran.err.starts_with("error: schedule.expr: "), "{}", ran.err);
+    for line in [&["cron", "frobnicate", "--json"][..], &["cron", "runs", "--run-id", "m01", "--json"]] {
+        let answer = told(&run(line, vec![]).await.out);
+        assert_eq!((&answer["error"]["code"], &answer["exitCode"]), (&json!("usage"), &json!(2)), "{answer}");
+    }
+    // What was answered already stays the only document.
+    let answer = json!({"ok": true, "removed": false});
+    let ran = run(&["cron", "rm", "job-1", "--json"], vec![Answer::Json(200, answer.clone())]).await;
+    assert_eq!((ran.exit, told(&ran.out)), (ExitCode::NotFound, answer));
+}
+
+#[tokio::test]
 async fn something_else_behind_the_address_is_told_apart() {
     let ran = run(&["cron", "get", "job-1"], vec![Answer::Text(502, "<html>Bad Gateway</html>")]).await;
     assert_eq!(ran.exit, ExitCode::Unreachable);
@@ -132,7 +154,7 @@ async fn a_wrong_command_line_sends_nothing() {
 }
 
 #[tokio::test]
-async fn a_list_is_read_to_its_end_and_fits_80_columns() {
+async fn a_list_is_read_to_its_end() {
     let ids = ["01KAHJ5Z3M7Q2W4E6R8T0YABCD", "01KAHJ5Z3M7Q2W4E6R8T0YABCE"];
     let pages = || {
         vec![
@@ -144,33 +166,10 @@ async fn a_list_is_read_to_its_end_and_fits_80_columns() {
     assert_eq!(ran.exit, ExitCode::Ok, "{}", ran.err);
     assert_eq!(ran.requests[0].body, json!({"limit": 200, "includeDisabled": true}));
     assert_eq!(ran.requests[1].body, json!({"limit": 200, "includeDisabled": true, "cursor": "c1"}));
-    assert!(ran.out.lines().all(|line| line.chars().count() <= 80), "{}", ran.out);
-    let row = ran.out.lines().nth(1).unwrap();
-    for cell in [ids[0], "Digest", "daily 03:00 Berlin", "yes"] {
-        assert!(row.contains(cell), "{row}");
-    }
+    assert!(ran.out.contains(ids[0]) && ran.out.contains(ids[1]), "{}", ran.out);
     let ran = run(&["cron", "list", "--json"], pages()).await;
     let printed: Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(printed, json!({"jobs": [job(ids[0]), job(ids[1])], "nextCursor": null}));
-}
-
-#[tokio::test]
-async fn a_table_of_runs_fits_80_columns_and_keeps_the_run_id() {
-    let job_id = "01KAHJ5Z3M7Q2W4E6R8T0YABCD";
-    let extra = json!({"runId": format!("{job_id}_20261120T070000Z"), "deliveryStatus": "delivered"});
-    let page = json!({"runs": [run_view("succeeded", Some("ok"), &extra)], "entries": [], "nextCursor": "c1"});
-    let ran = run(
-        &["cron", "runs", job_id, "--limit", "1", "--delivery-status", "delivered"],
-        vec![Answer::Json(200, page.clone())],
-    )
-    .await;
-    assert_eq!(ran.requests[0].body, json!({"jobId": job_id, "deliveryStatus": "delivered", "limit": 1}));
-    assert!(ran.out.lines().all(|line| line.chars().count() <= 80), "{}", ran.out);
-    assert!(ran.out.contains("delivered") && ran.out.contains(" 20261120T070000Z"), "{}", ran.out);
-    assert_eq!(ran.err, "hint: more with --cursor c1\n");
-    let ran = run(&["cron", "runs"], vec![Answer::Json(200, page)]).await;
-    assert!(ran.out.lines().all(|line| line.chars().count() <= 80), "{}", ran.out);
-    assert!(ran.out.contains(&format!("\n  {job_id}_20261120T070000Z\n")), "{}", ran.out);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use nightshift_wire::ExitCode;
 use serde_json::{Value, json};
 
-use super::server::{Answer, run};
+use super::server::{Answer, run_within};
 
 fn answer() -> Value {
     let note = "02:30 does not exist on 2026-03-29 in Europe/Vienna: skipped";
@@ -29,7 +29,7 @@ fn answer() -> Value {
 
 #[tokio::test]
 async fn a_plan_fits_80_columns_with_its_notes_under_their_lines() {
-    let ran = run(&["cron", "plan", "job-1", "--count", "2"], vec![Answer::Json(200, answer())]).await;
+    let ran = run_within(Some(80), &["cron", "plan", "job-1", "--count", "2"], vec![Answer::Json(200, answer())]).await;
     assert_eq!(ran.exit, ExitCode::Ok, "{}", ran.err);
     assert_eq!(ran.requests[0].path, "/v1/cron.plan");
     assert_eq!(ran.requests[0].body, json!({ "jobId": "job-1", "count": 2 }));
@@ -39,7 +39,7 @@ async fn a_plan_fits_80_columns_with_its_notes_under_their_lines() {
         lines[..5],
         [
             "job       job-1",
-            "schedule  daily 02:30 Vienna (30 2 * * *)",
+            "schedule  cron 30 2 * * * @ Europe/Vienna",
             "zone      Europe/Vienna",
             "stagger   up to 30s",
             ""
@@ -66,7 +66,7 @@ async fn a_plan_fits_80_columns_with_its_notes_under_their_lines() {
 async fn a_plan_takes_a_job_or_every_spelling_of_a_schedule_that_add_takes() {
     let asked = async |line: &[&str]| {
         let line = [&["cron", "plan"], line].concat();
-        let ran = run(&line, vec![Answer::Json(200, answer())]).await;
+        let ran = run_within(Some(80), &line, vec![Answer::Json(200, answer())]).await;
         assert_eq!(ran.exit, ExitCode::Ok, "{line:?}: {}", ran.err);
         ran.requests[0].body.clone()
     };
@@ -84,7 +84,7 @@ async fn a_plan_takes_a_job_or_every_spelling_of_a_schedule_that_add_takes() {
         assert_eq!(asked(&[id]).await, json!({ "jobId": id, "count": 10 }));
     }
     for line in [&["job-1", "--tz", "UTC"][..], &["job-1", "--every", "5m"], &["what is this"], &[]] {
-        let ran = run(&[&["cron", "plan"], line].concat(), vec![]).await;
+        let ran = run_within(Some(80), &[&["cron", "plan"], line].concat(), vec![]).await;
         assert_eq!((ran.exit, ran.requests.len()), (ExitCode::Usage, 0), "{line:?}");
     }
 }
@@ -108,7 +108,7 @@ async fn a_plan_says_why_eventbridge_needs_more_than_one_schedule() {
     ] {
         let mut answer = answer();
         answer["aws"] = aws;
-        let ran = run(&["cron", "plan", "job-1"], vec![Answer::Json(200, answer)]).await;
+        let ran = run_within(Some(80), &["cron", "plan", "job-1"], vec![Answer::Json(200, answer)]).await;
         assert!(ran.out.ends_with(&format!("\nEventBridge: {line}\n")), "{}", ran.out);
     }
 }
@@ -129,11 +129,15 @@ fn finding(kind: &str, repaired: bool) -> Value {
 
 #[tokio::test]
 async fn a_doctor_with_nothing_to_say_says_so() {
-    let ran = run(&["cron", "doctor"], vec![checked(&json!([]), &json!({}))]).await;
+    let ran = run_within(Some(80), &["cron", "doctor"], vec![checked(&json!([]), &json!({}))]).await;
     assert_eq!((ran.exit, ran.out.as_str(), ran.err.as_str()), (ExitCode::Ok, "all is well: 12 jobs, 13 timers\n", ""));
     assert_eq!(ran.requests[0].body, json!({ "repair": false, "deep": false }));
-    let ran =
-        run(&["cron", "doctor"], vec![checked(&json!([]), &json!({ "settlingJobs": 1, "checkedJobs": 1 }))]).await;
+    let ran = run_within(
+        Some(80),
+        &["cron", "doctor"],
+        vec![checked(&json!([]), &json!({ "settlingJobs": 1, "checkedJobs": 1 }))],
+    )
+    .await;
     assert_eq!(ran.out, "all is well: 1 job, 13 timers\n");
     assert_eq!(ran.err, "note: 1 job was changed a moment ago and not judged yet; ask again\n");
 }
@@ -141,7 +145,7 @@ async fn a_doctor_with_nothing_to_say_says_so() {
 #[tokio::test]
 async fn what_is_left_to_be_repaired_has_an_exit_code_of_its_own() {
     let found = json!([finding("timer_missing", false)]);
-    let ran = run(&["cron", "doctor"], vec![checked(&found, &json!({}))]).await;
+    let ran = run_within(Some(80), &["cron", "doctor"], vec![checked(&found, &json!({}))]).await;
     assert_eq!(ran.exit, ExitCode::Unwell);
     let text = "found  timer_missing\n       job 0d5ad75b-8d24-4a7b-b4b0-4e5ff4e5a4c5 is enabled, and its timer\n       \
         j-0d5ad75b-8d24-4a7b-b4b0-4e5ff4e5a4c5 is not there\n\n12 jobs, 13 timers: 1 finding, 0 repaired\n";
@@ -149,7 +153,7 @@ async fn what_is_left_to_be_repaired_has_an_exit_code_of_its_own() {
     let told = "error: 1 finding is left to be repaired\nhint: `nightshift cron doctor --fix` repairs what it can\n";
     assert_eq!(ran.err, told);
     let fixed = json!([finding("timer_missing", true)]);
-    let ran = run(&["cron", "doctor", "--fix", "--deep"], vec![checked(&fixed, &json!({}))]).await;
+    let ran = run_within(Some(80), &["cron", "doctor", "--fix", "--deep"], vec![checked(&fixed, &json!({}))]).await;
     assert_eq!((ran.exit, ran.err.as_str()), (ExitCode::Ok, ""));
     assert!(ran.out.starts_with("fixed  timer_missing\n"), "{}", ran.out);
     assert_eq!(ran.requests[0].body, json!({ "repair": true, "deep": true }));
@@ -164,13 +168,13 @@ async fn a_check_in_several_answers_is_shown_as_one() {
             checked(&json!([finding("timer_orphan", true)]), &json!({ "checkedJobs": 3 })),
         ]
     };
-    let ran = run(&["cron", "doctor", "--fix", "--json"], answers()).await;
+    let ran = run_within(Some(80), &["cron", "doctor", "--fix", "--json"], answers()).await;
     assert_eq!(ran.exit, ExitCode::Unwell);
     assert_eq!(ran.requests[1].body, json!({ "repair": true, "deep": false, "cursor": "jobs:x" }));
     let whole: Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!((&whole["checkedJobs"], &whole["checkedTimers"], &whole["ok"]), (&json!(15), &json!(13), &json!(false)));
     assert_eq!((whole["findings"].as_array().unwrap().len(), &whole["nextCursor"]), (2, &Value::Null));
     assert_eq!(ran.err, "error: 1 finding is left to be repaired\n");
-    let ran = run(&["cron", "doctor"], answers()).await;
+    let ran = run_within(Some(80), &["cron", "doctor"], answers()).await;
     assert!(ran.out.ends_with("15 jobs, 13 timers: 2 findings, 1 repaired\n"), "{}", ran.out);
 }

@@ -4,12 +4,15 @@ use std::collections::VecDeque;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use nightshift_wire::ExitCode;
+use nightshift_wire::{ExitCode, NOW_HEADER};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::output::Output;
+
+/// The time at the server: noon of 2026-11-20, UTC.
+pub(super) const NOW_MS: i64 = 1_795_176_000_000;
 
 /// A request as it came.
 #[derive(Debug, Clone)]
@@ -103,22 +106,48 @@ async fn serve(listener: TcpListener, answers: Vec<Answer>, seen: Arc<Mutex<Vec<
             Answer::Hangup => continue,
         };
         let length = body.len();
-        let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
+        let head = format!(
+            "HTTP/1.1 {status} X\r\n{NOW_HEADER}: {NOW_MS}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+        );
         stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
     }
 }
 
 /// Runs a command line against a server that gives these answers, one per request.
 pub(super) async fn run(arguments: &[&str], answers: Vec<Answer>) -> Ran {
+    run_within(None, arguments, answers).await
+}
+
+/// The same in so many columns.
+pub(super) async fn run_within(columns: Option<u16>, arguments: &[&str], answers: Vec<Answer>) -> Ran {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let seen = Arc::new(Mutex::new(Vec::new()));
     let server = tokio::spawn(serve(listener, answers, Arc::clone(&seen)));
-    let (out, err) = (Buffer::default(), Buffer::default());
-    let mut output = Output::plain(out.clone(), err.clone());
-    let line = [&["nightshift"], arguments, &["--url", &url, "--token", "t0ken"]].concat();
-    let exit = crate::run(line, &mut output).await;
+    let mut ran = run_at(&url, columns, arguments).await;
     server.abort();
-    let requests = seen.lock().unwrap().clone();
-    Ran { exit, out: out.text(), err: err.text(), requests }
+    ran.requests.clone_from(&seen.lock().unwrap());
+    ran
+}
+
+/// The same where nobody listens; the address is told as one of port 1.
+pub(super) async fn run_nowhere(arguments: &[&str]) -> Ran {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    drop(listener);
+    let mut ran = run_at(&format!("http://{address}"), None, arguments).await;
+    ran.err = ran.err.replace(&address, "127.0.0.1:1");
+    ran
+}
+
+async fn run_at(url: &str, columns: Option<u16>, arguments: &[&str]) -> Ran {
+    let (out, err) = (Buffer::default(), Buffer::default());
+    let plain = Output::plain(out.clone(), err.clone());
+    let mut output = match columns {
+        Some(columns) => plain.within(columns),
+        None => plain,
+    };
+    let line = [&["nightshift"], arguments, &["--url", url, "--token", "t0ken"]].concat();
+    let exit = crate::run(line, &mut output).await;
+    Ran { exit, out: out.text(), err: err.text(), requests: Vec::new() }
 }

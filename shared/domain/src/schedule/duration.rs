@@ -89,3 +89,20 @@ pub fn format_duration(duration: TimeDelta) -> String {
         (false, false) => text,
     }
 }
+
+/// How far apart two times are, in the one unit that says enough: `40s`, `12m`, `3h`, `9d`, `5mo`, `6y`. The sign is left
+/// out, and what the unit cannot say is cut off. A month is 30.44 days, a year 365.25.
+pub fn coarse_duration(distance: TimeDelta) -> String {
+    const UNITS: [(&str, i64, i64); 5] = [
+        ("s", 1, 60),
+        ("m", 60, 3_600),
+        ("h", 3_600, 48 * 3_600),
+        ("d", 86_400, 60 * 86_400),
+        ("mo", 2_630_016, 24 * 2_630_016),
+    ];
+    let seconds = distance.num_seconds().saturating_abs();
+    match UNITS.iter().find(|(_, _, below)| seconds < *below) {
+        Some((unit, length, _)) => format!("{}{unit}", seconds / length),
+        None => format!("{}y", seconds / 31_557_600),
+    }
+}

@@ -45,7 +45,7 @@ use serde::{Deserialize, Serialize};
 
 pub use aws::{AwsPlan, Plan, plan};
 pub use cron::{DstNote, DstNoteKind};
-pub use duration::{DurationError, format_duration, parse_duration};
+pub use duration::{DurationError, coarse_duration, format_duration, parse_duration};
 pub use input::ScheduleInput;
 pub use iso::{format_instant, resolve_at};
 pub use normalize::{NormalizeContext, normalize};

@@ -9,7 +9,7 @@ use chrono_tz::Tz;
 
 use super::cron::parse_zone;
 use super::stagger::{MAX_STAGGER_MS, default_stagger_ms};
-use super::{Schedule, ScheduleError, ScheduleInput, Timetable, format_duration, format_instant, iso};
+use super::{Schedule, ScheduleError, ScheduleInput, Timetable, coarse_duration, format_duration, format_instant, iso};
 
 /// How far back an `at` may lie: a minute, for clocks that differ and requests that take long.
 const LEAST_PAST: TimeDelta = TimeDelta::seconds(60);
@@ -45,10 +45,9 @@ fn normalize_at(at: &str, tz: Option<&str>, context: &NormalizeContext<'_>) -> R
     let instant = iso::parse(at, tz)?;
     let now = context.now;
     if instant < now - LEAST_PAST {
-        let ago = TimeDelta::minutes((now - instant).num_minutes());
         return Err(ScheduleError::new(
             "schedule.at",
-            format!("{} is {} ago", format_instant(instant), format_duration(ago)),
+            format!("{} is {} ago", format_instant(instant), coarse_duration(now - instant)),
         )
         .hint(format!("it is {} now; a time without an offset is UTC unless tz is given", format_instant(now))));
     }

@@ -1,5 +1,5 @@
 use chrono::TimeDelta;
-use nightshift_domain::schedule::{format_duration, parse_duration, resolve_at};
+use nightshift_domain::schedule::{coarse_duration, format_duration, parse_duration, resolve_at};
 use proptest::prelude::*;
 
 use crate::{cases, utc, vectors};
@@ -41,6 +41,28 @@ fn durations_are_written_in_the_fewest_units() {
     ] {
         assert_eq!(format_duration(TimeDelta::milliseconds(ms)), text, "{ms} ms");
     }
+}
+
+#[test]
+fn distances_are_told_in_the_one_unit_that_says_enough() {
+    const DAY: i64 = 86_400;
+    let cases = [
+        (0, "0s"),
+        (59, "59s"),
+        (-60, "1m"),
+        (3_599, "59m"),
+        (2 * DAY - 1, "47h"),
+        (2 * DAY, "2d"),
+        (60 * DAY - 1, "59d"),
+        (61 * DAY, "2mo"),
+        (730 * DAY, "23mo"),
+        (731 * DAY, "2y"),
+        (-2_516 * DAY, "6y"),
+    ];
+    for (seconds, text) in cases {
+        assert_eq!(coarse_duration(TimeDelta::seconds(seconds)), text, "{seconds} s");
+    }
+    assert!(coarse_duration(TimeDelta::MIN).ends_with('y'), "nothing overflows");
 }
 
 #[test]

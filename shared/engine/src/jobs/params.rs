@@ -104,8 +104,8 @@ impl<'a> Params<'a> {
         let limit =
             value.as_u64().filter(|limit| (1..=LIMIT_MOST).contains(limit)).and_then(|it| u32::try_from(it).ok());
         limit.unwrap_or_else(|| {
-            let fault = FieldError::new("invalid_field", "limit", "limit is not a number of rows");
-            self.fault(fault.hint(format!("from 1 to {LIMIT_MOST}")));
+            let message = format!("limit is not a whole number from 1 to {LIMIT_MOST}");
+            self.fault(FieldError::new("invalid_field", "limit", message));
             LIMIT_DEFAULT
         })
     }

@@ -1,0 +1,108 @@
+//! One run, in full or in a line.
+
+use std::fmt::Write as _;
+
+use chrono::{DateTime, Utc};
+use nightshift_domain::job::RunStatus;
+use nightshift_domain::run::Origin;
+use nightshift_wire::RunView;
+
+use super::words;
+use crate::human;
+use crate::table::{Surface, one_line, pairs_within};
+
+/// One run with all that happened to it, and its answer.
+pub(in crate::commands) fn run(run: &RunView, now: DateTime<Utc>, surface: Surface) -> String {
+    let why_not = run.delivery_error.as_ref().or(run.delivery_suppression_reason.as_ref());
+    let delivered = run.delivery_status.map(|_| match why_not {
+        Some(why) => format!("{}: {why}", words::delivery(run).0),
+        None => words::delivery(run).0,
+    });
+    let current = run.batch.as_ref().and_then(|batch| batch.batch_id.as_deref());
+    let mut batches: Vec<&str> = run.hops.iter().filter_map(|hop| hop.batch_id.as_deref()).chain(current).collect();
+    batches.dedup();
+    let error = if run.status == Some(RunStatus::Skipped) { "reason" } else { "error" };
+    let paid = !run.hops.is_empty();
+    let mut text = pairs_within(
+        &[
+            ("run", Some(run.run_id.clone())),
+            ("job", Some(format!("{} ({})", run.job_name, run.job_id))),
+            ("agent", Some(run.agent_id.clone())),
+            ("status", Some(status(run))),
+            (error, run.error.as_ref().map(words::failure)),
+            ("waiting", words::waiting(run, now)),
+            ("origin", Some(origin(run))),
+            ("started", run.started_at_ms.map(|at| human::relative_and_exact(at, now))),
+            ("took", run.duration_ms.map(human::took)),
+            ("model", run.model.clone()),
+            ("path", run.path.clone()),
+            ("fallback", run.fallback_reason.clone()),
+            ("batch", (!batches.is_empty()).then(|| batches.join(", "))),
+            ("hops", paid.then(|| run.hops.len().to_string())),
+            ("delivery", delivered),
+            ("cost", paid.then(|| cost(run))),
+            ("notes", (!run.notes.is_empty()).then(|| run.notes.join("; "))),
+        ],
+        usize::from(surface.width),
+    );
+    if !run.events.is_empty() {
+        text.push_str("\n\nevents");
+        for event in &run.events {
+            let at = DateTime::from_timestamp_millis(event.at_ms);
+            let at = at.map(|at| at.format("%Y-%m-%d %H:%M:%SZ").to_string()).unwrap_or_default();
+            let detail = event.detail.as_deref().map(|detail| format!(" {}", one_line(detail))).unwrap_or_default();
+            // Writing to a String cannot fail.
+            let _ = write!(text, "\n  {at}  {}{detail}", event.event);
+        }
+    }
+    if let Some(answer) = run.text.as_ref().or(run.summary.as_ref()).filter(|answer| !answer.is_empty()) {
+        text.push_str("\n\n");
+        text.push_str(answer);
+    }
+    text
+}
+
+/// `ok (deliveryFailed)`: how it ended, and the state behind it where that says more.
+fn status(run: &RunView) -> String {
+    let word = words::run(run).0;
+    if word == run.state || matches!(run.state.as_str(), "succeeded" | "failed") {
+        word
+    } else {
+        format!("{word} ({})", run.state)
+    }
+}
+
+/// What it stands for: an occurrence of its schedule, or somebody's wish.
+fn origin(run: &RunView) -> String {
+    let slot = human::minute(run.slot);
+    match run.origin {
+        Origin::Schedule => format!("schedule, for {slot}"),
+        Origin::Manual => format!("manual, {slot}"),
+        Origin::Import => format!("imported, {slot}"),
+    }
+}
+
+/// How a run ended, in a line: status, path, time, delivery, money.
+pub(in crate::commands) fn summary(run: &RunView) -> String {
+    let mut parts = vec![words::run(run).0];
+    parts.extend(run.path.clone());
+    if let Some(reason) = &run.fallback_reason {
+        parts.push(format!("not batched: {reason}"));
+    }
+    parts.extend(run.duration_ms.map(human::took));
+    parts.extend(run.delivery_status.map(|_| format!("delivery {}", words::delivery(run).0)));
+    if !run.hops.is_empty() {
+        parts.push(cost(run));
+    }
+    parts.join(" · ")
+}
+
+/// `$0.0021, saved $0.0021 (50%)`.
+fn cost(run: &RunView) -> String {
+    let paid = human::dollars(run.cost_usd);
+    if run.saved_usd.abs() < 1e-9 || run.realtime_cost_usd <= 0.0 {
+        return paid;
+    }
+    let share = run.saved_usd / run.realtime_cost_usd * 100.0;
+    format!("{paid}, saved {} ({share:.0}%)", human::dollars(run.saved_usd))
+}

@@ -1,0 +1,107 @@
+//! The words for how jobs and runs stand.
+
+use chrono::{DateTime, Utc};
+use nightshift_domain::job::{DeliveryStatus, Job, RunStatus};
+use nightshift_wire::{FailureView, RunView};
+
+use super::plain;
+use crate::human;
+use crate::table::Tone;
+
+/// How a job stands, in `OpenClaw`'s words: `running`, `disabled`, `error (3x)`, `ok (not delivered)`, `idle`.
+pub(super) fn job(job: &Job) -> (String, Tone) {
+    if job.state.running_at_ms.is_some() {
+        ("running".to_owned(), Tone::Busy)
+    } else if job.state.auto_disabled.is_some() && !job.enabled {
+        ("auto-disabled".to_owned(), Tone::Bad)
+    } else if !job.enabled {
+        ("disabled".to_owned(), Tone::Busy)
+    } else {
+        last(job)
+    }
+}
+
+/// How a job's last run went.
+pub(super) fn last(job: &Job) -> (String, Tone) {
+    let state = &job.state;
+    let times = |word: &str, count: u32| if count > 1 { format!("{word} ({count}x)") } else { word.to_owned() };
+    match (state.last_status, state.last_delivery_status) {
+        (None, _) => plain("idle"),
+        (Some(RunStatus::Skipped), _) => (times("skipped", state.consecutive_skipped), Tone::Busy),
+        (Some(RunStatus::Error), _) => (times("error", state.consecutive_errors), Tone::Bad),
+        (Some(RunStatus::Ok), Some(DeliveryStatus::Failed)) => ("ok (not delivered)".to_owned(), Tone::Bad),
+        (Some(RunStatus::Ok), Some(DeliveryStatus::Unknown)) => ("ok (delivery unknown)".to_owned(), Tone::Busy),
+        (Some(RunStatus::Ok), Some(DeliveryStatus::Suppressed)) => ("ok (suppressed)".to_owned(), Tone::Good),
+        (Some(RunStatus::Ok), Some(DeliveryStatus::Delivered | DeliveryStatus::NotRequested) | None) => {
+            ("ok".to_owned(), Tone::Good)
+        }
+    }
+}
+
+/// How a run stands, in a word.
+pub(super) fn run(run: &RunView) -> (String, Tone) {
+    match run.status {
+        Some(RunStatus::Ok) => ("ok".to_owned(), Tone::Good),
+        Some(RunStatus::Error) => ("error".to_owned(), Tone::Bad),
+        Some(RunStatus::Skipped) => ("skipped".to_owned(), Tone::Busy),
+        None => (run.state.clone(), Tone::Busy),
+    }
+}
+
+/// What became of a run's delivery, in a word.
+pub(super) fn delivery(run: &RunView) -> (String, Tone) {
+    match run.delivery_status {
+        Some(DeliveryStatus::Delivered) => ("delivered".to_owned(), Tone::Good),
+        Some(DeliveryStatus::Failed) => ("failed".to_owned(), Tone::Bad),
+        Some(DeliveryStatus::Unknown) => ("unknown".to_owned(), Tone::Busy),
+        Some(DeliveryStatus::Suppressed) => plain("suppressed"),
+        Some(DeliveryStatus::NotRequested) => plain("none"),
+        None => plain("-"),
+    }
+}
+
+/// Why a run did not end well, or what it waits for; `None` where there is nothing to explain.
+pub(super) fn reason(run: &RunView, now: DateTime<Utc>) -> Option<(String, Tone)> {
+    let tone = self::run(run).1;
+    if let Some(error) = &run.error {
+        return Some((failure(error), tone));
+    }
+    if let Some(why) = &run.delivery_error {
+        return Some((format!("delivery: {why}"), delivery(run).1));
+    }
+    waiting(run, now).map(|what| (format!("waits {what}"), tone))
+}
+
+/// What a run waits for: `for batch msgbatch_…, looks again in 4m`.
+pub(super) fn waiting(run: &RunView, now: DateTime<Utc>) -> Option<String> {
+    let batch = run.batch.as_ref().filter(|_| run.status.is_none())?;
+    let what = match &batch.batch_id {
+        Some(id) => format!("for batch {id}"),
+        None => "for its batch".to_owned(),
+    };
+    Some(match batch.next_poll_at_ms {
+        Some(next) => format!("{what}, looks again {}", human::relative(next.max(now.timestamp_millis()), now)),
+        None => what,
+    })
+}
+
+/// `code: message`; a skip's message only repeats its code.
+pub(super) fn failure(FailureView { code, message }: &FailureView) -> String {
+    match skip(code).filter(|_| message.starts_with("the run was skipped")) {
+        Some(words) => format!("{code}: {words}"),
+        None if message.starts_with("the run was skipped") => code.clone(),
+        None => format!("{code}: {message}"),
+    }
+}
+
+/// What the reasons of skips mean.
+fn skip(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "overlap" => "an earlier run had not ended",
+        "too_late" => "it would have started later than allowed",
+        "cron_disabled" => "timers are switched off",
+        "job_removed" => "the job was removed before it began",
+        "budget" => "the budget was spent",
+        _ => return None,
+    })
+}
