@@ -4,7 +4,9 @@
 //! croner 4.0.3 (`croner-rust-next`), and a hand-checked translation table (`cron-translate`).
 
 mod aws_cron;
+mod decade;
 mod durations;
+mod generate;
 mod next;
 mod normalize;
 mod properties;
