@@ -3,6 +3,8 @@
 //!
 //! Walls and zones come from chrono-tz, AWS expressions from [`AwsCron`]; neither shares code with what is tested.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests, which clippy knows only inside test functions")]
+
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, TimeDelta, TimeZone, Timelike, Utc};
@@ -41,8 +43,10 @@ fn changes(zone: Tz) -> Vec<DateTime<Utc>> {
     const DAY: i64 = 86_400;
     let at = |second: i64| DateTime::from_timestamp(second, 0).unwrap();
     let ahead = |second| at(second).with_timezone(&zone).naive_local() - at(second).naive_utc();
-    let days = (first().timestamp()..last().timestamp()).step_by(DAY as usize);
-    days.filter(|start| ahead(*start) != ahead(start + DAY))
+    let days = (last() - first()).num_days();
+    let starts = (0..days).map(|day| first().timestamp() + day * DAY);
+    starts
+        .filter(|start| ahead(*start) != ahead(start + DAY))
         .map(|start| {
             let (mut before, mut after) = (start, start + DAY);
             while after - before > 1 {
