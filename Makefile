@@ -40,6 +40,11 @@ test: tools fmt lint ## all checks and tests, with the set-up they need
 	$(CARGO) build --workspace --all-targets -j$(JOBS)
 	$(CLEAN) $(CARGO) test --workspace -j$(JOBS)
 
+.PHONY: bench
+bench: ## figures of speed and size, and their ratios
+	$(CARGO) build --workspace --profile bench -j$(JOBS) --bin nightshift --bin nightshift-local --bench figures
+	$(CLEAN) $(CARGO) bench --workspace -j$(JOBS) --bench figures
+
 .PHONY: fmt
 fmt: ## formatting is as rustfmt leaves it
 	$(CARGO) fmt --all --check

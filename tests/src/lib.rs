@@ -1,5 +1,6 @@
 //! Helpers shared by the end-to-end tests.
 
+pub mod chats;
 pub mod local;
 pub mod ministack;
 pub mod openai;

@@ -103,6 +103,36 @@ pub fn program(name: &str) -> PathBuf {
     folder.join(name)
 }
 
+/// What `nightshift` said and how it ended.
+#[derive(Debug)]
+pub struct Said {
+    /// The exit code.
+    pub code: i32,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+}
+
+/// Runs the real `nightshift` against `ready`, with nothing of the caller's settings. It blocks: call it where blocking is
+/// allowed.
+pub fn nightshift<S: AsRef<std::ffi::OsStr>>(ready: &Ready, words: &[S]) -> Said {
+    let output = Command::new(program("nightshift"))
+        .args(words)
+        .env("NIGHTSHIFT_URL", &ready.url)
+        .env("NIGHTSHIFT_TOKEN", &ready.token)
+        .env("NO_COLOR", "1")
+        .env_remove("COLUMNS")
+        .stdin(Stdio::null())
+        .output()
+        .expect("nightshift is built");
+    Said {
+        code: output.status.code().unwrap_or(-1),
+        out: String::from_utf8_lossy(&output.stdout).into_owned(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
 /// The workspace's folder.
 pub fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests stand in the workspace").to_path_buf()

@@ -4,7 +4,9 @@
 //! croner 4.0.3 (`croner-rust-next`), and a hand-checked translation table (`cron-translate`).
 
 mod aws_cron;
+mod decade;
 mod durations;
+mod generate;
 mod next;
 mod normalize;
 mod preview;
@@ -36,4 +38,21 @@ fn millis(value: &Value) -> Option<DateTime<Utc>> {
 fn cron(expr: &str, tz: &str) -> Timetable {
     let schedule = Schedule::Cron { expr: expr.to_owned(), tz: Some(tz.to_owned()), stagger_ms: None };
     Timetable::new(&schedule, "UTC").unwrap_or_else(|error| panic!("{expr} in {tz}: {error}"))
+}
+
+/// The recorded cases are the proof; one that gets lost would not be missed.
+#[test]
+fn no_recorded_case_is_lost() {
+    let count = |name: &str, list: &str| {
+        let file = vectors(name);
+        cases(if list.is_empty() { &file } else { &file[list] }, name).len()
+    };
+    assert_eq!(count("schedule-next", "cases"), 104);
+    assert_eq!(count("schedule-next", "stagger"), 9);
+    assert_eq!(count("schedule-next", "defaultStagger"), 4);
+    assert_eq!(count("schedule-next", "jobNext"), 4);
+    assert_eq!(count("croner-rust-next", ""), 56);
+    assert_eq!(count("cron-translate", ""), 66);
+    assert_eq!(count("normalize", "cases"), 39);
+    assert_eq!(count("durations", "cases"), 16);
 }

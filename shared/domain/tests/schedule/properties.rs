@@ -8,25 +8,11 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use crate::aws_cron::AwsCron;
+use crate::generate::{ZONES, expressions, expressions_with_seconds};
 use crate::{cron, utc};
 
-const ZONES: [&str; 12] = [
-    "UTC",
-    "America/New_York",
-    "Europe/Berlin",
-    "Europe/London",
-    "Australia/Lord_Howe",
-    "Pacific/Chatham",
-    "America/Havana",
-    "America/Santiago",
-    "Africa/Cairo",
-    "Africa/Casablanca",
-    "Antarctica/Troll",
-    "Asia/Kathmandu",
-];
-
-/// Days around which the zones above change their clocks, and ordinary ones.
-const DAYS: [&str; 12] = [
+/// Days around which the zones of [`ZONES`] change their clocks, and ordinary ones.
+const DAYS: [&str; 18] = [
     "2026-03-08",
     "2026-11-01",
     "2026-03-29",
@@ -37,6 +23,12 @@ const DAYS: [&str; 12] = [
     "2026-09-06",
     "2026-04-24",
     "2026-10-29",
+    "2026-02-15",
+    "2026-03-22",
+    "2026-03-28",
+    "2026-04-05",
+    "2026-10-24",
+    "2027-03-27",
     "2028-02-29",
     "2026-12-31",
 ];
@@ -45,49 +37,6 @@ fn instants() -> impl Strategy<Value = DateTime<Utc>> {
     let day = select(DAYS.to_vec());
     (day, -36_i64 * 3600..36 * 3600)
         .prop_map(|(day, seconds)| utc(&format!("{day}T12:00:00Z")) + TimeDelta::seconds(seconds))
-}
-
-fn list(range: std::ops::RangeInclusive<u32>) -> impl Strategy<Value = String> {
-    let join = |set: std::collections::BTreeSet<u32>| set.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
-    prop::collection::btree_set(range, 1..4).prop_map(join)
-}
-
-fn minutes() -> impl Strategy<Value = String> {
-    prop_oneof![Just("*".to_owned()), (1_u32..40).prop_map(|n| format!("*/{n}")), list(0..=59), Just("0".to_owned())]
-}
-
-fn hours() -> impl Strategy<Value = String> {
-    let night = (0_u32..4).prop_map(|hour| hour.to_string());
-    prop_oneof![Just("*".to_owned()), (1_u32..9).prop_map(|n| format!("*/{n}")), list(0..=23), night]
-}
-
-fn days_of_month() -> impl Strategy<Value = String> {
-    prop_oneof![
-        4 => Just("*".to_owned()),
-        1 => list(1..=31),
-        1 => (1_u32..=31).prop_map(|day| format!("{day}W")),
-        1 => (0_u32..5).prop_map(|week| format!("{}-{}", week * 7 + 1, (week * 7 + 7).min(31))),
-        1 => select(vec!["L", "LW", "L,15", "1-31", "*/2", "1W,L"]).prop_map(str::to_owned),
-    ]
-}
-
-fn days_of_week() -> impl Strategy<Value = String> {
-    let plain = prop_oneof![
-        list(0..=7),
-        (0_u32..=7, 1_u32..=5).prop_map(|(day, nth)| format!("{day}#{nth}")),
-        (0_u32..=7).prop_map(|day| format!("{day}L")),
-        select(vec!["MON-FRI", "1#1,5L", "MON-WED#2", "0-6", "1#1,3"]).prop_map(str::to_owned),
-    ];
-    prop_oneof![3 => Just("*".to_owned()), 2 => plain.clone(), 1 => plain.prop_map(|day| format!("+{day}"))]
-}
-
-fn months() -> impl Strategy<Value = String> {
-    prop_oneof![4 => Just("*".to_owned()), 1 => list(1..=12), 1 => Just("*/3".to_owned())]
-}
-
-fn expressions() -> impl Strategy<Value = String> {
-    (minutes(), hours(), days_of_month(), months(), days_of_week())
-        .prop_map(|(minute, hour, day, month, weekday)| format!("{minute} {hour} {day} {month} {weekday}"))
 }
 
 proptest! {
@@ -126,6 +75,31 @@ proptest! {
         }).collect();
         let ours = cron(&expr, tz).occurrences_between(start, start + TimeDelta::days(1), usize::MAX);
         prop_assert_eq!(ours, expected, "{} in {}", expr, tz);
+    }
+
+    #[test]
+    fn the_next_run_is_strictly_later_is_an_occurrence_and_skips_none(
+        expr in expressions_with_seconds(), tz in select(ZONES.to_vec()), start in instants()
+    ) {
+        let (zone, pattern): (Tz, Cron) = (tz.parse().unwrap(), expr.parse().unwrap());
+        let is_occurrence = |at: DateTime<Utc>| {
+            let shown = at.with_timezone(&zone).naive_local();
+            let first = zone.from_local_datetime(&shown).earliest().is_some_and(|first| first == at);
+            first && pattern.is_time_matching(&shown.and_utc()).unwrap()
+        };
+        let timetable = cron(&expr, tz);
+        let mut last = start;
+        for _ in 0..4 {
+            let Some(next) = timetable.next_after(last) else { break };
+            prop_assert!(next > last && is_occurrence(next), "{expr} in {tz}: {next} after {last}");
+            let until = next.min(last + TimeDelta::minutes(10));
+            let mut between = last + TimeDelta::seconds(1);
+            while between < until {
+                prop_assert!(!is_occurrence(between), "{expr} in {tz}: {next} after {last} skips {between}");
+                between += TimeDelta::seconds(1);
+            }
+            last = next;
+        }
     }
 
     #[test]
