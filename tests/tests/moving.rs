@@ -54,7 +54,7 @@ async fn an_openclaw_folder_moves_in_with_its_history_and_goes_on() {
 
     let first = cli(&local, &["cron", "import", folder]).await;
     let told = text(&first.stdout);
-    assert_eq!(first.status.code(), Some(9), "{told}{}", text(&first.stderr));
+    assert_eq!(first.status.code(), Some(10), "{told}{}", text(&first.stderr));
     assert!(
         told.contains("jobs: 12 added, 3 refused\nruns: 6 imported, 1 older than history is kept, 1 refused"),
         "{told}"

@@ -108,6 +108,11 @@ impl Output {
         Self { width: Some(columns), ..self }
     }
 
+    /// Whether stdout is for a person: a terminal, or something as wide as one.
+    pub fn is_looked_at(&self) -> bool {
+        self.out.terminal || self.width().is_some()
+    }
+
     /// How wide stdout is, where something else than a terminal says so: `COLUMNS`.
     pub fn width(&self) -> Option<u16> {
         self.width

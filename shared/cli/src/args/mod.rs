@@ -122,7 +122,7 @@ pub enum Cron {
     /// Print a job as JSON
     Get(JobArg),
 
-    /// Show a job for people; --json prints what `get` does
+    /// Show a job: for people on a terminal, else as `get` does
     Show(JobArg),
 
     /// Change a job

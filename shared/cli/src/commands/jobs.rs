@@ -54,6 +54,9 @@ pub(super) async fn get(session: &mut Session<'_>, args: &JobArg) -> anyhow::Res
 }
 
 pub(super) async fn show(session: &mut Session<'_>, args: &JobArg) -> anyhow::Result<()> {
+    if !session.output.is_looked_at() {
+        return get(session, args).await;
+    }
     let answer = session.call("cron.get", &json!({"jobId": args.id})).await?;
     show_job(session, &answer)
 }

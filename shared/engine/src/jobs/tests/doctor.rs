@@ -313,7 +313,8 @@ async fn a_missed_run_of_a_job_that_skips_them_is_recorded_and_not_run() {
     world.clock.advance_to(utc("2026-11-21T09:00:00Z"));
     let envelopes = world.outside.envelopes.lock().unwrap().len();
     assert!(world.repair().await.is_well());
-    assert_eq!(world.outside.envelopes.lock().unwrap().len(), envelopes, "nobody is called");
+    assert_eq!(world.outside.envelopes.lock().unwrap().len(), envelopes + 1, "the trigger is called");
+    assert!(matches!(fired(&world, "daily", utc("2026-11-21T07:30:00Z")).await, Fired::Recorded(_)));
     let runs = world.runs_of(&job.job_id).await;
     assert_eq!((runs.len(), runs[0].state.name()), (1, "skipped"));
     assert_eq!(world.check().await, []);
