@@ -170,11 +170,11 @@ fn count(params: &mut Params<'_>) -> usize {
     })
 }
 
-/// An instant that chrono and the schedules know.
+/// An instant up to the year 9999: no search that begins there leaves the calendar.
 fn from(params: &mut Params<'_>) -> Option<DateTime<Utc>> {
     let ms = params.whole("fromMs")?;
-    let latest = DateTime::<Utc>::MAX_UTC - TimeDelta::days(366);
-    let instant = i64::try_from(ms).ok().and_then(DateTime::from_timestamp_millis).filter(|at| *at < latest);
+    let most = 253_402_300_799_999;
+    let instant = i64::try_from(ms).ok().filter(|it| *it <= most).and_then(DateTime::from_timestamp_millis);
     if instant.is_none() {
         let fault = FieldError::new("invalid_field", "fromMs", format!("{ms} is no point in time"));
         params.fault(fault.hint("fromMs is in milliseconds since 1970"));

@@ -123,10 +123,10 @@ pub struct SumCosts {
     /// Only this agent's runs.
     pub agent_id: Option<String>,
     /// Runs from here on, epoch ms.
-    #[schemars(range(min = 0, max = 4_102_444_800_000_i64))]
+    #[schemars(range(min = 0, max = 253_402_300_799_999_i64))]
     pub from_ms: Option<i64>,
     /// Runs before this, epoch ms.
-    #[schemars(range(min = 0, max = 4_102_444_800_000_i64))]
+    #[schemars(range(min = 0, max = 253_402_300_799_999_i64))]
     pub to_ms: Option<i64>,
     /// A row for each of these; `job` when left out.
     pub by: Option<CostBy>,
@@ -147,7 +147,7 @@ pub struct PlanRuns {
     /// Whose zone the schedule follows where it names none.
     pub agent_id: Option<String>,
     /// Starts after this, epoch ms; now when left out.
-    #[schemars(range(min = 0, max = 4_102_444_800_000_i64))]
+    #[schemars(range(min = 0, max = 253_402_300_799_999_i64))]
     pub from_ms: Option<i64>,
     /// How many starts; 10 when left out.
     #[schemars(range(min = 1, max = 100))]
