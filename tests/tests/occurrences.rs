@@ -283,3 +283,35 @@ async fn no_more_runs_are_kept_than_the_configuration_says() {
     assert_eq!(kept.last().unwrap().0, "2026-11-20T14:00:00Z");
     assert!(!records(&local, &other).await.is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pause_after_a_failure_does_not_hold_up_a_new_timing() {
+    let local = Local::start().await;
+    let refused = json!({ "match": "*", "times": 3, "error": { "status": 401, "type": "authentication_error" } });
+    local.script(json!({ "replies": [refused, { "match": "*", "text": "Fine again." }] }));
+    let id = local.add(&job("Often", "* * * * *")).await;
+    // Three failures: a pause of five minutes has begun.
+    local.advance(4).await;
+    let patch = json!({ "schedule": { "kind": "at", "at": "2026-11-20T06:06:30Z" }, "deleteAfterRun": false });
+    local.ok("cron.update", &json!({ "jobId": id, "patch": patch })).await;
+    local.advance(5).await;
+    let records = records(&local, &id).await;
+    assert_eq!(records.last().unwrap(), &("2026-11-20T06:06:30Z".to_owned(), "ok".to_owned()), "{records:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fire_that_sleeps_while_its_one_shot_is_moved_away_starts_nothing() {
+    let local = Local::start().await;
+    let mut once = job("Once", "0 7 * * *");
+    once["schedule"] = json!({ "kind": "at", "at": "2026-11-20T06:01:20Z" });
+    once["deleteAfterRun"] = json!(false);
+    // So near that the trigger has it and sleeps.
+    let id = local.add(&once).await;
+    local.stack.advance(TimeDelta::seconds(30)).await.unwrap();
+    let patch = json!({ "schedule": { "kind": "at", "at": "2026-11-20T07:00:00Z" } });
+    local.ok("cron.update", &json!({ "jobId": id, "patch": patch })).await;
+    local.advance(20).await;
+    assert_eq!(records(&local, &id).await, []);
+    local.advance(60).await;
+    assert_eq!(records(&local, &id).await, [("2026-11-20T07:00:00Z".to_owned(), "ok".to_owned())]);
+}

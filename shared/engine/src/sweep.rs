@@ -85,15 +85,17 @@ async fn missed(scene: Scene<'_>, id: &JobId) -> Result<bool, EngineError> {
     }
     let Some(timing) = Timing::of(&record, scene) else { return Ok(false) };
     warn!(job.id = %id, "job {id} was not run at its time; its timer is set again");
-    if let Some(timer) = timer_for(&record, scene.config, now) {
+    let timer = timer_for(&record, scene.config, now);
+    let CaughtUp { claimed, recorded, .. } = catch_up(scene, record, &timing, None, is_switched_off(scene)).await?;
+    hand_over(scene, &claimed).await?;
+    // Last, because making up needs no timer service.
+    if let Some(timer) = timer {
         match timer.spec {
-            // An `at` whose time is past is made up for below.
+            // An `at` whose time is past is made up for above.
             TimerSpec::Once(at) if at <= now => {}
             TimerSpec::Once(at) => scene.deps.timers.arm(&timer.name, at, &timer.envelope).await?,
             TimerSpec::Recurring { .. } => scene.deps.timers.put_job(&timer).await?,
         }
     }
-    let CaughtUp { claimed, recorded, .. } = catch_up(scene, record, &timing, None, is_switched_off(scene)).await?;
-    hand_over(scene, &claimed).await?;
     Ok(recorded > 0)
 }

@@ -93,7 +93,7 @@ async fn claim_due(request: &Request<'_>, record: JobRecord) -> Result<Result<Ru
             Ok(Ok(run.key))
         }
         Claim::Exists(key) if request.stamp.repeated => Ok(Ok(key)),
-        Claim::Exists(_) => Ok(Err("not-due")),
+        Claim::Exists(_) | Claim::Retimed => Ok(Err("not-due")),
         Claim::Recorded(_) => Ok(Err("already-running")),
         Claim::NoJob => Ok(Err("disabled")),
     }

@@ -111,6 +111,8 @@ async fn change(
             new.generation += 1;
             new.chained = false;
             new.settled = in_flight(&old, &new, config, request.now);
+            // What failed under the old timing does not hold up the new one.
+            new.hold_until = None;
             new.job.state.next_run_at_ms = next_start(&new.job, config, request.now).map(|at| at.timestamp_millis());
         }
         let stored = store_form(deps, &new).await?;

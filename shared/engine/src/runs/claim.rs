@@ -30,6 +30,8 @@ pub(crate) enum Claim {
     Exists(RunKey),
     /// The job is gone or disabled.
     NoJob,
+    /// The job was given another timing meanwhile, by which the occurrence has to be judged anew.
+    Retimed,
 }
 
 /// A new run of `record` with its prompt, not yet written.
@@ -164,7 +166,8 @@ pub(crate) async fn claim_occurrence(
             }
             Outcome::Lost(0) => return Ok(Claim::Exists(key)),
             Outcome::Lost(_) => match deps.store.job(&record.job.job_id).await? {
-                Some(again) if again.job.enabled => record = again,
+                Some(again) if again.job.enabled && again.generation == record.generation => record = again,
+                Some(again) if again.job.enabled => return Ok(Claim::Retimed),
                 Some(_) | None => return Ok(Claim::NoJob),
             },
         }

@@ -5,6 +5,7 @@ use nightshift_domain::batch::{Batch, BatchState};
 use nightshift_domain::event::{Envelope, Wake};
 use nightshift_domain::job::{JobRecord, JobStep, on_run_moved};
 use nightshift_domain::run::{Effect, Event, LEASE, Lease, Run, State, Transition, WaitReason, next};
+use nightshift_domain::schedule::Schedule;
 use tracing::{debug, info, warn};
 
 use crate::error::EngineError;
@@ -125,11 +126,16 @@ fn is_queued(state: &State) -> bool {
 /// A job that pauses after a failure runs next when the pause is over.
 fn after_a_pause(mut step: JobStep, scene: Scene<'_>) -> JobStep {
     let record = &step.record;
+    if matches!(record.job.schedule, Schedule::At { .. }) {
+        return step;
+    }
     let (Some(until), Some(next)) = (record.hold_until, record.job.state.next_run_at_ms) else { return step };
     if next < until.timestamp_millis()
         && let Some(timing) = Timing::of(record, scene)
     {
+        let settled = timing.settled(record);
         let next = timing.next_start(record, until - timing.offset - TimeDelta::milliseconds(1));
+        step.record.settled = settled;
         step.record.job.state.next_run_at_ms = next.map(|at| at.timestamp_millis());
     }
     step

@@ -90,10 +90,12 @@ pub async fn fire(scene: Scene<'_>, fire: &Fire) -> Result<Fired, EngineError> {
     let CaughtUp { record: Some(record), claimed, recorded } =
         catch_up(scene, record, &timing, Some(slot), switched_off).await?
     else {
-        return Ok(Fired::Ignored);
+        return Err(retimed(fire));
     };
     hand_over(scene, &claimed).await?;
-    let held = record.hold_until.is_some_and(|until| start < until);
+    // Only a recurring job pauses: a one-shot has no other occurrence.
+    let recurring = !matches!(record.job.schedule, schedule::Schedule::At { .. });
+    let held = recurring && record.hold_until.is_some_and(|until| start < until);
     // The chain goes on and the occurrence leaves its record, so that switching timers on again finds every job as it was.
     let skip = match () {
         () if switched_off => Some("cron_disabled"),
@@ -111,7 +113,13 @@ pub async fn fire(scene: Scene<'_>, fire: &Fire) -> Result<Fired, EngineError> {
         Claim::Recorded(key) => Ok(Fired::Recorded(key)),
         Claim::Exists(key) => taken_up(scene, key).await,
         Claim::NoJob => Ok(Fired::Ignored),
+        Claim::Retimed => Err(retimed(fire)),
     }
+}
+
+/// The job changed under the fire's hands: the function's retry judges it by the schedule as it is then.
+fn retimed(fire: &Fire) -> EngineError {
+    EngineError::Contended { subject: format!("the timing of job {}", fire.job), times: 1 }
 }
 
 /// Whether timers run nothing.
