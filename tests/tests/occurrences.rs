@@ -315,3 +315,33 @@ async fn a_fire_that_sleeps_while_its_one_shot_is_moved_away_starts_nothing() {
     local.advance(60).await;
     assert_eq!(records(&local, &id).await, [("2026-11-20T07:00:00Z".to_owned(), "ok".to_owned())]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn occurrences_that_come_out_of_order_leave_no_gap_behind() {
+    let local = Local::start().await;
+    let id = local.add(&job("Often", "*/5 6 * * *")).await;
+    local.drop_timer(&format!("j-{id}")).await;
+    local.advance(10).await;
+    for scheduled in ["2026-11-20T06:10:00Z", "2026-11-20T06:05:00Z"] {
+        local.invoke("trigger", &envelope(&id, 1, scheduled)).await;
+    }
+    assert_eq!(slots(&records(&local, &id).await), ["2026-11-20T06:05:00Z", "2026-11-20T06:10:00Z"]);
+    let next = local.ok("cron.get", &json!({ "jobId": id })).await["state"]["nextRunAtMs"].clone();
+    let wanted: DateTime<Utc> = "2026-11-20T06:15:00Z".parse().unwrap();
+    assert_eq!(next, json!(wanted.timestamp_millis()), "nothing lies behind");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_occurrence_whose_row_is_gone_from_history_does_not_run_again() {
+    let local = Local::start().await;
+    let config = json!({ "cron": { "retention": { "runsPerJob": 1 } } });
+    local.ok("config.apply", &json!({ "config": config, "expectedRevision": 0 })).await;
+    let mut often = job("Often", "* * * * *");
+    often["missed"] = json!("all");
+    let id = local.add(&often).await;
+    local.advance(5).await;
+    assert_eq!((records(&local, &id).await.len(), local.delivered().len()), (1, 5));
+    local.invoke("trigger", &envelope(&id, 1, "2026-11-20T06:02:00Z")).await;
+    local.advance(30).await;
+    assert_eq!(local.delivered().len(), 35, "one message per minute and none twice");
+}

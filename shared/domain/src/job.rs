@@ -503,6 +503,9 @@ pub struct JobRecord {
     /// Every occurrence up to this one has its record; `None` until the first one after the timing changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settled: Option<DateTime<Utc>>,
+    /// Later occurrences that have their record already, while an earlier one is still without.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ahead: Vec<DateTime<Utc>>,
     /// After a failure, no occurrence starts before this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold_until: Option<DateTime<Utc>>,
@@ -533,6 +536,7 @@ impl JobRecord {
             active: Vec::new(),
             waiting: Vec::new(),
             settled: None,
+            ahead: Vec::new(),
             hold_until: None,
             marks: Vec::new(),
             sequence: 0,

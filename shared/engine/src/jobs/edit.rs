@@ -110,6 +110,7 @@ async fn change(
         if timing_changed {
             new.generation += 1;
             new.chained = false;
+            new.ahead.clear();
             new.settled = in_flight(&old, &new, config, request.now);
             // What failed under the old timing does not hold up the new one.
             new.hold_until = None;

@@ -257,6 +257,7 @@ async fn move_one(request: &Request<'_>, follow: &Follow<'_>, id: &JobId) -> Res
         new.rev += 1;
         new.generation += 1;
         new.chained = false;
+        new.ahead.clear();
         new.settled = in_flight(&old, &new, follow.new, request.now);
         new.job.state.next_run_at_ms = Some(next);
         // Every field of the row is as it was read, its text's form too.

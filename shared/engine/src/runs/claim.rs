@@ -141,6 +141,10 @@ pub(crate) async fn claim_occurrence(
     let now = deps.clock.now();
     let key = RunKey::of_slot(&record.job.job_id, occurrence.slot);
     for _ in 0..MAX_RACES {
+        // Also where its row is gone from history by now: an occurrence has one record, ever.
+        if record.settled.is_some_and(|settled| settled >= occurrence.slot) || record.ahead.contains(&occurrence.slot) {
+            return Ok(Claim::Exists(key));
+        }
         let mut run = new_run(deps, &record, key.clone(), Origin::Schedule, now).await?;
         let others = !record.active.is_empty() || !record.waiting.is_empty();
         let verdict = match (occurrence.skip, record.job.overlap) {

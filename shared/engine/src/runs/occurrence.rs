@@ -63,12 +63,20 @@ impl Timing {
     pub(super) fn settle(&self, updated: &mut JobRecord, read: &JobRecord, slot: DateTime<Utc>) {
         let before = self.settled(read);
         let gap = before.filter(|settled| self.table.next_after(*settled).is_some_and(|next| next < slot));
+        if gap.is_some() && !updated.ahead.contains(&slot) {
+            updated.ahead.push(slot);
+        }
         let settled = gap.unwrap_or_else(|| before.map_or(slot, |settled| settled.max(slot)));
         self.settle_up_to(updated, settled);
     }
 
     /// Enters in `updated` that every occurrence up to `settled` has its record.
     pub(super) fn settle_up_to(&self, updated: &mut JobRecord, settled: DateTime<Utc>) {
+        let mut settled = settled;
+        while let Some(next) = self.table.next_after(settled).filter(|next| updated.ahead.contains(next)) {
+            settled = next;
+        }
+        updated.ahead.retain(|slot| *slot > settled);
         updated.settled = Some(settled);
         let next = if updated.job.enabled { self.next_start(updated, settled) } else { None };
         updated.job.state.next_run_at_ms = next.map(|at| at.timestamp_millis());
@@ -86,6 +94,11 @@ impl Timing {
         let Some(settled) = self.settled(record) else { return Overdue::default() };
         let late = now - self.offset - LATE_AT_MOST - TimeDelta::milliseconds(1);
         let until = on_time.map_or(late, |slot| late.min(slot - TimeDelta::milliseconds(1)));
-        if until <= settled { Overdue::default() } else { overdue(&self.table, settled, until, most) }
+        if until <= settled {
+            return Overdue::default();
+        }
+        let mut found = overdue(&self.table, settled, until, most);
+        found.slots.retain(|slot| !record.ahead.contains(slot));
+        found
     }
 }
