@@ -13,7 +13,7 @@ use nightshift_engine::ports::{
     Channel, Channels, Entropy, Invoker, JobTimer, Models, OpenChannelError, OpenModelError, OpenedModel, Outcome,
     Page, PageRequest, TimerEntry, TimerError, TimerView, Timers, Write,
 };
-use nightshift_engine::testing::{MemoryBlobs, MemoryStore};
+use nightshift_engine::testing::{MemoryBlobs, MemoryStore, NoSecrets, NoWeb};
 use nightshift_engine::{Deps, ManualClock, Settings};
 use serde_json::{Value, json};
 
@@ -116,6 +116,8 @@ fn api() -> Api {
         invoker: outside.clone(),
         models: outside.clone(),
         channels: outside.clone(),
+        secrets: Arc::new(NoSecrets),
+        web: Arc::new(NoWeb),
         settings: Settings { api_token_sha256: Some(TOKEN_SHA256.to_owned()), ..Settings::default() },
     };
     Api { deps, outside, clock }

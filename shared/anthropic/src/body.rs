@@ -92,6 +92,7 @@ mod tests {
             system: Some("Be \"brief\".".into()),
             messages: contents.iter().zip(roles).map(message).collect(),
             effort: Some("low".into()),
+            ..HopRequest::default()
         }
     }
 

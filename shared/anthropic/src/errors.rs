@@ -355,7 +355,7 @@ mod tests {
                 role: Role::User,
                 content: r#""my diagnosis is none of your logs' business""#.into(),
             }],
-            effort: None,
+            ..HopRequest::default()
         };
         let said = |said: &str| {
             let body = format!(r#"{{"error":{{"type":"invalid_request_error","message":"{said}"}}}}"#);

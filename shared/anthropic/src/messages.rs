@@ -24,6 +24,13 @@ struct Message<'a> {
     stop_reason: Option<String>,
     #[serde(default)]
     usage: Value,
+    #[serde(default)]
+    container: Option<Container>,
+}
+
+#[derive(Deserialize)]
+struct Container {
+    id: String,
 }
 
 #[derive(Deserialize)]
@@ -46,6 +53,7 @@ pub(crate) fn reply(message: &str, request_id: Option<String>) -> serde_json::Re
         content: message.content.get().to_owned(),
         text: joined_text(message.content.get())?,
         usage: message.usage,
+        container: message.container.map(|container| container.id),
     })
 }
 

@@ -99,6 +99,7 @@ fn info(shown: &[u8]) -> serde_json::Result<ModelInfo> {
         max_tokens: shown.max_tokens.unwrap_or(CAUTIOUS_MAX_TOKENS),
         efforts,
         retired: shown.lifecycle.as_deref() == Some("retired"),
+        ..ModelInfo::default()
     })
 }
 
@@ -139,7 +140,7 @@ mod tests {
             batch: true,
             max_tokens: 128_000,
             efforts: ["low", "high", "max"].map(str::to_owned).to_vec(),
-            retired: false,
+            ..ModelInfo::default()
         };
         assert_eq!(read(&shown), expected);
     }

@@ -97,8 +97,13 @@ pub fn build(environment: &Environment, clients: Clients, clock: Arc<dyn Clock>)
     let secrets = Arc::new(ProcessSecrets::new(clients.ssm, environment.settings.local, clock.clone()));
     let http = nightshift_anthropic::http_client();
     let models = OpenModels::new(http.clone(), clock.clone(), secrets.clone(), environment.model.clone());
-    let channels =
-        nightshift_channels::Open { http, clock: clock.clone(), secrets, console_url: environment.console_url.clone() };
+    let channels = nightshift_channels::Open {
+        http,
+        clock: clock.clone(),
+        secrets: secrets.clone(),
+        console_url: environment.console_url.clone(),
+    };
+    let web = nightshift_web::Guarded::new(clock.clone());
     let blobs: Arc<dyn Blobs> = match &environment.blobs {
         BlobPlace::Folder(dir) => Arc::new(ObjectBlobs::local(dir)?),
         BlobPlace::Bucket(bucket) => Arc::new(ObjectBlobs::s3(bucket)?),
@@ -112,6 +117,8 @@ pub fn build(environment: &Environment, clients: Clients, clock: Arc<dyn Clock>)
         invoker: Arc::new(invoker),
         models: Arc::new(models),
         channels: Arc::new(channels),
+        secrets,
+        web: Arc::new(web),
         settings: environment.settings.clone(),
     })
 }

@@ -16,6 +16,7 @@ pub mod money;
 pub mod run;
 pub mod schedule;
 pub mod signing;
+pub mod tools;
 
 pub use fault::FieldError;
 pub use ids::{AttemptId, JobId, RunKey};

@@ -25,8 +25,9 @@ pub enum Role {
     Assistant,
 }
 
-/// One model call of a turn, in no provider's words.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// One model call of a turn. Tools and blocks are in the words of the Messages API; an adapter for another provider
+/// translates them.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HopRequest {
     /// The provider's name for the model.
@@ -36,11 +37,72 @@ pub struct HopRequest {
     /// The system prompt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system: Option<String>,
+    /// The raw JSON array of its tools, frozen for the run: another array would make thinking blocks invalid and the prompt
+    /// cache useless (Messages API, "preserved thinking").
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tools: Option<String>,
     /// The conversation so far.
     pub messages: Vec<TurnMessage>,
     /// The effort, already one the model knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effort: Option<String>,
+    /// How it thinks; the model's own default otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thinking: Option<ThinkingMode>,
+    /// How long its prefix is kept in the prompt cache; not at all otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<CacheFor>,
+    /// The MCP servers the provider's own loop may call.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mcp_servers: Vec<McpConnection>,
+    /// The provider's sandbox that an earlier hop of the turn used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+}
+
+/// How a model thinks (Messages API, `thinking`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", rename_all_fields = "camelCase")]
+pub enum ThinkingMode {
+    /// As much as it finds right.
+    Adaptive,
+    /// Not at all.
+    Disabled,
+    /// Within a budget: 1,024 tokens at least, and fewer than the hop's most tokens.
+    Enabled {
+        /// Tokens.
+        budget_tokens: u64,
+    },
+}
+
+/// How long a prefix stays in the prompt cache (Messages API, `cache_control`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum CacheFor {
+    /// Written at 1.25 times the input price.
+    FiveMinutes,
+    /// Written at twice the input price.
+    Hour,
+}
+
+/// An MCP server as the provider is told of it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct McpConnection {
+    /// Its name within the request.
+    pub name: String,
+    /// Its address; HTTPS.
+    pub url: String,
+    /// Its bearer token: a secret, so it is never written down and `Debug` does not show it.
+    #[serde(skip)]
+    pub token: Option<String>,
+}
+
+impl std::fmt::Debug for McpConnection {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let fields = &mut formatter.debug_struct("McpConnection");
+        fields.field("name", &self.name).field("url", &self.url).finish_non_exhaustive()
+    }
 }
 
 /// A model's answer to one hop.
@@ -62,6 +124,9 @@ pub struct Reply {
     pub text: String,
     /// The raw usage object.
     pub usage: Value,
+    /// The provider's sandbox, where one was used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
 }
 
 /// Why a model stopped (Messages API, "handling stop reasons").
@@ -104,8 +169,8 @@ impl StopReason {
 }
 
 /// What a provider says a model can do (`GET /v1/models`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct ModelInfo {
     /// The model.
     pub id: String,
@@ -113,8 +178,14 @@ pub struct ModelInfo {
     pub batch: bool,
     /// Most tokens it may answer with.
     pub max_tokens: u64,
+    /// Most tokens of a request, where that is known.
+    pub max_input_tokens: Option<u64>,
     /// Efforts it knows, lowest first.
     pub efforts: Vec<String>,
+    /// The words it takes in `thinking.type`: `adaptive`, `enabled`, `disabled`, `between_tools`.
+    pub thinking: Vec<String>,
+    /// Whether it may use the provider's own tools.
+    pub server_tools: bool,
     /// Whether it is retired.
     pub retired: bool,
 }
@@ -226,7 +297,7 @@ mod tests {
             batch: true,
             max_tokens: 64_000,
             efforts: ["low", "medium", "high"].map(str::to_owned).to_vec(),
-            retired: false,
+            ..ModelInfo::default()
         };
         let effort = |level| effort_for(Some(level), &info);
         assert_eq!(effort(Thinking::High), (Some("high".into()), None));

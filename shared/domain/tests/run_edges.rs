@@ -10,7 +10,8 @@ use nightshift_domain::job::{AgentTurn, DeliveryStatus, OnTimeout};
 use nightshift_domain::model::{ModelErrorKind, Reply, StopReason};
 use nightshift_domain::money::Cost;
 use nightshift_domain::run::{
-    CancelReason, Effect, Event, Origin, Path, Plan, RowResult, Run, State, Task, Text, WaitReason, attention_at, next,
+    CancelReason, Effect, Event, Origin, Path, Plan, RowResult, Run, State, Talk, Task, Text, WaitReason, attention_at,
+    next,
 };
 use nightshift_domain::{AttemptId, JobId, RunKey};
 
@@ -26,6 +27,11 @@ fn plan(path: Path, on_timeout: OnTimeout) -> Plan {
         model: "claude-sonnet-5-5".into(),
         max_tokens: 1000,
         effort: None,
+        thinking: None,
+        cache: None,
+        tools: None,
+        client_tools: Vec::new(),
+        mcp_servers: Vec::new(),
         system: None,
         target: None,
         deadline: now() + TimeDelta::hours(1),
@@ -58,7 +64,7 @@ fn run(state: State, plan: Option<Plan>, cancel_requested: bool) -> Run {
         prompt: Text::Inline("hello".into()),
         delivery: None,
         plan,
-        history: Vec::new(),
+        talk: Talk::default(),
         hops: Vec::new(),
         planning_tries: 0,
         place: None,
@@ -129,6 +135,7 @@ fn replies() -> Vec<Reply> {
         content: "[]".into(),
         text: text.into(),
         usage: serde_json::Value::Null,
+        container: None,
     };
     stops.iter().map(|stop| of(stop, "text")).chain([of("end_turn", " ")]).collect()
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::clock::Clock;
-use crate::ports::{Blobs, Channels, Entropy, Invoker, Models, Store, Timers};
+use crate::ports::{Blobs, Channels, Entropy, Invoker, Models, Secrets, Store, Timers, Web};
 
 /// The outside world, as handlers see it.
 #[derive(Debug, Clone)]
@@ -24,6 +24,10 @@ pub struct Deps {
     pub models: Arc<dyn Models>,
     /// Channels.
     pub channels: Arc<dyn Channels>,
+    /// Secret values behind the configuration's references.
+    pub secrets: Arc<dyn Secrets>,
+    /// Addresses that users and models supply.
+    pub web: Arc<dyn Web>,
     /// What the process was started with.
     pub settings: Settings,
 }

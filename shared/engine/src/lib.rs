@@ -14,6 +14,7 @@ pub mod ports;
 pub mod runs;
 pub mod sweep;
 pub mod testing;
+pub mod tools;
 pub mod trigger;
 
 pub use clock::{Clock, ManualClock, SystemClock};

@@ -6,6 +6,7 @@ mod model;
 mod secrets;
 mod store;
 mod timers;
+mod web;
 
 pub use channel::{
     Channel, ChannelError, Channels, OpenChannelError, Outgoing, Rendered, SendError, SendErrorKind, Sent,
@@ -21,6 +22,7 @@ pub use store::{
     StoreErrorKind, SystemEvent, Write, cron_enabled, is_counter_name,
 };
 pub use timers::{Invoker, JobTimer, TimerEntry, TimerError, TimerSpec, TimerView, Timers};
+pub use web::{Web, WebAnswer, WebFault, WebFaultKind, WebMethod, WebRequest};
 
 /// Chance, so that a test can take it away.
 pub trait Entropy: Send + Sync + std::fmt::Debug {

@@ -106,6 +106,7 @@ pub(crate) fn reply(body: &[u8], asked: &str, request_id: Option<String>) -> ser
         content: content.to_string(),
         text,
         usage: usage(&completion.usage),
+        container: None,
     })
 }
 
@@ -139,6 +140,7 @@ mod tests {
             system: Some("Be brief.".into()),
             messages: contents.iter().zip(roles).map(message).collect(),
             effort: Some("low".into()),
+            ..HopRequest::default()
         }
     }
 

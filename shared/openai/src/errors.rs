@@ -207,7 +207,7 @@ mod tests {
             max_tokens: 1,
             system: None,
             messages: vec![TurnMessage { role: Role::User, content }],
-            effort: None,
+            ..HopRequest::default()
         };
         let said = |said: &str| hiding(refused(400, &format!(r#"{{"detail":"{said}"}}"#)), &request).message;
         assert!(!said("input: my diagnosis is none of your logs' business").contains("diagnosis"));

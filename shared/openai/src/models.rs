@@ -44,8 +44,7 @@ pub(crate) fn info(model: &str, list: &[u8]) -> ModelInfo {
         id: model.to_owned(),
         batch: false,
         max_tokens: limit.unwrap_or(CAUTIOUS_MAX_TOKENS),
-        efforts: Vec::new(),
-        retired: false,
+        ..ModelInfo::default()
     }
 }
 

@@ -37,7 +37,7 @@ fn hop() -> HopRequest {
         max_tokens: 16,
         system: None,
         messages: vec![TurnMessage { role: Role::User, content: "\"2+2?\"".into() }],
-        effort: None,
+        ..HopRequest::default()
     }
 }
 

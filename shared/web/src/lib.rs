@@ -9,10 +9,12 @@ mod address;
 mod client;
 mod error;
 mod lookup;
+mod port;
 mod retry_after;
 
 pub use address::refusal;
 pub use client::{GuardedClient, Limits, Request, Response};
 pub use error::{WebError, WebErrorKind};
 pub use lookup::{Lookup, SystemLookup};
+pub use port::Guarded;
 pub use retry_after::retry_after;

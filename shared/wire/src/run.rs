@@ -259,6 +259,7 @@ fn completion(state: &State) -> Option<&'static str> {
         | State::Due
         | State::Waiting { .. }
         | State::Running { .. }
+        | State::Tools { .. }
         | State::Paused { .. }
         | State::Ready { .. }
         | State::Submitting { .. }

@@ -170,6 +170,6 @@ pub(crate) fn hop() -> HopRequest {
         max_tokens: 16,
         system: None,
         messages: vec![TurnMessage { role: Role::User, content }],
-        effort: None,
+        ..HopRequest::default()
     }
 }

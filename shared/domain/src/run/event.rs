@@ -40,11 +40,13 @@ pub enum Event {
         /// When the provider wants to be asked again.
         retry_after: Option<TimeDelta>,
     },
+    /// The tools its hop asked for have come back, and what they said is in its conversation.
+    ToolsRan,
     /// The invocation has no time for the next hop.
     TimeRanOut,
     /// Its time to go on has come.
     Resumed,
-    /// Its holder died while a realtime hop was with the model.
+    /// Its holder died while a realtime hop was with the model, or while tools were at work.
     HolderDied,
     /// The intent to create its batch is about to be written.
     Sealed(AttemptId),
@@ -103,6 +105,8 @@ pub enum Effect {
     Plan,
     /// Send a realtime hop.
     CallModel,
+    /// Run the tools its hop asked for.
+    RunTools,
     /// Put the hop in a batch.
     Submit,
     /// Tell the batch to stop.
@@ -164,6 +168,7 @@ impl Event {
             Self::Queued => "queued",
             Self::Replied(_) => "replied",
             Self::ModelFailed { .. } => "model failed",
+            Self::ToolsRan => "tools ran",
             Self::TimeRanOut => "time ran out",
             Self::Resumed => "resumed",
             Self::HolderDied => "holder died",

@@ -66,6 +66,7 @@ pub fn attention_at(run: &Run) -> Option<DateTime<Utc>> {
         State::Due
         | State::Waiting { reason: WaitReason::Overlap }
         | State::Running { .. }
+        | State::Tools { .. }
         | State::Ready { .. }
         | State::Submitting { .. }
         | State::Canceling { .. }

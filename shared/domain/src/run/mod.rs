@@ -11,16 +11,18 @@ use serde_json::Value;
 
 use crate::delivery::Target;
 use crate::job::{AgentTurn, Delivery, DeliveryStatus, OnTimeout, RunStatus, WakeMode};
-use crate::model::TurnMessage;
+use crate::model::{CacheFor, Role, ThinkingMode};
 use crate::money::Cost;
 use crate::{AttemptId, JobId, RunKey};
 
+mod call;
 mod event;
 mod lease;
 mod next;
 mod plan;
 mod state;
 
+pub use call::{CallState, ToolCall, Via};
 pub use event::{Effect, Event, Rejected, RowResult, Transition};
 pub use lease::{Held, LEASE, Lease, RENEW_EVERY, attention_at, release, take};
 pub use next::{next, retry_delay};
@@ -86,9 +88,9 @@ pub struct Run {
     /// How the turn is run; set once, before anything is paid.
     #[serde(default)]
     pub plan: Option<Plan>,
-    /// What was said after the first message, raw.
+    /// What was said after the first message, and the tools that were called.
     #[serde(default)]
-    pub history: Vec<TurnMessage>,
+    pub talk: Talk,
     /// Every model call that answered.
     #[serde(default)]
     pub hops: Vec<Hop>,
@@ -119,6 +121,55 @@ pub struct Run {
     /// What happened, for people.
     #[serde(default)]
     pub events: Vec<LogLine>,
+}
+
+/// The conversation of a run. It only ever grows: what a model was sent once is sent again byte for byte, because thinking
+/// blocks and the prompt cache hold for an unchanged prefix only (Messages API, "preserved thinking").
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Talk {
+    /// What was said before the prompt: the history of the session the run goes on with.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub opening: Vec<Said>,
+    /// What was said after it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub said: Vec<Said>,
+    /// The tools that were called, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<ToolCall>,
+    /// The provider's sandbox that was used last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+    /// Which of its models answers: 0 its own, n the nth fallback.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub fallback: u32,
+}
+
+impl Talk {
+    /// The calls that hop number `hop` stopped for.
+    pub fn asked_of(&self, hop: u32) -> impl Iterator<Item = &ToolCall> {
+        self.calls.iter().filter(move |call| call.hop == hop && call.via == Via::Hop)
+    }
+
+    /// Whether that hop stopped for any.
+    pub fn asks_for_tools(&self, hop: u32) -> bool {
+        self.asked_of(hop).next().is_some()
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+/// One message of the conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Said {
+    /// Who speaks.
+    pub role: Role,
+    /// The raw JSON of its content (a string or an array of blocks).
+    pub content: Text,
 }
 
 /// What started a run.
@@ -164,9 +215,24 @@ pub struct Plan {
     /// The effort.
     #[serde(default)]
     pub effort: Option<String>,
+    /// How it thinks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thinking: Option<ThinkingMode>,
+    /// How long its prefix is kept in the prompt cache.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<CacheFor>,
     /// The system prompt, frozen.
     #[serde(default)]
     pub system: Option<Text>,
+    /// The tools as the model is told of them, frozen: the raw JSON of an array.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tools: Option<Text>,
+    /// Names of the tools that Nightshift runs for it, however the model reaches them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub client_tools: Vec<String>,
+    /// Names of the configured MCP servers it may use.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mcp_servers: Vec<String>,
     /// The resolved target; `None` when nothing is sent.
     #[serde(default)]
     pub target: Option<Target>,
@@ -256,6 +322,7 @@ impl Run {
             State::Due
             | State::Waiting { .. }
             | State::Running { .. }
+            | State::Tools { .. }
             | State::Paused { .. }
             | State::Ready { .. }
             | State::Submitting { .. }

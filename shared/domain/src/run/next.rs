@@ -16,6 +16,8 @@ const RETRY_LADDER_S: [i64; 5] = [30, 60, 300, 900, 3600];
 const LONGEST_ASKED: TimeDelta = TimeDelta::days(1);
 /// How often a realtime hop is started before it counts as too long for an invocation.
 const MAX_STARTS: u32 = 2;
+/// How often the tools of a hop are begun before they count as ones that never come back.
+const MAX_TOOL_STARTS: u32 = 3;
 /// How often a hop is put in a batch before its failed rows end the run.
 const MAX_BATCH_ATTEMPTS: u32 = 2;
 
@@ -39,6 +41,7 @@ pub fn next(run: &Run, event: Event, now: DateTime<Utc>) -> Result<Transition, R
         State::Due => step.due(event),
         State::Waiting { reason } => step.waiting(event, reason),
         State::Running { hop, starts, tries } => step.running(event, hop, starts, tries),
+        State::Tools { hop, starts } => step.tools(event, hop, starts),
         State::Paused { hop, tries, attempt, .. } => step.paused(&event, hop, tries, attempt),
         State::Ready { hop, attempt, tries } => step.ready(event, hop, attempt, tries),
         State::Submitting { hop, attempt, tries, batch } => step.submitting(event, hop, attempt, tries, batch),
@@ -146,6 +149,36 @@ impl Stepper {
                 true
             }
             Event::DeadlinePassed => self.fail("timeout", "the turn took longer than it may".to_owned()),
+            Event::CancelRequested => self.end(State::Canceled, "canceled", None),
+            _ => false,
+        }
+    }
+
+    fn tools(&mut self, event: Event, hop: u32, starts: u32) -> bool {
+        match event {
+            Event::ToolsRan if self.path() == Path::Batch => self.ready(Event::PlaceFreed, hop + 1, 1, 0),
+            Event::ToolsRan => self.call(hop + 1, 0),
+            Event::TimeRanOut => {
+                let resume_at = self.now + crate::batch::LEAST_AHEAD;
+                self.run.timers += 1;
+                self.rest(State::Tools { hop, starts }, "paused", Some("no time left in this invocation".to_owned()));
+                self.effects.push(Effect::ArmResume(resume_at));
+                true
+            }
+            Event::Resumed => {
+                self.go(State::Tools { hop, starts }, "resumed", Some(format!("the tools of hop {hop}")));
+                self.effects.push(Effect::RunTools);
+                true
+            }
+            Event::HolderDied if starts >= MAX_TOOL_STARTS => self.fail(
+                "tools_too_long",
+                format!("the tools of hop {hop} were started {starts} times and never came back"),
+            ),
+            Event::HolderDied => {
+                self.go(State::Tools { hop, starts: starts + 1 }, "resumed", Some(format!("the tools of hop {hop}")));
+                self.effects.push(Effect::RunTools);
+                true
+            }
             Event::CancelRequested => self.end(State::Canceled, "canceled", None),
             _ => false,
         }
@@ -308,9 +341,10 @@ impl Stepper {
                 self.effects.push(Effect::Deliver);
                 true
             }
-            StopReason::PauseTurn if hop >= max_hops => {
-                self.fail("hop_cap", format!("the turn did not end within {max_hops} hops"))
-            }
+            StopReason::PauseTurn if hop >= max_hops => self.fail(
+                "pause_turn_unfinished",
+                format!("the provider's own loop paused again after {max_hops} hops, which is the most"),
+            ),
             StopReason::PauseTurn if self.path() == Path::Batch => self.ready(Event::PlaceFreed, hop + 1, 1, 0),
             StopReason::PauseTurn => self.call(hop + 1, 0),
             StopReason::MaxTokens => {
@@ -320,8 +354,17 @@ impl Stepper {
             StopReason::ModelContextWindowExceeded => {
                 self.fail("context_window", "the conversation no longer fits the model's context".to_owned())
             }
+            StopReason::ToolUse if !self.run.talk.asks_for_tools(hop) => {
+                self.fail("unexpected_tool_use", "the model stopped for a tool and named none".to_owned())
+            }
+            StopReason::ToolUse if hop >= max_hops => {
+                self.fail("hop_cap", format!("the turn did not end within {max_hops} hops"))
+            }
             StopReason::ToolUse => {
-                self.fail("unexpected_tool_use", "the model asked for a tool although none was offered".to_owned())
+                let names = self.run.talk.asked_of(hop).map(|call| call.name.as_str()).collect::<Vec<_>>().join(", ");
+                self.go(State::Tools { hop, starts: 1 }, "tools", Some(names));
+                self.effects.push(Effect::RunTools);
+                true
             }
             StopReason::Other(word) => {
                 self.fail("unknown_stop_reason", format!("the model stopped for \"{word}\", which is not known here"))

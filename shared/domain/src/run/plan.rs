@@ -107,7 +107,7 @@ mod tests {
         let policy = BatchPolicy { enabled: true, mode: None, max_wait_ms: None, on_timeout: None };
         let turn = AgentTurn { batch: Some(policy), ..AgentTurn::default() };
         let (mut config, mut provider) = (Config::default(), Provider::default());
-        let mut model = ModelInfo { id: "m".into(), batch: true, max_tokens: 1, efforts: Vec::new(), retired: false };
+        let mut model = ModelInfo { id: "m".into(), batch: true, max_tokens: 1, ..ModelInfo::default() };
         let mut key = "sk-ant-api03-x".to_owned();
         edit(&mut config, &mut provider, &mut model, &mut key);
         choose_path(&turn, &config, &provider, credential_kind(&provider, &key), &model)

@@ -25,6 +25,13 @@ pub enum State {
         /// Retries this hop has had.
         tries: u32,
     },
+    /// The tools its hop asked for are at work.
+    Tools {
+        /// The hop that asked.
+        hop: u32,
+        /// How often somebody began to run them.
+        starts: u32,
+    },
     /// Waits for its time to go on.
     Paused {
         /// The hop to go on with.
@@ -136,6 +143,7 @@ impl State {
             Self::Due => "due",
             Self::Waiting { .. } => "waiting",
             Self::Running { .. } => "running",
+            Self::Tools { .. } => "tools",
             Self::Paused { .. } => "paused",
             Self::Ready { .. } => "ready",
             Self::Submitting { .. } => "submitting",
@@ -163,6 +171,7 @@ impl State {
             Self::Due
             | Self::Waiting { .. }
             | Self::Running { .. }
+            | Self::Tools { .. }
             | Self::Paused { .. }
             | Self::Ready { .. }
             | Self::Submitting { .. }
@@ -176,6 +185,11 @@ impl State {
     /// not, nor does a run that waits for the job's earlier one.
     pub fn occupies_job(&self) -> bool {
         !self.is_terminal() && !matches!(self, Self::Delivering | Self::Waiting { reason: WaitReason::Overlap })
+    }
+
+    /// Whether it keeps the place it has: a realtime turn gives it back when it ends or pauses, not while its tools are at work.
+    pub fn keeps_place(&self) -> bool {
+        matches!(self, Self::Running { .. } | Self::Tools { .. })
     }
 
     /// Whether a realtime hop of it is in flight, so that it needs a place.
@@ -192,6 +206,7 @@ impl State {
             Self::Due
             | Self::Waiting { .. }
             | Self::Running { .. }
+            | Self::Tools { .. }
             | Self::Paused { .. }
             | Self::Ready { .. }
             | Self::Delivering
@@ -215,6 +230,7 @@ impl State {
             Self::Due
             | Self::Waiting { .. }
             | Self::Running { .. }
+            | Self::Tools { .. }
             | Self::Paused { .. }
             | Self::Ready { .. }
             | Self::Submitting { .. }

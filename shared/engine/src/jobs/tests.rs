@@ -25,7 +25,7 @@ use crate::clock::{Clock, ManualClock};
 use crate::deps::{Deps, Invocation, Settings};
 use crate::ports::{PageRequest, RunFilter, TimerSpec};
 use crate::runs::INLINE_MAX;
-use crate::testing::{MemoryBlobs, MemoryStore};
+use crate::testing::{MemoryBlobs, MemoryStore, NoSecrets, NoWeb};
 
 use outside::Outside;
 
@@ -48,6 +48,8 @@ fn world() -> World {
         invoker: outside.clone(),
         models: outside.clone(),
         channels: outside.clone(),
+        secrets: Arc::new(NoSecrets),
+        web: Arc::new(NoWeb),
         settings: Settings::default(),
     };
     let invocation = Invocation { id: "inv-1".to_owned(), deadline: clock.now() + TimeDelta::seconds(30) };

@@ -2,14 +2,16 @@
 
 use chrono::{DateTime, Utc};
 use nightshift_domain::AttemptId;
-use nightshift_domain::model::{Reply, Role, StopReason, TurnMessage};
+use nightshift_domain::model::{Reply, Role, StopReason};
 use nightshift_domain::money;
-use nightshift_domain::run::{Hop, Path, Run};
+use nightshift_domain::run::{CallState, Hop, Path, Run, Said, ToolCall, Via};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::error::EngineError;
 
 use super::Scene;
-use super::texts::run_text;
+use super::texts::{run_text, talk_text};
 
 /// The run with `reply` as its hop number `n`. Pure but for a long text's blob, whose key is its digest; written together
 /// with the transition the reply causes, so that it is booked exactly once.
@@ -46,14 +48,60 @@ pub(crate) async fn absorb(
         cost,
         at: now,
     });
-    if reply.stop_reason == StopReason::PauseTurn {
+    if matches!(reply.stop_reason, StopReason::PauseTurn | StopReason::ToolUse) {
         // Only a turn that goes on needs what was said; the answer of one that ended is kept as text.
-        run.history.push(TurnMessage { role: Role::Assistant, content: reply.content.clone() });
+        let content = talk_text(scene.deps, &run.key, reply.content.clone()).await?;
+        run.talk.said.push(Said { role: Role::Assistant, content });
+    }
+    if reply.stop_reason == StopReason::ToolUse {
+        for Asked { id, name, input } in asked(&reply.content) {
+            let input = talk_text(scene.deps, &run.key, input).await?;
+            let call = ToolCall { id, hop: n, name, input, via: Via::Hop, state: CallState::Asked };
+            run.talk.calls.push(call);
+        }
+    }
+    if reply.container.is_some() {
+        run.talk.container.clone_from(&reply.container);
     }
     if !reply.text.trim().is_empty() {
         run.answer = Some(run_text(scene.deps, &run.key, reply.text.clone()).await?);
     }
     Ok(run)
+}
+
+/// A tool a model asked for.
+#[derive(Debug, PartialEq, Eq)]
+struct Asked {
+    id: String,
+    name: String,
+    /// Raw JSON.
+    input: String,
+}
+
+/// The tools that `content` asks us to run. The provider's own (`server_tool_use`, `mcp_tool_use`) are not among them.
+fn asked(content: &str) -> Vec<Asked> {
+    let blocks: Vec<Block<'_>> = serde_json::from_str(content).unwrap_or_default();
+    let calls = blocks.into_iter().filter(|block| block.kind == "tool_use");
+    let calls = calls.filter_map(|block| {
+        let id = serde_json::from_str(block.id?.get()).ok()?;
+        let name = serde_json::from_str(block.name?.get()).ok()?;
+        let input = block.input.map_or_else(|| "{}".to_owned(), |input| input.get().to_owned());
+        Some(Asked { id, name, input })
+    });
+    calls.collect()
+}
+
+/// A block of any kind; only the type is sure to be what it seems.
+#[derive(Deserialize)]
+struct Block<'a> {
+    #[serde(rename = "type", default)]
+    kind: String,
+    #[serde(borrow, default)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    name: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    input: Option<&'a RawValue>,
 }
 
 fn price_unknown(reference: &str, now: DateTime<Utc>, scene: Scene<'_>) -> bool {
@@ -72,4 +120,20 @@ fn stop_word(reason: &StopReason) -> String {
         StopReason::Other(word) => word,
     }
     .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tools_a_model_asks_for_are_found_among_blocks_of_every_kind_with_their_raw_input() {
+        let content = r#"[{"type":"thinking","thinking":"…","signature":"s"},{"type":"server_tool_use","id":"a","name":"web_search"},
+            {"type":"tool_use","id":"toolu_1","name":"memory","input":{"n": 1.50,"b":1e3}},{"type":"new","id":7,"input":[]},
+            {"type":"tool_use","id":"toolu_2","name":"message"}]"#;
+        let one = Asked { id: "toolu_1".into(), name: "memory".into(), input: r#"{"n": 1.50,"b":1e3}"#.into() };
+        let two = Asked { id: "toolu_2".into(), name: "message".into(), input: "{}".into() };
+        assert_eq!(asked(content), [one, two]);
+        assert_eq!(asked("not JSON"), []);
+    }
 }

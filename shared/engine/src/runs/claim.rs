@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::config::Config;
 use nightshift_domain::job::{AgentTurn, JobRecord, Overlap, Payload, RunStatus, SessionTarget, prune_before};
 use nightshift_domain::money::Cost;
-use nightshift_domain::run::{LEASE, Lease, Origin, Run, State, Task, Text, WaitReason};
+use nightshift_domain::run::{LEASE, Lease, Origin, Run, State, Talk, Task, Text, WaitReason};
 use nightshift_domain::schedule::Schedule;
 use nightshift_domain::{JobId, RunKey};
 use tracing::{debug, info, warn};
@@ -82,7 +82,7 @@ pub(super) fn bare_run(record: &JobRecord, key: RunKey, origin: Origin, prompt: 
         prompt,
         delivery: job.delivery.clone().filter(|_| job.session_target != SessionTarget::Main),
         plan: None,
-        history: Vec::new(),
+        talk: Talk::default(),
         hops: Vec::new(),
         planning_tries: 0,
         place: None,

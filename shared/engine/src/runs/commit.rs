@@ -105,7 +105,7 @@ async fn seated(
 ) -> Result<Option<Transition>, EngineError> {
     match places::seat(scene, before, &transition.run).await? {
         Seat::Keep => {
-            if !transition.run.state.is_running() {
+            if !transition.run.state.keeps_place() {
                 transition.run.place = None;
             }
         }

@@ -16,9 +16,10 @@ use crate::ports::SystemEvent;
 use super::Scene;
 use super::commit::{Along, Moved, apply, save};
 use super::planning::plan;
-use super::realtime::{Called, call};
+use super::realtime::{Called, LEAST, RESERVE, call};
 use super::submit::submit;
 use super::texts::load_text;
+use super::tools::run_tools;
 
 /// What taking up a run came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +48,7 @@ pub async fn drive(scene: Scene<'_>, run: Run, effects: Vec<Effect>) -> Result<(
         let moved = match effect {
             Effect::Plan => Box::pin(planned(scene, &run)).await?,
             Effect::CallModel => Box::pin(called(scene, run.clone())).await?,
+            Effect::RunTools => Box::pin(ran(scene, run.clone())).await?,
             Effect::Submit => Box::pin(submit(scene, &run)).await?,
             Effect::CancelBatch(batch) => {
                 // A repeat tells the batch to stop once more, which it has no objection to.
@@ -111,19 +113,24 @@ pub(crate) fn system_event(scene: Scene<'_>, run: &Run, text: String) -> SystemE
     }
 }
 
+/// The run under a lease of ours; `None` where somebody else holds it.
+async fn held(scene: Scene<'_>, run: Run) -> Result<Option<Run>, EngineError> {
+    match take(&run, &scene.invocation.id, scene.deps.clock.now()) {
+        // The lease that came with the claim, or with the answer before, may be old by now.
+        Ok(taken) if run.lease.is_none() => Ok(save(scene, &taken).await?.then_some(taken)),
+        Ok(_) => Ok(Some(run)),
+        Err(_) => Ok(None),
+    }
+}
+
+async fn ran(scene: Scene<'_>, run: Run) -> Result<Option<Moved>, EngineError> {
+    let Some(run) = held(scene, run).await? else { return Ok(None) };
+    run_tools(scene, run).await
+}
+
 async fn called(scene: Scene<'_>, run: Run) -> Result<Option<Moved>, EngineError> {
     let State::Running { hop, .. } = run.state else { return Ok(None) };
-    let run = match take(&run, &scene.invocation.id, scene.deps.clock.now()) {
-        // The lease that came with the claim, or with the answer before, may be old by now.
-        Ok(taken) if run.lease.is_none() => {
-            if !save(scene, &taken).await? {
-                return Ok(None);
-            }
-            taken
-        }
-        Ok(_) => run,
-        Err(_) => return Ok(None),
-    };
+    let Some(run) = held(scene, run).await? else { return Ok(None) };
     match call(scene, run, hop).await? {
         Called::Back(run, event) => apply(scene, &run, *event, Along::default()).await,
         Called::LeaseLost => Ok(None),
@@ -170,6 +177,14 @@ pub async fn resume(scene: Scene<'_>, key: &RunKey) -> Result<Resumed, EngineErr
     {
         return Ok(Resumed::Nothing);
     }
+    let called = matches!(run.state, State::Running { .. });
+    if called && scene.invocation.deadline - RESERVE < now + LEAST && lease_is_over(&run, scene) {
+        // Taking it up here would only put it off, and forget how often the hop was started.
+        let wake = Wake::Resume { r: run.key.clone() };
+        scene.deps.invoker.invoke(wake.function(), &Envelope::new(wake)).await?;
+        return Ok(Resumed::Driven);
+    }
+    let abandoned = run.lease.is_some();
     let taken = match take(&run, &scene.invocation.id, now) {
         Ok(taken) => taken,
         Err(Held { owner, until }) => {
@@ -186,6 +201,8 @@ pub async fn resume(scene: Scene<'_>, key: &RunKey) -> Result<Resumed, EngineErr
         State::Due => return drive(scene, taken, vec![Effect::Plan]).await.map(|()| Resumed::Driven),
         State::Ready { .. } => return drive(scene, taken, vec![Effect::Submit]).await.map(|()| Resumed::Driven),
         State::Running { .. } => Event::HolderDied,
+        State::Tools { .. } if abandoned => Event::HolderDied,
+        State::Tools { .. } => Event::Resumed,
         State::Paused { .. } if past_deadline => Event::DeadlinePassed,
         State::Paused { .. } => Event::Resumed,
         State::Waiting { .. } => Event::PlaceFreed,
@@ -205,6 +222,10 @@ pub async fn resume(scene: Scene<'_>, key: &RunKey) -> Result<Resumed, EngineErr
     };
     drive(scene, run, effects).await?;
     Ok(Resumed::Driven)
+}
+
+fn lease_is_over(run: &Run, scene: Scene<'_>) -> bool {
+    take(run, &scene.invocation.id, scene.deps.clock.now()).is_ok()
 }
 
 /// Whether a waiting run may begin.

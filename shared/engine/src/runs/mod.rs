@@ -16,6 +16,7 @@ mod planning;
 mod realtime;
 pub(crate) mod submit;
 mod texts;
+mod tools;
 
 pub use claim::new_run;
 pub(crate) use claim::{Claim, Occurrence, claim_manual, claim_occurrence};

@@ -30,7 +30,7 @@ pub(super) enum Seat {
 /// The place for a run that goes from `before` to `after`. Those that wait are woken where places are free and nobody
 /// came for them.
 pub(super) async fn seat(scene: Scene<'_>, before: &Run, after: &Run) -> Result<Seat, EngineError> {
-    if before.state.is_running() || !after.state.is_running() {
+    if before.place.is_some() || before.state.is_running() || !after.state.is_running() {
         return Ok(Seat::Keep);
     }
     let places = look(scene).await?;

@@ -1,11 +1,12 @@
 //! Plans a run before anything is paid: agent, model, path, target.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use nightshift_domain::config::{Agent, Config};
+use nightshift_domain::config::{Agent, Config, Provider};
 use nightshift_domain::delivery::Target;
 use nightshift_domain::job::{Delivery, DeliveryMode, Job, Payload};
 use nightshift_domain::model::{ModelInfo, effort_for};
 use nightshift_domain::run::{BATCH_MAX_TOKENS, Event, Path, PathChoice, Plan, REALTIME_MAX_TOKENS, Run, choose_path};
+use nightshift_domain::tools::{self, Offer, Wishes};
 use tracing::info;
 
 use crate::clock;
@@ -91,6 +92,12 @@ pub(super) async fn plan(scene: Scene<'_>, run: &Run) -> Result<Planned, EngineE
         Some(text) => Some(run_text(scene.deps, &run.key, text).await?),
         None => None,
     };
+    let offer = offered(scene.config, run, &agent, &provider, &info);
+    notes.extend(offer.notes.iter().cloned());
+    let tools = match offer.tools.as_slice() {
+        [] => None,
+        some => Some(run_text(scene.deps, &run.key, serde_json::Value::from(some).to_string()).await?),
+    };
     let realtime_seconds =
         run.turn.timeout_seconds.or(agent.timeout_seconds).or(defaults.timeout_seconds).unwrap_or(DEFAULT_TIMEOUT_S);
     let (wait, on_timeout) = patience(scene.config, run, path, realtime_seconds);
@@ -101,7 +108,12 @@ pub(super) async fn plan(scene: Scene<'_>, run: &Run) -> Result<Planned, EngineE
         model,
         max_tokens: max_tokens(path, &info),
         effort,
+        thinking: None,
+        cache: None,
         system,
+        tools,
+        client_tools: offer.client,
+        mcp_servers: offer.servers,
         target,
         deadline: deadline(now, wait),
         on_timeout,
@@ -144,7 +156,7 @@ async fn batch_note(deps: &Deps, config: &Config, job: &Job) -> Option<String> {
     let (name, model) = config.model_ref(reference).ok()?;
     let provider = config.provider(&name)?;
     let OpenedModel { model: place, credential } = deps.models.open(config, &name).await.ok()?;
-    let unknown = ModelInfo { id: model.clone(), batch: true, max_tokens: 0, efforts: Vec::new(), retired: false };
+    let unknown = ModelInfo { id: model.clone(), batch: true, ..ModelInfo::default() };
     // Everything but the model's own capability is known without asking anybody.
     let told = choose_path(turn, config, &provider, credential, &unknown).fallback;
     let fallback = if let Some(fallback) = told {
@@ -178,6 +190,21 @@ fn system_prompt(agent: &Agent, defaults: &Agent, run: &Run) -> Option<String> {
         return None;
     }
     first([&agent.instructions, &defaults.instructions]).map(str::to_owned)
+}
+
+/// The tools of the run.
+fn offered(config: &Config, run: &Run, agent: &Agent, provider: &Provider, info: &ModelInfo) -> Offer {
+    let servers: Vec<String> =
+        agent.mcp_servers.iter().filter(|name| config.mcp_servers.contains_key(*name)).cloned().collect();
+    tools::offer(Wishes {
+        rules: &config.tools_of(agent),
+        job: run.turn.tools_allow.as_deref(),
+        announces: run.delivery.as_ref().is_some_and(|delivery| delivery.mode == DeliveryMode::Announce),
+        server_tools: provider.is_anthropic() && info.server_tools,
+        mcp: provider.is_anthropic(),
+        webhooks: &config.webhook_tools,
+        servers: &servers,
+    })
 }
 
 /// How long the turn may take, ms, and what happens then.

@@ -1,8 +1,8 @@
 //! A realtime hop: one call of the Messages API, with the lease renewed while the model thinks.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use nightshift_domain::model::{HopRequest, Reply, Role, TurnMessage};
-use nightshift_domain::run::{Event, Plan, RENEW_EVERY, Run, take};
+use nightshift_domain::model::{HopRequest, McpConnection, Reply, Role, TurnMessage};
+use nightshift_domain::run::{Event, Plan, RENEW_EVERY, Run, Said, take};
 use tracing::warn;
 
 use crate::clock;
@@ -15,9 +15,9 @@ use super::commit::save;
 use super::texts::load_text;
 
 /// What an invocation keeps for itself after a hop.
-const RESERVE: TimeDelta = TimeDelta::seconds(60);
+pub(super) const RESERVE: TimeDelta = TimeDelta::seconds(60);
 /// A hop is not begun with less time than this: `poll`, which is not given as much, leaves realtime hops to `trigger`.
-const LEAST: TimeDelta = TimeDelta::minutes(10);
+pub(super) const LEAST: TimeDelta = TimeDelta::minutes(10);
 
 /// What calling the model came to.
 pub(super) enum Called {
@@ -117,14 +117,53 @@ pub(super) async fn hop_request(scene: Scene<'_>, run: &Run, plan: &Plan) -> Res
         Some(text) => Some(load_text(scene.deps, &run.key, text).await?),
         None => None,
     };
-    let mut messages = Vec::with_capacity(run.history.len() + 1);
+    let tools = match &plan.tools {
+        Some(text) => Some(load_text(scene.deps, &run.key, text).await?),
+        None => None,
+    };
+    let mut messages = Vec::with_capacity(run.talk.opening.len() + run.talk.said.len() + 1);
+    messages.extend(spoken(scene, run, &run.talk.opening).await?);
     messages.push(TurnMessage { role: Role::User, content: serde_json::Value::String(prompt).to_string() });
-    messages.extend(run.history.iter().cloned());
+    messages.extend(spoken(scene, run, &run.talk.said).await?);
     Ok(HopRequest {
         model: plan.model.clone(),
         max_tokens: plan.max_tokens,
         system,
+        tools,
         messages,
         effort: plan.effort.clone(),
+        thinking: plan.thinking,
+        cache: plan.cache,
+        mcp_servers: mcp_servers(scene, plan).await?,
+        container: run.talk.container.clone(),
     })
+}
+
+async fn spoken(scene: Scene<'_>, run: &Run, said: &[Said]) -> Result<Vec<TurnMessage>, EngineError> {
+    let mut messages = Vec::with_capacity(said.len());
+    for Said { role, content } in said {
+        messages.push(TurnMessage { role: *role, content: load_text(scene.deps, &run.key, content).await? });
+    }
+    Ok(messages)
+}
+
+/// The configured MCP servers of the run, with their tokens, which are read anew for each hop and written nowhere.
+async fn mcp_servers(scene: Scene<'_>, plan: &Plan) -> Result<Vec<McpConnection>, EngineError> {
+    let mut servers = Vec::new();
+    for name in &plan.mcp_servers {
+        let missing = || EngineError::Secret(format!("the MCP server \"{name}\" is not configured any more"));
+        let server = scene.config.mcp_servers.get(name).ok_or_else(missing)?;
+        let token = match &server.authorization_token {
+            Some(reference) => {
+                let token = scene.deps.secrets.resolve(reference).await;
+                Some(token.map_err(|reason| {
+                    EngineError::Secret(format!("the token of the MCP server \"{name}\" cannot be had: {reason}"))
+                })?)
+            }
+            None => None,
+        };
+        let token = token.map(|token| token.expose().to_owned());
+        servers.push(McpConnection { name: name.clone(), url: server.url.clone(), token });
+    }
+    Ok(servers)
 }

@@ -11,9 +11,21 @@ use crate::error::EngineError;
 /// Longest text kept in a row: far below DynamoDB's 400 KB item, and cheaper to read (DESIGN §3).
 pub const INLINE_MAX: usize = 32 * 1024;
 
+/// Longest piece of a conversation kept in the run's row, which holds a few of them per hop and is read whole by every list.
+const TALK_INLINE_MAX: usize = 1024;
+
+/// Keeps a piece of the run's conversation. A blob's key is its digest, so a repeat writes the same blob.
+pub(crate) async fn talk_text(deps: &Deps, run: &RunKey, text: String) -> Result<Text, EngineError> {
+    keep(deps, run, text, TALK_INLINE_MAX).await
+}
+
 /// Keeps `text` for `run`. A blob's key is its digest, so a repeat writes the same blob.
 pub async fn run_text(deps: &Deps, run: &RunKey, text: String) -> Result<Text, EngineError> {
-    if text.len() <= INLINE_MAX {
+    keep(deps, run, text, INLINE_MAX).await
+}
+
+async fn keep(deps: &Deps, run: &RunKey, text: String, inline_max: usize) -> Result<Text, EngineError> {
+    if text.len() <= inline_max {
         return Ok(Text::Inline(text));
     }
     let key = format!("runs/{run}/{}", digest(text.as_bytes()));

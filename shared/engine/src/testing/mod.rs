@@ -5,8 +5,10 @@
 
 mod blobs;
 mod lists;
+mod outside;
 mod rows;
 mod store;
 
 pub use blobs::MemoryBlobs;
+pub use outside::{NoSecrets, NoWeb};
 pub use store::MemoryStore;

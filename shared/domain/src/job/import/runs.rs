@@ -7,7 +7,7 @@ use super::state::{delivery_word, whole};
 use super::{RefusedRun, says_something};
 use crate::job::{AgentTurn, DeliveryStatus, OnTimeout};
 use crate::money::Cost;
-use crate::run::{Hop, Origin, Path, Plan, Run, State, Task, Text};
+use crate::run::{Hop, Origin, Path, Plan, Run, State, Talk, Task, Text};
 use crate::{JobId, RunKey};
 
 /// Longest error and suppression reason kept, in characters: a row holds 400 KB (`DynamoDB` quotas), a sentence is enough.
@@ -78,7 +78,7 @@ fn read(entry: &Value, now: DateTime<Utc>) -> Result<PastRun, String> {
         prompt: Text::Inline(String::new()),
         delivery: None,
         plan: plan(entry, ended_at),
-        history: Vec::new(),
+        talk: Talk::default(),
         hops: hops(entry, ended_at),
         planning_tries: 0,
         place: None,
@@ -159,6 +159,11 @@ fn plan(entry: &Value, ended_at: DateTime<Utc>) -> Option<Plan> {
         model,
         max_tokens: 0,
         effort: None,
+        thinking: None,
+        cache: None,
+        tools: None,
+        client_tools: Vec::new(),
+        mcp_servers: Vec::new(),
         system: None,
         target: None,
         deadline: ended_at,
