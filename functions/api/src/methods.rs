@@ -182,8 +182,9 @@ impl Method {
             }
             Self::Runs => shrinking(request, input, Rows::Runs).await,
             Self::RunGet => {
-                let Shown { run, batches, answer } = jobs::run_get(request, input).await?;
-                Ok(shown(&RunView::new(&run, &batches, answer.as_deref(), now).with_text(answer)))
+                let Shown { run, batches, answer, calls } = jobs::run_get(request, input).await?;
+                let view = RunView::new(&run, &batches, answer.as_deref(), now).with_tool_texts(&calls);
+                Ok(shown(&view.with_text(answer)))
             }
             Self::Status => {
                 let status = jobs::status(request, input).await?;

@@ -56,7 +56,7 @@ fn line(bytes: &[u8], key: &Secret) -> Option<ResultLine> {
     let result = match (result.kind.as_str(), result.message, result.error) {
         ("succeeded", Some(message), _) => reply(message.get(), None).map_or_else(
             |_| unreadable("the answer is not a message that could be read".to_owned()),
-            RowResult::Succeeded,
+            |reply| RowResult::Succeeded(Box::new(reply)),
         ),
         // The error stands in an error: `result.error.error.type`.
         ("errored", _, Some(error)) => match serde_json::from_str::<ErrorBody>(error.get()) {

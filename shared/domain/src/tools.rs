@@ -137,10 +137,10 @@ pub fn definition(name: &str) -> Option<Value> {
 /// declared is taken to act.
 pub fn acts(name: &str, input: &Value) -> bool {
     match name {
-        "message" => true,
         "memory" => memory::acts(input),
         "cron" => cron::acts(input),
         "http_fetch" => false,
+        // `message`, and what the user declared.
         _ => true,
     }
 }

@@ -10,8 +10,8 @@ use nightshift_domain::job::{AgentTurn, DeliveryStatus, OnTimeout};
 use nightshift_domain::model::{ModelErrorKind, Reply, StopReason};
 use nightshift_domain::money::Cost;
 use nightshift_domain::run::{
-    CancelReason, Effect, Event, Origin, Path, Plan, RowResult, Run, State, Talk, Task, Text, WaitReason, attention_at,
-    next,
+    CallState, CancelReason, Effect, Event, Origin, Path, Plan, RowResult, Run, State, Talk, Task, Text, ToolCall, Via,
+    WaitReason, attention_at, next,
 };
 use nightshift_domain::{AttemptId, JobId, RunKey};
 
@@ -32,6 +32,7 @@ fn plan(path: Path, on_timeout: OnTimeout) -> Plan {
         tools: None,
         client_tools: Vec::new(),
         mcp_servers: Vec::new(),
+        fallbacks_left: 0,
         system: None,
         target: None,
         deadline: now() + TimeDelta::hours(1),
@@ -40,6 +41,11 @@ fn plan(path: Path, on_timeout: OnTimeout) -> Plan {
         max_hops: 2,
         notes: Vec::new(),
     }
+}
+
+fn call(hop: u32) -> ToolCall {
+    let input = Text::Inline("{}".into());
+    ToolCall { id: "toolu_1".into(), hop, name: "memory".into(), input, via: Via::Hop, state: CallState::Asked }
 }
 
 fn run(state: State, plan: Option<Plan>, cancel_requested: bool) -> Run {
@@ -64,7 +70,7 @@ fn run(state: State, plan: Option<Plan>, cancel_requested: bool) -> Run {
         prompt: Text::Inline("hello".into()),
         delivery: None,
         plan,
-        talk: Talk::default(),
+        talk: Talk { calls: vec![call(1), call(2)], ..Talk::default() },
         hops: Vec::new(),
         planning_tries: 0,
         place: None,
@@ -96,6 +102,8 @@ fn states() -> Vec<State> {
     for (hop, attempt, tries) in [(1, 1, 0), (1, 2, 0), (2, 1, 5), (1, 1, 5)] {
         let b = batch.clone();
         all.push(State::Running { hop, starts: attempt, tries });
+        all.push(State::Tools { hop, starts: attempt + 1 });
+        all.push(State::Tools { hop, starts: attempt });
         all.push(State::Paused { hop, resume_at: now(), tries, attempt });
         all.push(State::Ready { hop, attempt, tries });
         all.push(State::Submitting { hop, attempt, tries, batch: b.clone() });
@@ -165,6 +173,7 @@ fn events() -> Vec<Event> {
         Event::PlaceFreed,
         Event::Skipped { reason: text() },
         Event::Queued,
+        Event::ToolsRan,
         Event::TimeRanOut,
         Event::Resumed,
         Event::HolderDied,
@@ -185,7 +194,7 @@ fn events() -> Vec<Event> {
     }
     for reply in replies() {
         all.push(Event::Replied(reply.clone()));
-        all.push(Event::BatchEnded(RowResult::Succeeded(reply)));
+        all.push(Event::BatchEnded(RowResult::Succeeded(Box::new(reply))));
     }
     for status in [
         DeliveryStatus::Delivered,
@@ -206,6 +215,8 @@ fn walk(mut see: impl FnMut(&Run, &Event, &nightshift_domain::run::Transition)) 
         Some(plan(Path::Realtime, OnTimeout::Fail)),
         Some(plan(Path::Batch, OnTimeout::Fail)),
         Some(plan(Path::Batch, OnTimeout::Realtime)),
+        Some(Plan { fallbacks_left: 1, ..plan(Path::Realtime, OnTimeout::Fail) }),
+        Some(Plan { fallbacks_left: 1, ..plan(Path::Batch, OnTimeout::Fail) }),
     ];
     for state in states() {
         for plan in &plans {
@@ -304,7 +315,7 @@ fn a_canceled_batch_answer_is_never_delivered_and_a_late_one_is() {
     let answered = |why| {
         let state = State::Canceling { hop: 1, attempt: 1, batch: batch.clone(), why };
         let before = run(state, Some(plan(Path::Batch, OnTimeout::Fail)), why == CancelReason::Requested);
-        let ended = Event::BatchEnded(RowResult::Succeeded(replies()[0].clone()));
+        let ended = Event::BatchEnded(RowResult::Succeeded(Box::new(replies()[0].clone())));
         next(&before, ended, now()).unwrap().run.state
     };
     assert_eq!(answered(CancelReason::Requested), State::Canceled);
@@ -322,4 +333,47 @@ fn the_retry_ladder_ends_and_honours_what_the_provider_asks() {
     );
     assert_eq!(seconds(0, Some(120)), Some(120));
     assert_eq!(seconds(2, Some(120)), Some(300));
+}
+
+#[test]
+fn a_first_hop_that_fails_for_a_passing_reason_is_planned_again_for_the_next_model_and_keeps_its_deadline() {
+    let failed = Event::ModelFailed { kind: ModelErrorKind::Overloaded, message: "busy".into(), retry_after: None };
+    let before = run(
+        State::Running { hop: 1, starts: 1, tries: 0 },
+        Some(Plan { fallbacks_left: 1, ..plan(Path::Realtime, OnTimeout::Fail) }),
+        false,
+    );
+    let again = next(&before, failed.clone(), now()).unwrap();
+    assert_eq!((&again.run.state, again.run.talk.fallback), (&State::Due, 1));
+    assert_eq!(again.effects, [Effect::Plan]);
+    let later = now() + TimeDelta::minutes(5);
+    let mut second = plan(Path::Realtime, OnTimeout::Fail);
+    second.deadline = later + TimeDelta::hours(1);
+    let planned = next(&again.run, Event::Planned(Box::new(second)), later).unwrap();
+    assert_eq!(planned.run.plan.as_ref().unwrap().deadline, before.plan.as_ref().unwrap().deadline);
+    // No model is left, and a later hop never changes its model: thinking blocks are only its own.
+    let retried = next(&planned.run, failed.clone(), later).unwrap();
+    assert_eq!(retried.run.state.name(), "paused");
+    let second_hop = Run { state: State::Running { hop: 2, starts: 1, tries: 0 }, ..before };
+    assert_eq!(next(&second_hop, failed, now()).unwrap().run.state.name(), "paused");
+}
+
+#[test]
+fn a_hop_that_stops_for_tools_has_them_run_before_the_next_on_the_path_of_its_plan() {
+    for (path, then) in [(Path::Realtime, "running"), (Path::Batch, "ready")] {
+        let before = run(State::Tools { hop: 1, starts: 1 }, Some(plan(path, OnTimeout::Fail)), false);
+        let ran = next(&before, Event::ToolsRan, now()).unwrap();
+        assert_eq!(ran.run.state.name(), then);
+        let lost = next(&before, Event::HolderDied, now()).unwrap();
+        assert_eq!((&lost.run.state, lost.effects), (&State::Tools { hop: 1, starts: 2 }, vec![Effect::RunTools]));
+        let given_up = Run { state: State::Tools { hop: 1, starts: 3 }, ..before };
+        assert_eq!(next(&given_up, Event::HolderDied, now()).unwrap().run.state.failure().unwrap().0, "tools_too_long");
+    }
+    let asked = replies().into_iter().find(|reply| reply.stop_reason == StopReason::ToolUse).unwrap();
+    let running =
+        |hop| run(State::Running { hop, starts: 1, tries: 0 }, Some(plan(Path::Realtime, OnTimeout::Fail)), false);
+    assert_eq!(next(&running(1), Event::Replied(asked.clone()), now()).unwrap().effects, [Effect::RunTools]);
+    let code = |run: &Run| next(run, Event::Replied(asked.clone()), now()).unwrap().run.state.failure().unwrap().0;
+    assert_eq!(code(&running(2)), "hop_cap");
+    assert_eq!(code(&Run { talk: Talk::default(), ..running(1) }), "unexpected_tool_use");
 }

@@ -10,12 +10,13 @@ mod exit;
 mod plan;
 pub mod profile;
 pub mod requests;
+mod run;
+pub mod schema;
+mod tool;
 
 /// The header with the time at the API, epoch ms: what `20m` and "in 5m" count from, also on a stack whose clock is not the
 /// caller's.
 pub const NOW_HEADER: &str = "nightshift-now-ms";
-mod run;
-pub mod schema;
 
 pub use answers::{
     CancelAnswer, ConfigAnswer, ConfigApplied, ConfigValidated, CostAnswer, CostRow, CostSum, EventAnswer,
@@ -27,6 +28,7 @@ pub use exit::ExitCode;
 pub use nightshift_domain::job::import::{Dropped, JobOutcome, JobReport, RefusedRun, RunsReport};
 pub use plan::{AwsKind, AwsView, PlanAnswer, PlannedStart, SkippedTime};
 pub use run::{BatchView, FailureView, HopView, RunView, SUMMARY_CHARS, summary_of};
+pub use tool::{ToolState, ToolView};
 
 /// A job as the API shows it.
 pub type JobView = nightshift_domain::job::Job;

@@ -10,6 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::tool::ToolView;
+
 /// Longest summary, in characters, its ellipsis left out.
 pub const SUMMARY_CHARS: usize = 2000;
 
@@ -66,6 +68,9 @@ pub struct RunView {
     pub provider: Option<String>,
     /// Every model call that answered.
     pub hops: Vec<HopView>,
+    /// The tools it called, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<ToolView>,
     /// What was paid.
     pub cost_usd: f64,
     /// What the same tokens would have cost in realtime.
@@ -180,6 +185,7 @@ impl RunView {
             model: plan.map(|plan| plan.model.clone()),
             provider: plan.map(|plan| plan.provider.clone()),
             hops: run.hops.iter().map(|hop| HopView::new(hop, hop.batch.as_ref().and_then(find))).collect(),
+            tools: run.talk.calls.iter().map(ToolView::new).collect(),
             cost_usd: usd(paid),
             realtime_cost_usd: usd(realtime),
             saved_usd: if realtime >= paid { usd(realtime - paid) } else { -usd(paid - realtime) },
@@ -196,6 +202,14 @@ impl RunView {
     #[must_use]
     pub fn with_text(mut self, text: Option<String>) -> Self {
         self.text = text;
+        self
+    }
+
+    /// The same with what went into its tools and what came back, in their order.
+    #[must_use]
+    pub fn with_tool_texts(mut self, texts: &[(String, Option<String>)]) -> Self {
+        let tools = std::mem::take(&mut self.tools).into_iter().zip(texts);
+        self.tools = tools.map(|(tool, (input, result))| tool.with_texts(input, result.as_deref())).collect();
         self
     }
 

@@ -82,7 +82,7 @@ pub enum Event {
 #[derive(Debug, Clone, PartialEq)]
 pub enum RowResult {
     /// An answer.
-    Succeeded(Reply),
+    Succeeded(Box<Reply>),
     /// An error; nothing was paid.
     Errored {
         /// How.

@@ -244,6 +244,9 @@ pub struct Plan {
     pub realtime_seconds: u64,
     /// Most hops.
     pub max_hops: u32,
+    /// How many more models may be tried where the first hop fails for a passing reason.
+    #[serde(default)]
+    pub fallbacks_left: u32,
     /// Remarks for the person who reads the run.
     #[serde(default)]
     pub notes: Vec<String>,

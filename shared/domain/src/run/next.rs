@@ -41,7 +41,7 @@ pub fn next(run: &Run, event: Event, now: DateTime<Utc>) -> Result<Transition, R
         State::Due => step.due(event),
         State::Waiting { reason } => step.waiting(event, reason),
         State::Running { hop, starts, tries } => step.running(event, hop, starts, tries),
-        State::Tools { hop, starts } => step.tools(event, hop, starts),
+        State::Tools { hop, starts } => step.tools(&event, hop, starts),
         State::Paused { hop, tries, attempt, .. } => step.paused(&event, hop, tries, attempt),
         State::Ready { hop, attempt, tries } => step.ready(event, hop, attempt, tries),
         State::Submitting { hop, attempt, tries, batch } => step.submitting(event, hop, attempt, tries, batch),
@@ -78,6 +78,11 @@ impl Stepper {
         match event {
             Event::Planned(plan) => {
                 self.run.started_at.get_or_insert(self.now);
+                let mut plan = plan;
+                if let Some(before) = self.run.plan.as_ref().filter(|before| before.path == plan.path) {
+                    // Planned again for another model: the turn's time goes on.
+                    plan.deadline = plan.deadline.min(before.deadline);
+                }
                 let batch = plan.path == Path::Batch;
                 if let Some(reason) = &plan.fallback_reason {
                     self.run.log(self.now, "fallback", Some(reason.clone()));
@@ -128,6 +133,9 @@ impl Stepper {
     fn running(&mut self, event: Event, hop: u32, starts: u32, tries: u32) -> bool {
         match event {
             Event::Replied(reply) => self.replied(reply, hop),
+            Event::ModelFailed { kind, message, .. } if kind.is_transient() && self.may_fall_back(hop) => {
+                self.fall_back(kind.code(), &message)
+            }
             // The model may have worked for us, and been paid, each time: a hop is started twice at most.
             Event::ModelFailed {
                 kind: kind @ (ModelErrorKind::Timeout | ModelErrorKind::Unanswered), message, ..
@@ -154,7 +162,7 @@ impl Stepper {
         }
     }
 
-    fn tools(&mut self, event: Event, hop: u32, starts: u32) -> bool {
+    fn tools(&mut self, event: &Event, hop: u32, starts: u32) -> bool {
         match event {
             Event::ToolsRan if self.path() == Path::Batch => self.ready(Event::PlaceFreed, hop + 1, 1, 0),
             Event::ToolsRan => self.call(hop + 1, 0),
@@ -232,6 +240,9 @@ impl Stepper {
             Event::BatchRefused { .. } | Event::BatchLost if self.run.cancel_requested => {
                 self.end(State::Canceled, "canceled", None)
             }
+            Event::BatchRefused { kind, message, .. } if kind.is_transient() && self.may_fall_back(hop) => {
+                self.fall_back(kind.code(), &message)
+            }
             Event::BatchRefused { kind, message, retry_after } => match kind {
                 ModelErrorKind::RateLimited
                 | ModelErrorKind::Overloaded
@@ -266,7 +277,7 @@ impl Stepper {
 
     fn submitted(&mut self, event: Event, hop: u32, attempt: u32, batch: AttemptId) -> bool {
         match event {
-            Event::BatchEnded(RowResult::Succeeded(reply)) => self.replied(reply, hop),
+            Event::BatchEnded(RowResult::Succeeded(reply)) => self.replied(*reply, hop),
             Event::BatchEnded(RowResult::Errored { kind: ModelErrorKind::Invalid, message }) => {
                 self.fail(ModelErrorKind::Invalid.code(), message)
             }
@@ -293,7 +304,7 @@ impl Stepper {
 
     fn canceling(&mut self, event: Event, hop: u32, attempt: u32, why: CancelReason) -> bool {
         match event {
-            Event::BatchEnded(RowResult::Succeeded(reply)) if why == CancelReason::Timeout => self.replied(reply, hop),
+            Event::BatchEnded(RowResult::Succeeded(reply)) if why == CancelReason::Timeout => self.replied(*reply, hop),
             Event::BatchEnded(RowResult::Succeeded(reply)) => {
                 let note = format!("paid_unused: an answer of {} arrived after the cancel", reply.model);
                 self.end(State::Canceled, "canceled", Some(note))
@@ -407,11 +418,32 @@ impl Stepper {
     }
 
     fn again(&mut self, hop: u32, attempt: u32, code: &str, message: String) -> bool {
+        if attempt >= MAX_BATCH_ATTEMPTS && self.may_fall_back(hop) {
+            return self.fall_back(code, &message);
+        }
         if attempt >= MAX_BATCH_ATTEMPTS {
             return self.fail(code, message);
         }
         self.run.log(self.now, "row failed", Some(format!("{code}: {message}")));
         self.ready(Event::PlaceFreed, hop, attempt + 1, 0)
+    }
+
+    /// Whether another model may answer: nothing has been said yet, and the plan knows one.
+    fn may_fall_back(&self, hop: u32) -> bool {
+        hop == 1
+            && self.run.hops.is_empty()
+            && !self.run.cancel_requested
+            && self.run.plan.as_ref().is_some_and(|plan| plan.fallbacks_left > 0)
+    }
+
+    /// The run is planned again for its next model.
+    fn fall_back(&mut self, code: &str, message: &str) -> bool {
+        self.run.talk.fallback += 1;
+        let failed = self.run.plan.as_ref().map_or("", |plan| plan.model.as_str());
+        let detail = format!("{failed} failed ({code}: {message})");
+        self.go(State::Due, "another model", Some(detail));
+        self.effects.push(Effect::Plan);
+        true
     }
 
     fn retry(

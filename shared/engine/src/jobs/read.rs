@@ -7,7 +7,7 @@ use futures::FutureExt;
 use futures::future::try_join_all;
 use nightshift_domain::batch::Batch;
 use nightshift_domain::job::{DeliveryStatus, Job, JobRecord, RunStatus};
-use nightshift_domain::run::Run;
+use nightshift_domain::run::{CallState, Run, ToolCall};
 use nightshift_domain::{AttemptId, FieldError, RunKey};
 use serde_json::Value;
 
@@ -48,6 +48,8 @@ pub struct Shown {
     pub batches: Vec<Batch>,
     /// Its answer.
     pub answer: Option<String>,
+    /// What went into its tool calls and what came back, in their order; only where one run is asked for.
+    pub calls: Vec<(String, Option<String>)>,
 }
 
 /// The whole at a glance.
@@ -277,7 +279,19 @@ pub async fn run_get(request: &Request<'_>, input: &Value) -> Result<Shown, Refu
     let key = params.needed_run();
     let key: RunKey = params.needed(key)?;
     let run = request.deps.store.run(&key).await?.ok_or_else(|| Refusal::NoRun(key.to_string()))?;
-    Ok(show(request.deps, run).await?)
+    let mut shown = show(request.deps, run).await?;
+    let texts = shown.run.talk.calls.iter().map(|call| call_texts(request.deps, &key, call));
+    shown.calls = try_join_all(texts).await?;
+    Ok(shown)
+}
+
+async fn call_texts(deps: &Deps, key: &RunKey, call: &ToolCall) -> Result<(String, Option<String>), EngineError> {
+    let input = load_text(deps, key, &call.input).await?;
+    let result = match &call.state {
+        CallState::Done { result, .. } => Some(load_text(deps, key, result).await?),
+        CallState::Asked | CallState::Started { .. } => None,
+    };
+    Ok((input, result))
 }
 
 async fn show(deps: &Deps, run: Run) -> Result<Shown, EngineError> {
@@ -290,7 +304,7 @@ async fn show(deps: &Deps, run: Run) -> Result<Shown, EngineError> {
         Some(text) => Some(load_text(deps, &run.key, text).await?),
         None => None,
     };
-    Ok(Shown { batches: batches.into_iter().flatten().collect(), answer, run })
+    Ok(Shown { batches: batches.into_iter().flatten().collect(), answer, run, calls: Vec::new() })
 }
 
 /// The whole at a glance: two reads of the table however many jobs there are, because every write keeps the counts.

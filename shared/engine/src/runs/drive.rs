@@ -202,9 +202,8 @@ pub async fn resume(scene: Scene<'_>, key: &RunKey) -> Result<Resumed, EngineErr
         State::Ready { .. } => return drive(scene, taken, vec![Effect::Submit]).await.map(|()| Resumed::Driven),
         State::Running { .. } => Event::HolderDied,
         State::Tools { .. } if abandoned => Event::HolderDied,
-        State::Tools { .. } => Event::Resumed,
         State::Paused { .. } if past_deadline => Event::DeadlinePassed,
-        State::Paused { .. } => Event::Resumed,
+        State::Paused { .. } | State::Tools { .. } => Event::Resumed,
         State::Waiting { .. } => Event::PlaceFreed,
         State::Submitting { .. }
         | State::Submitted { .. }

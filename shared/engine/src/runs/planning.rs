@@ -119,6 +119,7 @@ pub(super) async fn plan(scene: Scene<'_>, run: &Run) -> Result<Planned, EngineE
         on_timeout,
         realtime_seconds,
         max_hops: agent.max_hops.or(defaults.max_hops).unwrap_or(DEFAULT_MAX_HOPS),
+        fallbacks_left: 0,
         notes,
     };
     let count = fallback.map(|fallback| format!("fallback.{}", fallback.code()));

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use chrono::{DateTime, Utc};
 use nightshift_domain::job::RunStatus;
 use nightshift_domain::run::Origin;
-use nightshift_wire::RunView;
+use nightshift_wire::{RunView, ToolState, ToolView};
 
 use super::words;
 use crate::human;
@@ -39,6 +39,7 @@ pub(in crate::commands) fn run(run: &RunView, now: DateTime<Utc>, surface: Surfa
             ("fallback", run.fallback_reason.clone()),
             ("batch", (!batches.is_empty()).then(|| batches.join(", "))),
             ("hops", paid.then(|| run.hops.len().to_string())),
+            ("tools", (!run.tools.is_empty()).then(|| tools(run))),
             ("delivery", delivered),
             ("cost", paid.then(|| cost(run))),
             ("notes", (!run.notes.is_empty()).then(|| run.notes.join("; "))),
@@ -60,6 +61,17 @@ pub(in crate::commands) fn run(run: &RunView, now: DateTime<Utc>, surface: Surfa
         text.push_str(answer);
     }
     text
+}
+
+/// `memory, http_fetch (error), message`: the calls in order.
+fn tools(run: &RunView) -> String {
+    let call = |tool: &ToolView| match tool.state {
+        ToolState::Ok => tool.name.clone(),
+        ToolState::Asked => format!("{} (not begun)", tool.name),
+        ToolState::Started => format!("{} (at work)", tool.name),
+        ToolState::Error => format!("{} (error)", tool.name),
+    };
+    run.tools.iter().map(call).collect::<Vec<_>>().join(", ")
 }
 
 /// `ok (deliveryFailed)`: how it ended, and the state behind it where that says more.
