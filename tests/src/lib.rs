@@ -4,4 +4,5 @@ pub mod chats;
 pub mod local;
 pub mod ministack;
 pub mod openai;
+pub mod pages;
 pub mod process;

@@ -122,6 +122,20 @@ impl Local {
         self.fake().script(script).expect("the fake takes the script");
     }
 
+    /// Every request the fake model saw, as the text of a JSON array: for what has to be equal to the byte.
+    pub async fn asked_of_model(&self) -> String {
+        let url = format!("{}/_fake/requests", self.stack.ready.anthropic_url);
+        let answer = self.http.get(url).send().await.expect("the fake answers");
+        answer.text().await.expect("the log is text")
+    }
+
+    /// Changes the configuration as `config.apply` does.
+    pub async fn configure(&self, config: &Value) {
+        let current = self.ok("config.get", &json!({})).await;
+        let revision = current["revision"].clone();
+        self.ok("config.apply", &json!({ "config": config, "expectedRevision": revision })).await;
+    }
+
     /// The fake model.
     pub fn fake(&self) -> &nightshift_fake_anthropic::Fake {
         self.stack.fake.as_ref().expect("tests run on the fake")

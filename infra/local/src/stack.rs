@@ -87,6 +87,11 @@ pub struct Stack {
 }
 
 impl Stack {
+    /// The clock of the stack: who waits on a manual one by [`Clock::sleep_until`] lets it move on.
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        self.clock.clone()
+    }
+
     /// Starts everything and returns when everything answers.
     pub async fn start(options: Options) -> anyhow::Result<Self> {
         let dir = &options.state_dir;

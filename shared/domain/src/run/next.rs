@@ -16,6 +16,8 @@ const RETRY_LADDER_S: [i64; 5] = [30, 60, 300, 900, 3600];
 const LONGEST_ASKED: TimeDelta = TimeDelta::days(1);
 /// How often a realtime hop is started before it counts as too long for an invocation.
 const MAX_STARTS: u32 = 2;
+/// Most tool calls of a turn: their ledger is kept in the run's row.
+const MAX_CALLS: usize = 400;
 /// How often the tools of a hop are begun before they count as ones that never come back.
 const MAX_TOOL_STARTS: u32 = 3;
 /// How often a hop is put in a batch before its failed rows end the run.
@@ -370,6 +372,9 @@ impl Stepper {
             }
             StopReason::ToolUse if hop >= max_hops => {
                 self.fail("hop_cap", format!("the turn did not end within {max_hops} hops"))
+            }
+            StopReason::ToolUse if self.run.talk.calls.len() > MAX_CALLS => {
+                self.fail("tool_call_cap", format!("the turn asked for more than {MAX_CALLS} tool calls"))
             }
             StopReason::ToolUse => {
                 let names = self.run.talk.asked_of(hop).map(|call| call.name.as_str()).collect::<Vec<_>>().join(", ");

@@ -50,12 +50,12 @@ pub(crate) async fn absorb(
     });
     if matches!(reply.stop_reason, StopReason::PauseTurn | StopReason::ToolUse) {
         // Only a turn that goes on needs what was said; the answer of one that ended is kept as text.
-        let content = talk_text(scene.deps, &run.key, reply.content.clone()).await?;
+        let content = talk_text(scene.deps, &run, reply.content.clone()).await?;
         run.talk.said.push(Said { role: Role::Assistant, content });
     }
     if reply.stop_reason == StopReason::ToolUse {
         for Asked { id, name, input } in asked(&reply.content) {
-            let input = talk_text(scene.deps, &run.key, input).await?;
+            let input = talk_text(scene.deps, &run, input).await?;
             let call = ToolCall { id, hop: n, name, input, via: Via::Hop, state: CallState::Asked };
             run.talk.calls.push(call);
         }

@@ -1,7 +1,7 @@
 //! A realtime hop: one call of the Messages API, with the lease renewed while the model thinks.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use nightshift_domain::model::{HopRequest, McpConnection, Reply, Role, TurnMessage};
+use nightshift_domain::model::{HopRequest, McpConnection, Role, TurnMessage};
 use nightshift_domain::run::{Event, Plan, RENEW_EVERY, Run, Said, take};
 use tracing::warn;
 
@@ -78,11 +78,11 @@ fn unplanned() -> Event {
 }
 
 /// Awaits `answer`, renewing the run's lease meanwhile; `None` when the lease was lost.
-async fn renewing(
+pub(super) async fn renewing<T>(
     scene: Scene<'_>,
     mut run: Run,
-    answer: impl Future<Output = Result<Reply, ModelError>>,
-) -> Result<Option<(Run, Result<Reply, ModelError>)>, EngineError> {
+    answer: impl Future<Output = T>,
+) -> Result<Option<(Run, T)>, EngineError> {
     let mut answer = std::pin::pin!(answer);
     // A renewal whose own answer was lost is written again as it was, so that a repeat is told from a rival.
     let mut unsure: Option<Run> = None;

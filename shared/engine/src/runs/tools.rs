@@ -8,18 +8,19 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use nightshift_domain::model::Role;
-use nightshift_domain::run::{CallState, Event, RENEW_EVERY, Run, Said, State, ToolCall, Via, take};
+use nightshift_domain::run::{CallState, Event, Run, Said, State, ToolCall, Via};
 use nightshift_domain::tools::{RESULT_MAX, acts};
 use serde::Serialize;
 use serde_json::Value;
 use tracing::{info, warn};
 
-use crate::clock::{self, BoxFuture};
+use crate::clock::BoxFuture;
 use crate::error::EngineError;
 use crate::tools::{Answer, Call, execute, timeout_of};
 
 use super::Scene;
 use super::commit::{Along, Moved, apply, save};
+use super::realtime::renewing;
 use super::texts::{load_text, talk_text};
 
 /// What an invocation keeps for itself after the tools have run.
@@ -79,17 +80,9 @@ async fn finished(scene: Scene<'_>, mut run: Run, hop: u32, bound: DateTime<Utc>
             made
         })
         .collect();
-    let mut renew_at = scene.deps.clock.now() + RENEW_EVERY;
     loop {
-        let Some(next) = clock::timeout(scene.deps.clock.as_ref(), renew_at, under_way.next()).await else {
-            let Ok(renewed) = take(&run, &scene.invocation.id, scene.deps.clock.now()) else { return Ok(None) };
-            if !save(scene, &renewed).await? {
-                return Ok(None);
-            }
-            run = renewed;
-            renew_at = scene.deps.clock.now() + RENEW_EVERY;
-            continue;
-        };
+        let Some((held, next)) = renewing(scene, run, under_way.next()).await? else { return Ok(None) };
+        run = held;
         let Some(next) = next else { return Ok(Some(run)) };
         let (at, answer) = next?;
         let now = scene.deps.clock.now();
@@ -133,7 +126,7 @@ fn open(run: &Run, hop: u32) -> Vec<usize> {
 /// What is kept of an answer: cut to what a model is told of a tool at most.
 async fn done(scene: Scene<'_>, run: &Run, answer: Answer, now: DateTime<Utc>) -> Result<CallState, EngineError> {
     let (text, cut_from) = cut(answer.text);
-    let result = talk_text(scene.deps, &run.key, text).await?;
+    let result = talk_text(scene.deps, run, text).await?;
     Ok(CallState::Done { at: now, is_error: answer.is_error, result, cut_from })
 }
 
@@ -168,7 +161,7 @@ async fn told(scene: Scene<'_>, mut run: Run, hop: u32) -> Result<Run, EngineErr
         results.push(ToolResult { r#type: "tool_result", tool_use_id: &call.id, content, is_error: *is_error });
     }
     let content = serde_json::to_string(&results).unwrap_or_default();
-    let content = talk_text(scene.deps, &run.key, content).await?;
+    let content = talk_text(scene.deps, &run, content).await?;
     run.talk.said.push(Said { role: Role::User, content });
     Ok(run)
 }
