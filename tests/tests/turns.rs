@@ -4,6 +4,8 @@
 
 #[path = "turns/bytes.rs"]
 mod bytes;
+#[path = "turns/faults.rs"]
+mod faults;
 #[path = "turns/long.rs"]
 mod long;
 #[path = "turns/parity.rs"]
