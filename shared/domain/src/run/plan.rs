@@ -6,8 +6,9 @@ use crate::model::ModelInfo;
 
 use super::Path;
 
-/// Most tokens of a realtime answer: a call without streaming should stay under ten minutes (Messages API, "long requests").
-pub const REALTIME_MAX_TOKENS: u64 = 16_000;
+/// Most tokens of a realtime answer: what a model writes in the ten minutes that an invocation has left for a hop at least, at
+/// some 50 tokens a second. It is streamed, so that no connection stands still meanwhile (Messages API, "long requests").
+pub const REALTIME_MAX_TOKENS: u64 = 32_000;
 /// Most tokens of a batched answer: nobody waits on the line.
 pub const BATCH_MAX_TOKENS: u64 = 64_000;
 
