@@ -15,7 +15,7 @@ use serde::Deserialize;
 use crate::Anthropic;
 use crate::body;
 use crate::errors::{Failure, text};
-use crate::headers::REQUEST_ID;
+use crate::headers::{self, REQUEST_ID};
 use crate::transport::segment;
 
 const PATH: &str = "/v1/messages/batches";
@@ -85,11 +85,12 @@ fn view(body: &[u8]) -> Result<BatchView, Failure> {
 impl Anthropic {
     pub(crate) async fn create_batch(&self, rows: &[BatchRow]) -> Result<BatchView, CreateError> {
         let body = body::create(rows).map_err(|custom_id| {
-            let message = format!("row {custom_id}: a stored message of the turn is not JSON");
+            let message = format!("row {custom_id}: a stored message or the tools of the turn are not JSON");
             CreateError::Refused(Failure::new(ModelErrorKind::Invalid, message).into())
         })?;
         let deadline = self.clock.now() + CREATE_TIMEOUT;
-        let answer = match timeout(&*self.clock, deadline, self.post_once(PATH, body)).await {
+        let betas = headers::betas(rows.iter().map(|row| &row.request));
+        let answer = match timeout(&*self.clock, deadline, self.post_once(PATH, &betas, body)).await {
             Some(Ok(answer)) => answer,
             Some(Err(failure)) => return Err(unsent_or_unanswered(failure)),
             None => {

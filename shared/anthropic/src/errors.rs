@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use nightshift_domain::model::{HopRequest, ModelErrorKind};
+use nightshift_domain::model::{HopRequest, McpConnection, ModelErrorKind};
 use nightshift_engine::ports::ModelError;
 use reqwest::header::HeaderMap;
 use serde::Deserialize;
@@ -17,6 +17,8 @@ use crate::headers::{REQUEST_ID, SHOULD_RETRY};
 const LONGEST_SAYING: usize = 300;
 /// Length of the pieces in which a saying is searched for in what was sent; 31 repeated bytes always hold one of them.
 const PIECE: usize = 16;
+/// The same for a secret: so many of its bytes in a row are too many.
+const SECRET_PIECE: usize = 8;
 
 /// The status that belongs to each error type ("Errors" page, 2026-10-01). A batch row has only the type.
 const TYPES: [(&str, u16); 11] = [
@@ -61,22 +63,39 @@ impl Failure {
         self.should_retry.unwrap_or_else(|| self.error.kind.is_transient())
     }
 
-    /// The failure without the API's words when they repeat a part of `requests`: a validator may quote its input.
+    /// The failure without the API's words when they repeat a part of `requests`: a validator may quote its input, and an
+    /// MCP server's address or token may be a secret.
     pub(crate) fn hiding<'a>(mut self, requests: impl IntoIterator<Item = &'a HopRequest>) -> Self {
         let said = self.error.message.as_bytes();
         let pieces: Vec<&str> = said.chunks_exact(PIECE).filter_map(|piece| std::str::from_utf8(piece).ok()).collect();
         let quotes = |text: &str| pieces.iter().any(|piece| text.contains(piece));
-        let mut texts = requests.into_iter().flat_map(|request| {
+        let holds = |secret: &str, length: usize| {
+            let mut pieces = said.windows(length.max(1)).filter_map(|piece| std::str::from_utf8(piece).ok());
+            pieces.any(|piece| secret.contains(piece))
+        };
+        let leaks = |server: &McpConnection| {
+            let token = server.token.as_deref().unwrap_or_default();
+            // A short path is a plain name, like `mcp`.
+            holds(token, token.len().min(SECRET_PIECE)) || holds(beyond_host(&server.url), PIECE)
+        };
+        let repeated = requests.into_iter().any(|request| {
             let contents = request.messages.iter().map(|message| message.content.as_str());
-            contents.chain(request.system.as_deref())
+            let mut texts = contents.chain(request.system.as_deref()).chain(request.tools.as_deref());
+            texts.any(quotes) || request.mcp_servers.iter().any(leaks)
         });
-        if texts.any(quotes) {
+        if repeated {
             let code = self.error.kind.code();
             self.error.message =
                 format!("{code}: what the API says is left out, since it repeats a part of the request");
         }
         self
     }
+}
+
+/// The path and query of an address, where some servers expect their secret.
+fn beyond_host(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.find(['/', '?']).map_or("", |at| &rest[at + 1..])
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -106,7 +125,7 @@ impl ErrorObject {
         self.details.as_ref()?.error_code.as_deref()
     }
 
-    /// What the error of a batch row means; types newer than this program count as the provider's failure.
+    /// What the error of a batch row or a stream means; types newer than this program count as the provider's failure.
     pub(crate) fn row_kind(&self) -> ModelErrorKind {
         let status = TYPES.iter().find(|(name, _)| *name == self.kind).map_or(500, |(_, status)| *status);
         kind_of(status, self)
@@ -167,6 +186,18 @@ pub(crate) fn refusal(status: u16, headers: &HeaderMap, body: &[u8], now: DateTi
         Some(_) | None => None,
     };
     Failure { error, status: Some(status), should_retry }
+}
+
+/// The failure that an `error` event is, in the midst of an answer whose status was good ("Streaming" page, 2026-10-01):
+/// its type takes the place of the status.
+pub(crate) fn interruption(data: &str, key: &str) -> Failure {
+    let Ok(body) = serde_json::from_str::<ErrorBody>(data) else {
+        return Failure::new(ModelErrorKind::Server, "the answer broke off with an error that could not be read");
+    };
+    let message = format!("the answer broke off, {}", body.error.sentence(key));
+    let mut failure = Failure::new(body.error.row_kind(), message);
+    failure.error.request_id = body.request_id;
+    failure
 }
 
 /// The failure that a broken exchange is. Only what fails before a connection stands was certainly not sent.
@@ -363,5 +394,50 @@ mod tests {
         };
         assert!(!said("bad input 'my diagnosis is none of your logs' business'").contains("diagnosis"));
         assert!(said("messages.0.content: field required").ends_with("messages.0.content: field required"));
+    }
+
+    #[test]
+    fn a_message_that_quotes_an_mcp_servers_token_or_path_is_left_out() {
+        let server = |token: &str| McpConnection {
+            name: "notes".into(),
+            url: "https://mcp.example/s/3f9a-secret-7c/mcp".into(),
+            token: Some(token.into()),
+        };
+        let said = |said: &str, token: &str| {
+            let request = HopRequest { mcp_servers: vec![server(token)], ..HopRequest::default() };
+            let body = format!(r#"{{"error":{{"type":"invalid_request_error","message":"{said}"}}}}"#);
+            refusal(400, &HeaderMap::new(), body.as_bytes(), now(), "").hiding([&request]).error.message
+        };
+        assert!(!said("bad token hush-hush-0123456789", "hush-hush-0123456789").contains("hush"));
+        let cut = format!("{}hush-hush-0123456789", "é".repeat(260));
+        assert!(!said(&cut, "hush-hush-0123456789").contains("hush-hush"));
+        assert!(!said("cannot use xyzzy", "xyzzy").contains("xyzzy"));
+        assert!(!said("GET https://mcp.example/s/3f9a-secret-7c/mcp: 404", "").contains("3f9a"));
+        let plain = "mcp_servers.0: cannot connect to 'notes' at mcp.example";
+        assert!(said(plain, "hush-hush-0123456789").ends_with(plain));
+        assert!(said(plain, "").ends_with(plain));
+    }
+
+    #[test]
+    fn an_error_within_a_stream_is_told_by_its_type() {
+        let event = |data: &str| {
+            let failure = interruption(data, "hush-key").error;
+            (failure.kind, failure.message)
+        };
+        let told =
+            |kind: &str| event(&format!(r#"{{"type":"error","error":{{"type":"{kind}","message":"m hush-key"}}}}"#));
+        for (kind, expected) in [
+            ("overloaded_error", ModelErrorKind::Overloaded),
+            ("rate_limit_error", ModelErrorKind::RateLimited),
+            ("api_error", ModelErrorKind::Server),
+            ("timeout_error", ModelErrorKind::Timeout),
+            ("invalid_request_error", ModelErrorKind::Invalid),
+            ("from_2031", ModelErrorKind::Server),
+        ] {
+            assert_eq!(told(kind), (expected, format!("the answer broke off, {kind}: m [redacted]")));
+        }
+        assert_eq!(event("?").0, ModelErrorKind::Server);
+        let named = interruption(r#"{"error":{"type":"api_error","message":""},"request_id":"req_9"}"#, "");
+        assert_eq!(named.error.request_id.as_deref(), Some("req_9"));
     }
 }

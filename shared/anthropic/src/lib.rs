@@ -5,9 +5,11 @@
 //! configured base URL and nowhere else. It knows nothing of runs, prices or who may batch; callers keep one
 //! [`Anthropic`] per key for the life of the process, since it remembers what models can do.
 
+mod assembly;
 mod batches;
 pub mod body;
 mod errors;
+mod events;
 pub mod headers;
 mod messages;
 mod models;
@@ -70,8 +72,8 @@ impl Anthropic {
 
 #[async_trait]
 impl Model for Anthropic {
-    /// Without streaming, an answer has to be complete within ten minutes ("Errors" page on long requests, 2026-10-01);
-    /// a hop with a large `max_tokens` belongs in a batch.
+    /// Streamed, so that an answer may take as long as `deadline` allows; one that breaks off, falls silent for a minute or
+    /// ends before it is complete counts as unanswered, since it is paid for.
     async fn message(&self, request: &HopRequest, deadline: DateTime<Utc>) -> Result<Reply, ModelError> {
         Ok(self.send_message(request, deadline).await?)
     }

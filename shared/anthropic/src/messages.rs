@@ -1,18 +1,24 @@
 //! Messages: one hop sent, one answer read.
 //!
-//! Guarantee: the answer's content is kept as the raw JSON that came, whatever blocks it holds.
+//! Guarantee: the answer's content is kept as the raw JSON that came, whatever blocks it holds. A hop is sent with
+//! `stream`, so that a long answer is not taken for a dead connection, neither here nor on the way ("Errors" page on long
+//! requests, 2026-10-01); an answer that comes whole all the same, as a gateway may send it, is taken too.
 
 use chrono::{DateTime, Utc};
+use futures::StreamExt;
 use nightshift_domain::model::{HopRequest, ModelErrorKind, Reply, StopReason};
 use nightshift_engine::clock::timeout;
+use reqwest::Response;
+use reqwest::header::CONTENT_TYPE;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::Anthropic;
-use crate::body::params;
 use crate::errors::{Failure, text};
-use crate::headers::REQUEST_ID;
+use crate::events::{self, Patience};
+use crate::headers::{self, REQUEST_ID};
+use crate::transport::{Answer, collect};
+use crate::{Anthropic, body};
 
 #[derive(Deserialize)]
 struct Message<'a> {
@@ -28,9 +34,10 @@ struct Message<'a> {
     container: Option<Container>,
 }
 
+/// The sandbox of the provider's own tools.
 #[derive(Deserialize)]
-struct Container {
-    id: String,
+pub(crate) struct Container {
+    pub(crate) id: String,
 }
 
 #[derive(Deserialize)]
@@ -59,7 +66,7 @@ pub(crate) fn reply(message: &str, request_id: Option<String>) -> serde_json::Re
 
 /// The text blocks of a content. Neighbours belong to one text, which the API cuts where citations begin and end; what
 /// another block separates stands apart.
-fn joined_text(content: &str) -> serde_json::Result<String> {
+pub(crate) fn joined_text(content: &str) -> serde_json::Result<String> {
     let blocks: Vec<Block<'_>> = serde_json::from_str(content)?;
     let mut joined = String::new();
     let mut apart = false;
@@ -83,24 +90,50 @@ impl Anthropic {
         if self.clock.now() >= deadline {
             return Err(Failure::new(ModelErrorKind::Timeout, "the deadline had passed before the hop was sent"));
         }
-        let body = params(request)
-            .map_err(|_| Failure::new(ModelErrorKind::Invalid, "a stored message of the turn is not JSON"))?;
-        let Some(answer) = timeout(&*self.clock, deadline, self.post_once("/v1/messages", body)).await else {
-            return Err(Failure::new(ModelErrorKind::Timeout, "no answer before the deadline"));
+        let body = body::streamed(request).map_err(|_| {
+            Failure::new(ModelErrorKind::Invalid, "a stored message or the tools of the turn are not JSON")
+        })?;
+        let betas = headers::betas([request]);
+        // What is whole is read whole; of an answer that streams, only the head is waited for here.
+        let opening = async {
+            let response = self.send_once("/v1/messages", &betas, body).await?;
+            let whole =
+                text(response.headers(), CONTENT_TYPE.as_str()).is_some_and(|kind| kind.starts_with(headers::JSON));
+            let streams = response.status().is_success() && !whole;
+            Ok(if streams { Opened::Streams(response) } else { Opened::Whole(collect(response).await?) })
         };
-        let answer = answer?;
-        if !answer.is_success() {
-            return Err(self.refused(&answer).hiding([request]));
-        }
-        let request_id = text(&answer.headers, REQUEST_ID).map(str::to_owned);
-        let read = std::str::from_utf8(&answer.body).ok().and_then(|body| reply(body, request_id.clone()).ok());
-        read.ok_or_else(|| {
-            let mut failure =
-                Failure::new(ModelErrorKind::Unanswered, "the answer is not a message that could be read");
-            failure.error.request_id = request_id;
+        let opened = match timeout(&*self.clock, deadline, opening).await {
+            Some(opened) => opened?,
+            None => return Err(Failure::new(ModelErrorKind::Timeout, "no answer before the deadline")),
+        };
+        let (request_id, read) = match opened {
+            Opened::Streams(response) => {
+                let request_id = text(response.headers(), REQUEST_ID).map(str::to_owned);
+                let patience = Patience::until(deadline, &self.clock);
+                let key = self.settings.key.expose();
+                let read = events::read(response.bytes_stream().boxed(), patience, request_id.clone(), key).await;
+                (request_id, read.map_err(|failure| failure.hiding([request])))
+            }
+            Opened::Whole(answer) if !answer.is_success() => return Err(self.refused(&answer).hiding([request])),
+            Opened::Whole(answer) => {
+                let request_id = text(&answer.headers, REQUEST_ID).map(str::to_owned);
+                let read = std::str::from_utf8(&answer.body).ok().and_then(|body| reply(body, request_id.clone()).ok());
+                let unreadable =
+                    || Failure::new(ModelErrorKind::Unanswered, "the answer is not a message that could be read");
+                (request_id, read.ok_or_else(unreadable))
+            }
+        };
+        read.map_err(|mut failure| {
+            failure.error.request_id = request_id.or(failure.error.request_id);
             failure
         })
     }
+}
+
+/// An answer as far as it is known before its events.
+enum Opened {
+    Whole(Answer),
+    Streams(Response),
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Sending: once where a repeat would cost money, up to three times where it costs nothing.
 //!
-//! Guarantee: [`Anthropic::post_once`] puts its request on the wire at most once. reqwest repeats protocol refusals on its
+//! Guarantee: [`Anthropic::send_once`] puts its request on the wire at most once. reqwest repeats protocol refusals on its
 //! own and hyper re-sends on another connection when a kept one turns out closed; the first is switched off, and the
 //! second cannot happen on a client that keeps no connections.
 
@@ -29,7 +29,7 @@ const FIRST_BACKOFF: TimeDelta = TimeDelta::milliseconds(500);
 /// A longer wait asked for by the provider is the caller's business.
 const LONGEST_WAIT: TimeDelta = TimeDelta::seconds(10);
 /// Largest answer that is read whole; a message of 128k tokens is below 1 MB, tool results may add several.
-const LARGEST_ANSWER: usize = 64 << 20;
+pub(crate) const LARGEST_ANSWER: usize = 64 << 20;
 /// Largest error answer that is read.
 const LARGEST_ERROR: usize = 64 << 10;
 
@@ -74,10 +74,21 @@ impl Answer {
 }
 
 impl Anthropic {
+    /// Sends a body once and waits for the head of the answer. Says nothing about statuses.
+    pub(crate) async fn send_once(
+        &self,
+        path: &str,
+        betas: &[&'static str],
+        body: String,
+    ) -> Result<Response, Failure> {
+        let headers = self.headers(betas)?;
+        let request = ONCE.post(self.url(path)).headers(headers).header(CONTENT_TYPE, headers::JSON).body(body);
+        request.send().await.map_err(|error| broken(&error))
+    }
+
     /// Sends a body once and reads the whole answer. Says nothing about statuses.
-    pub(crate) async fn post_once(&self, path: &str, body: String) -> Result<Answer, Failure> {
-        let request = ONCE.post(self.url(path)).headers(self.headers()?).header(CONTENT_TYPE, headers::JSON).body(body);
-        collect(request.send().await.map_err(|error| broken(&error))?).await
+    pub(crate) async fn post_once(&self, path: &str, betas: &[&'static str], body: String) -> Result<Answer, Failure> {
+        collect(self.send_once(path, betas, body).await?).await
     }
 
     /// Reads a whole answer, repeating when that can help.
@@ -112,7 +123,7 @@ impl Anthropic {
     }
 
     async fn head(&self, request: RequestBuilder) -> Result<Response, Failure> {
-        let response = request.headers(self.headers()?).send().await.map_err(|error| broken(&error))?;
+        let response = request.headers(self.headers(&[])?).send().await.map_err(|error| broken(&error))?;
         if response.status().is_success() { Ok(response) } else { Err(self.refused(&collect(response).await?)) }
     }
 
@@ -121,11 +132,11 @@ impl Anthropic {
         refusal(answer.status, &answer.headers, &answer.body, self.clock.now(), self.settings.key.expose())
     }
 
-    fn headers(&self) -> Result<HeaderMap, Failure> {
+    fn headers(&self, betas: &[&'static str]) -> Result<HeaderMap, Failure> {
         let unusable = || {
             Failure::new(ModelErrorKind::Auth, "the key or the workspace id holds a character no HTTP header can carry")
         };
-        headers::of(&self.settings).ok_or_else(unusable)
+        headers::of(&self.settings, betas).ok_or_else(unusable)
     }
 
     fn url(&self, path: &str) -> String {
@@ -146,7 +157,7 @@ fn wait_before_repeat(failure: &Failure, repeats: u32) -> Option<TimeDelta> {
 
 /// Reads a body to its end, up to a limit. Of an answer with a bad status the status is enough: a body that breaks off
 /// changes nothing then.
-async fn collect(mut response: Response) -> Result<Answer, Failure> {
+pub(crate) async fn collect(mut response: Response) -> Result<Answer, Failure> {
     let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
     let limit = if status.is_success() { LARGEST_ANSWER } else { LARGEST_ERROR };
     let mut body = Vec::new();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use nightshift_domain::batch::CREATE_TIMEOUT;
-use nightshift_domain::model::ModelErrorKind;
+use nightshift_domain::model::{McpConnection, ModelErrorKind};
 use nightshift_engine::ManualClock;
 use nightshift_engine::ports::{BatchRow, BatchView, Batches, CreateError, ModelError};
 use tokio::net::TcpListener;
@@ -52,6 +52,19 @@ async fn a_create_sends_rows_as_they_are_and_answers_the_batch() {
     let params = r#"{"model":"claude-x","max_tokens":16,"messages":[{"role":"user","content":[ {"type":"from_2031","n":1.0} ]}]}"#;
     let row = |id| format!(r#"{{"custom_id":"{id}","params":{params}}}"#);
     assert_eq!(body, format!(r#"{{"requests":[{},{}]}}"#, row("a"), row("b")));
+}
+
+#[tokio::test]
+async fn a_create_sends_the_beta_that_any_of_its_rows_needs_and_streams_none_of_them() {
+    let server = Server::start(&[answer(200, CREATED)]).await;
+    let mut rows = rows();
+    rows[1].request.mcp_servers =
+        vec![McpConnection { name: "notes".into(), url: "https://mcp.example/mcp".into(), token: Some("t".into()) }];
+    anthropic(&server.url, HastyClock::new()).create(&rows).await.unwrap();
+    let seen = server.seen();
+    assert!(seen[0].contains("\r\nanthropic-beta: mcp-client-2025-11-20\r\n"), "{}", seen[0]);
+    assert!(!seen[0].contains("stream"), "{}", seen[0]);
+    assert!(seen[0].contains(r#""mcp_servers":[{"type":"url","name":"notes","url":"https://mcp.example/mcp","#));
 }
 
 #[tokio::test]

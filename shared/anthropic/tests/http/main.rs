@@ -5,4 +5,5 @@ mod create;
 mod reads;
 mod results;
 mod server;
+mod streams;
 mod turns;

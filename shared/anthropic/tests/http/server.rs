@@ -21,6 +21,19 @@ pub(crate) enum Act {
     BreakOff(u16),
     /// Never answers.
     Hang,
+    /// Streams an answer, each piece in a chunk of its own, and then does the last thing.
+    Stream(Vec<Vec<u8>>, Last),
+}
+
+/// What comes after the pieces of a stream.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Last {
+    /// The end.
+    End,
+    /// A closed connection.
+    Close,
+    /// Nothing, on a connection that stands.
+    Silence,
 }
 
 pub(crate) fn answer(status: u16, body: &str) -> Act {
@@ -94,6 +107,23 @@ async fn serve(server: Server, mut stream: TcpStream, script: Vec<Act>) {
                 return;
             }
             Act::Hang => std::future::pending().await,
+            Act::Stream(pieces, last) => {
+                let head = "HTTP/1.1 200 x\r\ncontent-type: text/event-stream; charset=utf-8\r\nrequest-id: req_s\r\n\
+                    transfer-encoding: chunked\r\n\r\n";
+                stream.write_all(head.as_bytes()).await.unwrap();
+                for piece in pieces {
+                    let chunk = [format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat();
+                    // The client hangs up once it has seen the end.
+                    if stream.write_all(&chunk).await.is_err() {
+                        return;
+                    }
+                }
+                match last {
+                    Last::End => drop(stream.write_all(b"0\r\n\r\n").await),
+                    Last::Close => return,
+                    Last::Silence => std::future::pending().await,
+                }
+            }
         }
     }
 }

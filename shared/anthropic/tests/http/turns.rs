@@ -22,7 +22,7 @@ async fn send(url: &str) -> Result<Reply, ModelError> {
 }
 
 #[tokio::test]
-async fn an_answer_comes_back_with_its_content_untouched() {
+async fn an_answer_that_comes_whole_all_the_same_keeps_its_content_untouched() {
     async fn handle(
         State(seen): State<mpsc::Sender<(HeaderMap, String)>>,
         headers: HeaderMap,
@@ -45,7 +45,8 @@ async fn an_answer_comes_back_with_its_content_untouched() {
     let (headers, body) = seen.recv().await.unwrap();
     assert_eq!(headers["authorization"], "Bearer sk-ant-api03-hush");
     assert_eq!(headers["anthropic-version"], "2026-10-21");
-    assert_eq!(body, nightshift_anthropic::body::params(&hop()).unwrap());
+    assert_eq!(body, nightshift_anthropic::body::streamed(&hop()).unwrap());
+    assert!(body.ends_with(r#","stream":true}"#), "{body}");
 }
 
 #[tokio::test]
