@@ -34,7 +34,8 @@ impl Events {
         events.message(&spoken.message, &spoken.first_usage);
         let Writer { seed, mut events } = events;
         if let Some(error) = &spoken.stream_error {
-            events.truncate(error.after);
+            // The end never comes.
+            events.truncate(error.after.min(events.len() - 1));
             events.push(("error", error_event(error, request_id)));
         }
         Self { frames: events.iter().map(|(name, data)| frame(name, data)).collect(), seed, broken: false }

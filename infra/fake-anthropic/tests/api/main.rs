@@ -6,7 +6,10 @@ mod batches;
 mod durability;
 mod envelope;
 mod faults;
+mod hops;
+mod mcp;
 mod replies;
+mod streams;
 
 use std::collections::BTreeMap;
 use std::path::Path;
