@@ -32,6 +32,7 @@ mod looping;
 mod mcp;
 mod messages;
 mod models;
+mod operation;
 mod page;
 mod reply;
 mod script;

@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Utc};
 use futures::StreamExt as _;
 use http::request::Parts;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, StatusCode};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
@@ -21,16 +21,13 @@ use crate::fake::Fake;
 use crate::ids::Ids;
 use crate::lifecycle::after;
 use crate::messages::Said;
+use crate::operation::Operation;
 use crate::page::PageQuery;
 use crate::reply::Turn;
-use crate::script::{Action, Script, Target};
+use crate::script::{Action, Script};
 use crate::state::{Call, Effect, Logged, Record, State, Went};
 use crate::{batches, messages};
 
-/// Largest body of a plain call (docs page "errors", 2026-10-01: 32 MB).
-const BODY_LIMIT: usize = 32 * 1024 * 1024;
-/// Largest body of a batch create (docs page "batch-processing", 2026-10-01: 256 MB).
-const BATCH_BODY_LIMIT: usize = 256 * 1024 * 1024;
 /// `anthropic-organization-id` of every answer.
 const ORGANIZATION: &str = "0fa4e000-0000-4000-8000-000000000000";
 
@@ -73,81 +70,6 @@ async fn show_batches(Extension(fake): Extension<Fake>) -> Response {
 
 async fn show_bill(Extension(fake): Extension<Fake>) -> Response {
     axum::Json(fake.bill()).into_response()
-}
-
-/// The calls of the API (Python SDK 2.11.0, resources `messages`, `messages.batches` and `models`).
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Operation {
-    Messages,
-    CountTokens,
-    Create,
-    List,
-    Retrieve(String),
-    Results(String),
-    Cancel(String),
-    Delete(String),
-    Models,
-    Model(String),
-    WrongMethod,
-    Unknown,
-}
-
-impl Operation {
-    fn of(method: &Method, path: &str) -> Self {
-        let segments: Vec<&str> = path.trim_start_matches("/v1/").split('/').collect();
-        let (found, wanted) = match segments.as_slice() {
-            ["messages"] => (Self::Messages, Method::POST),
-            ["messages", "count_tokens"] => (Self::CountTokens, Method::POST),
-            ["messages", "batches"] if method == Method::POST => (Self::Create, Method::POST),
-            ["messages", "batches"] => (Self::List, Method::GET),
-            ["messages", "batches", id] if method == Method::DELETE => (Self::Delete((*id).to_owned()), Method::DELETE),
-            ["messages", "batches", id] => (Self::Retrieve((*id).to_owned()), Method::GET),
-            ["messages", "batches", id, "results"] => (Self::Results((*id).to_owned()), Method::GET),
-            ["messages", "batches", id, "cancel"] => (Self::Cancel((*id).to_owned()), Method::POST),
-            ["models"] => (Self::Models, Method::GET),
-            ["models", id] => (Self::Model((*id).to_owned()), Method::GET),
-            _ => return Self::Unknown,
-        };
-        if method == wanted { found } else { Self::WrongMethod }
-    }
-
-    fn target(&self) -> Option<Target> {
-        Some(match self {
-            Self::Messages => Target::Messages,
-            Self::CountTokens => Target::CountTokens,
-            Self::Create => Target::Create,
-            Self::List => Target::List,
-            Self::Retrieve(_) => Target::Retrieve,
-            Self::Results(_) => Target::Results,
-            Self::Cancel(_) => Target::Cancel,
-            Self::Delete(_) => Target::Delete,
-            Self::Models | Self::Model(_) => Target::Models,
-            Self::WrongMethod | Self::Unknown => return None,
-        })
-    }
-
-    fn body_limit(&self) -> usize {
-        if *self == Self::Create { BATCH_BODY_LIMIT } else { BODY_LIMIT }
-    }
-
-    /// The batch it reads or changes, whose end may be due.
-    fn batch(&self) -> Option<&str> {
-        match self {
-            Self::Retrieve(id) | Self::Results(id) | Self::Cancel(id) | Self::Delete(id) => Some(id),
-            Self::Messages
-            | Self::CountTokens
-            | Self::Create
-            | Self::List
-            | Self::Models
-            | Self::Model(_)
-            | Self::WrongMethod
-            | Self::Unknown => None,
-        }
-    }
-
-    fn takes_json(&self) -> bool {
-        matches!(self, Self::Messages | Self::CountTokens | Self::Create)
-    }
 }
 
 /// What a call sees while it is worked on.
@@ -446,18 +368,6 @@ mod tests {
     use futures::stream;
 
     use super::*;
-
-    #[test]
-    fn paths_lead_to_calls_and_other_methods_are_405() {
-        let of = |method: Method, path: &str| Operation::of(&method, path);
-        assert_eq!(of(Method::POST, "/v1/messages"), Operation::Messages);
-        assert_eq!(of(Method::GET, "/v1/messages"), Operation::WrongMethod);
-        assert_eq!(of(Method::GET, "/v1/messages/batches"), Operation::List);
-        assert_eq!(of(Method::GET, "/v1/messages/batches/b/results"), Operation::Results("b".to_owned()));
-        assert_eq!(of(Method::GET, "/v1/messages/batches/b/cancel"), Operation::WrongMethod);
-        assert_eq!(of(Method::DELETE, "/v1/messages/batches/b"), Operation::Delete("b".to_owned()));
-        assert_eq!(of(Method::GET, "/v1/files"), Operation::Unknown);
-    }
 
     #[tokio::test]
     async fn a_body_over_the_limit_is_read_to_its_end_and_dropped() {
