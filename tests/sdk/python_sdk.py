@@ -79,8 +79,6 @@ def messages(api):
            lambda: api.messages.create(**params("x"), extra_body={"temperature": 1}), "invalid_request_error")
     raises("an unknown model is refused", anthropic.NotFoundError,
            lambda: api.messages.create(**{**params("x"), "model": "claude-opus-9"}), "not_found_error")
-    raises("streaming is refused", anthropic.BadRequestError,
-           lambda: list(api.messages.create(**params("x"), stream=True)), "invalid_request_error")
     wire = control("GET", "requests")[0]["headers"]
     check("the SDK sends a bearer token and the new version",
           wire.get("authorization") == "[redacted]" and "x-api-key" not in wire
@@ -103,6 +101,78 @@ def tool_turn(api):
     raises("a missing tool result is refused", anthropic.BadRequestError,
            lambda: api.messages.create(model=MODEL, max_tokens=500, tools=tools,
                                        messages=[*history, {"role": "user", "content": "never mind"}]))
+
+
+THINKS = {"type": "thinking", "thinking": "The sky is where weather is. " * 5}
+CALLS = {"type": "tool_use", "id": "toolu_sdk", "name": "look", "input": {"at": "sky", "deep": [1, {"ü": None}]}}
+
+
+def plain(model):
+    """A message as JSON, without what differs from call to call."""
+    found = json.loads(model.to_json())
+    found.pop("id")
+    return found
+
+
+def streams(api):
+    control("POST", "script", {"replies": [
+        {"match": "weather", "content": [THINKS, {"type": "text", "text": "I look. " * 40}, CALLS],
+         "usage": {"server_tool_use": {"web_search_requests": 2, "web_fetch_requests": 0}}},
+        {"match": "blue", "text": "It is fine."},
+        {"match": "break", "text": "words " * 50,
+         "streamError": {"type": "overloaded_error", "message": "Overloaded", "after": 5}},
+    ]})
+    tools = [{"name": "look", "input_schema": {"type": "object", "properties": {}}}]
+    whole = api.messages.create(**params("weather", tools=tools))
+    with api.messages.stream(**params("weather", tools=tools)) as stream:
+        kinds = [event.type for event in stream]
+        streamed = stream.get_final_message()
+    check("messages.stream assembles the message of a plain answer", plain(streamed) == plain(whole),
+          (plain(streamed), plain(whole)))
+    for kind in ["text", "thinking", "signature", "input_json"]:
+        check(f"messages.stream brings {kind} events", kind in kinds, kinds)
+    with api.messages.stream(**params("weather", tools=tools)) as stream:
+        pieces = list(stream.text_stream)
+    check("text comes in several deltas", "".join(pieces) == "I look. " * 40 and len(pieces) > 5, pieces)
+    events = list(api.messages.create(**params("weather", tools=tools), stream=True))
+    check("create(stream=True) starts and stops",
+          (events[0].type, events[-1].type) == ("message_start", "message_stop"))
+    check("usage is split between the ends of a stream",
+          events[0].message.usage.output_tokens == 1 and events[0].message.usage.server_tool_use is None
+          and events[-2].usage.output_tokens == whole.usage.output_tokens
+          and events[-2].usage.server_tool_use.web_search_requests == 2, events[-2])
+    history = [{"role": "user", "content": "weather"}, {"role": "assistant", "content": streamed.content}]
+    result = {"type": "tool_result", "tool_use_id": CALLS["id"], "content": "blue"}
+    again = {"model": MODEL, "max_tokens": 500, "tools": tools,
+             "messages": [*history, {"role": "user", "content": [result]}]}
+    with api.messages.stream(**again) as stream:
+        check("streamed thinking may be sent back", stream.get_final_text() == "It is fine.")
+    raises("thinking behind a changed prefix is refused", anthropic.BadRequestError,
+           lambda: api.messages.create(**again, system="new"), "invalid_request_error")
+    error = raises("an error in a stream is raised", anthropic.APIStatusError,
+                   lambda: list(api.messages.create(**params("break"), stream=True)), "overloaded_error")
+    check("an error in a stream comes after its beginning", error.response.status_code == 200)
+    control("POST", "script", {"faults": [{"on": "messages", "do": "cut_answer"}]})
+    raises("a stream that breaks off raises", Exception,
+           lambda: list(client(max_retries=0).messages.create(**params("x"), stream=True)))
+
+
+def connector(api):
+    """The MCP connector in the SDK's beta types; the server is nowhere, so its result is an error."""
+    call = {"type": "mcp_tool_use", "name": "list", "server_name": "jobs", "input": {"all": True}}
+    control("POST", "script", {"replies": [{"hop": 0, "content": [call]}, {"afterTool": "list", "text": "Sorry."}]})
+    request = {**params("jobs?"), "betas": ["mcp-client-2025-11-20"],
+               "mcp_servers": [{"type": "url", "name": "jobs", "url": "https://jobs.example/mcp"}],
+               "tools": [{"type": "mcp_toolset", "mcp_server_name": "jobs"}]}
+    for name, answer in [("create", api.beta.messages.create(**request)),
+                         ("stream", api.beta.messages.stream(**request).__enter__().get_final_message())]:
+        kinds = [block.type for block in answer.content]
+        check(f"beta.messages.{name} loops over an MCP call", kinds == ["mcp_tool_use", "mcp_tool_result", "text"])
+        check(f"beta.messages.{name} shows the failed MCP result",
+              answer.content[0].input == {"all": True} and answer.content[1].is_error
+              and answer.content[1].tool_use_id == answer.content[0].id)
+        check(f"beta.messages.{name} adds usage up", len(answer.usage.iterations) == 2
+              and sum(one.input_tokens for one in answer.usage.iterations) == answer.usage.input_tokens)
 
 
 def models(api):
@@ -226,6 +296,8 @@ def main():
     api = client()
     messages(api)
     tool_turn(api)
+    streams(api)
+    connector(api)
     models(api)
     first = life_of_a_batch(api)
     lists(api, first)

@@ -72,8 +72,6 @@ async function messages(api) {
     () => api.messages.create(params('x', { temperature: 1 })), 'invalid_request_error');
   await rejects('an unknown model is refused', Anthropic.NotFoundError,
     () => api.messages.create(params('x', { model: 'claude-opus-9' })), 'not_found_error');
-  await rejects('streaming is refused', Anthropic.BadRequestError,
-    () => api.messages.create(params('x', { stream: true })), 'invalid_request_error');
   const wire = (await control('GET', 'requests'))[0].headers;
   check('the SDK sends a bearer token and the new version',
     wire.authorization === '[redacted]' && !('x-api-key' in wire)
@@ -96,6 +94,70 @@ async function toolTurn(api) {
   const ignored = { tools, messages: [...history, { role: 'user', content: 'never mind' }] };
   await rejects('a missing tool result is refused', Anthropic.BadRequestError,
     () => api.messages.create(params('', ignored)), 'invalid_request_error');
+}
+
+const THINKS = { type: 'thinking', thinking: 'The sky is where weather is. '.repeat(5) };
+const CALLS = { type: 'tool_use', id: 'toolu_sdk', name: 'look', input: { at: 'sky', deep: [1, { ü: null }] } };
+
+/** A message as JSON, without what differs from call to call and what the SDK adds to a streamed one. */
+const plain = ({ id, parsed_output, ...message }) => JSON.parse(JSON.stringify(message));
+
+/** JSON text with its fields in order, to compare by. */
+const sorted = (value) => JSON.stringify(value, (_, inner) => (inner && inner.constructor === Object
+  ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1))) : inner));
+
+async function streams(api) {
+  await control('POST', 'script', { replies: [
+    { match: 'weather', content: [THINKS, { type: 'text', text: 'I look. '.repeat(40) }, CALLS],
+      usage: { server_tool_use: { web_search_requests: 2, web_fetch_requests: 0 } } },
+    { match: 'blue', text: 'It is fine.' },
+    { match: 'break', text: 'words '.repeat(50),
+      streamError: { type: 'overloaded_error', message: 'Overloaded', after: 5 } },
+  ] });
+  const tools = [{ name: 'look', input_schema: { type: 'object', properties: {} } }];
+  const whole = await api.messages.create(params('weather', { tools }));
+  const stream = api.messages.stream(params('weather', { tools }));
+  const seen = { text: 0, thinking: 0, inputJson: 0, signature: 0 };
+  for (const name of Object.keys(seen)) stream.on(name, () => { seen[name] += 1; });
+  const streamed = await stream.finalMessage();
+  check('messages.stream assembles the message of a plain answer', sorted(plain(streamed)) === sorted(plain(whole)),
+    { streamed, whole });
+  check('messages.stream brings pieces of text, thinking and input',
+    seen.text > 5 && seen.thinking > 1 && seen.inputJson > 2 && seen.signature === 1, seen);
+  const events = await all(await api.messages.create(params('weather', { tools, stream: true })));
+  check('create with stream starts and stops',
+    events[0].type === 'message_start' && events.at(-1).type === 'message_stop');
+  check('usage is split between the ends of a stream',
+    events[0].message.usage.output_tokens === 1 && events[0].message.usage.server_tool_use === null
+      && events.at(-2).usage.output_tokens === whole.usage.output_tokens
+      && events.at(-2).usage.server_tool_use.web_search_requests === 2, events.at(-2));
+  const result = { type: 'tool_result', tool_use_id: CALLS.id, content: 'blue' };
+  const again = params('', { tools, messages: [{ role: 'user', content: 'weather' },
+    { role: 'assistant', content: streamed.content }, { role: 'user', content: [result] }] });
+  check('streamed thinking may be sent back', (await api.messages.stream(again).finalText()) === 'It is fine.');
+  await rejects('thinking behind a changed prefix is refused', Anthropic.BadRequestError,
+    () => api.messages.create({ ...again, system: 'new' }), 'invalid_request_error');
+  await rejects('an error in a stream is thrown', Anthropic.APIError,
+    async () => all(await api.messages.create(params('break', { stream: true }))), 'overloaded_error');
+  await control('POST', 'script', { faults: [{ on: 'messages', do: 'cut_answer' }] });
+  await rejects('a stream that breaks off throws', Error,
+    async () => all(await client({ maxRetries: 0 }).messages.create(params('x', { stream: true }))));
+}
+
+/** The MCP connector in the SDK's beta types; the server is nowhere, so its result is an error. */
+async function connector(api) {
+  const call = { type: 'mcp_tool_use', name: 'list', server_name: 'jobs', input: { all: true } };
+  await control('POST', 'script', { replies: [{ hop: 0, content: [call] }, { afterTool: 'list', text: 'Sorry.' }] });
+  const request = params('jobs?', { betas: ['mcp-client-2025-11-20'],
+    mcp_servers: [{ type: 'url', name: 'jobs', url: 'https://jobs.example/mcp' }],
+    tools: [{ type: 'mcp_toolset', mcp_server_name: 'jobs' }] });
+  for (const [name, answer] of [['create', await api.beta.messages.create(request)],
+    ['stream', await api.beta.messages.stream(request).finalMessage()]]) {
+    check(`beta.messages.${name} loops over an MCP call`,
+      answer.content.map((block) => block.type).join() === 'mcp_tool_use,mcp_tool_result,text', answer.content);
+    check(`beta.messages.${name} shows the failed MCP result`, answer.content[0].input.all === true
+      && answer.content[1].is_error && answer.content[1].tool_use_id === answer.content[0].id, answer.content);
+  }
 }
 
 async function models(api) {
@@ -225,6 +287,8 @@ await control('DELETE', 'requests');
 const api = client();
 await messages(api);
 await toolTurn(api);
+await streams(api);
+await connector(api);
 await models(api);
 const first = await lifeOfABatch(api);
 await lists(api, first);

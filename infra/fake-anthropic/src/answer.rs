@@ -11,6 +11,7 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
 use crate::lifecycle::ResultLines;
+use crate::stream::Events;
 
 /// A refusal (docs page "errors", 2026-10-01): status, `error.type`, message, and now and then an `error_code`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,11 +63,21 @@ pub(crate) enum Answer {
     Json(Value),
     /// The results of a batch, one JSON object a line, made while they are sent.
     Lines(ResultLines),
+    /// A message, streamed.
+    Events(Events),
 }
 
 impl Answer {
-    pub(crate) fn into_response(self) -> Response {
-        match self {
+    /// The whole response, or, cut, one that breaks off.
+    pub(crate) fn into_response(self, is_cut: bool) -> Response {
+        let response = match self {
+            Self::Events(events) => {
+                let events = if is_cut { events.cut() } else { events };
+                let mut response = Response::new(Body::from_stream(events.into_bytes()));
+                set(&mut response, "content-type", "text/event-stream; charset=utf-8");
+                set(&mut response, "cache-control", "no-cache");
+                return response;
+            }
             Self::Json(value) => json_response(StatusCode::OK, &value),
             Self::Lines(lines) => {
                 let lines = stream::iter(lines.map(Ok::<_, io::Error>));
@@ -74,7 +85,8 @@ impl Answer {
                 set(&mut response, "content-type", "application/x-jsonl");
                 response
             }
-        }
+        };
+        if is_cut { cut(response) } else { response }
     }
 }
 
@@ -119,6 +131,6 @@ fn break_after_flush() -> impl Stream<Item = Result<Bytes, io::Error>> {
     })
 }
 
-fn broken() -> io::Error {
+pub(crate) fn broken() -> io::Error {
     io::Error::new(io::ErrorKind::ConnectionAborted, "the script drops this connection")
 }

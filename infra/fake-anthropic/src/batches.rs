@@ -6,17 +6,17 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::answer::ApiError;
 use crate::lifecycle::{Batch, Cancel, Planned, ResultLines, Row, Status};
 use crate::messages::page;
 use crate::page::PageQuery;
-use crate::reply::{self, Outcome};
+use crate::reply::{Outcome, Sampling, Step, Turn};
 use crate::server::Work;
 use crate::state::Effect;
-use crate::validate::{self, Context, Purpose, is_plain};
+use crate::validate::{self, Context, Purpose, binding, is_plain};
 
 /// Most requests in one batch (docs page "batch-processing", 2026-10-01).
 const MAX_REQUESTS: usize = 100_000;
@@ -43,15 +43,21 @@ pub(crate) fn create(work: &mut Work<'_>) -> Result<Value, ApiError> {
         purpose: Purpose::Batch,
         given: &given,
     };
+    let mut dropped = 0;
     for (custom_id, params) in requests {
         let params: Value = serde_json::from_str(params.get()).map_err(|error| not_json(&error))?;
-        let outcome = match (validate::params(&params, context), params.as_object()) {
-            (Ok(model), Some(map)) => reply::decide(&work.state.script, &mut uses, work.ids, map, model, true),
-            (Ok(_), None) => Outcome::Error(ApiError::field("params", "Input should be a valid dictionary")),
-            (Err(error), _) => Outcome::Error(error),
-        };
+        let mut sampling = Sampling { script: &work.state.script, uses: &mut uses, ids: &mut *work.ids, now: work.now };
+        let step = begin(params, context, &mut sampling, &mut dropped);
         let request_id = work.ids.fresh("req_");
-        rows.push(Row { custom_id, planned: plan(outcome, &request_id)? });
+        let planned = match step {
+            Ok(Step::Done(outcome)) => Planned::of(outcome, &request_id),
+            Ok(Step::Open(turn)) => Planned::Looping { turn, request_id, begun: false },
+            Err(error) => Planned::of(Outcome::Error(error), &request_id),
+        };
+        rows.push(Row { custom_id, planned });
+    }
+    if dropped > 0 {
+        work.effects.push(Effect::Dropped { blocks: dropped });
     }
     if uses != work.state.uses {
         work.effects.push(Effect::Replied(uses));
@@ -64,16 +70,21 @@ pub(crate) fn create(work: &mut Work<'_>) -> Result<Value, ApiError> {
     Ok(object)
 }
 
-fn plan(outcome: Outcome, request_id: &str) -> Result<Planned, ApiError> {
-    let saved = |error: serde_json::Error| ApiError::new(500, "api_error", error.to_string());
-    Ok(match outcome {
-        Outcome::Message { model, message, tokens } => {
-            Planned::Succeeded { model, message: to_raw_value(&message).map_err(saved)?, tokens }
-        }
-        Outcome::Error(error) => Planned::Errored { error: to_raw_value(&error.body(request_id)).map_err(saved)? },
-        Outcome::Expired => Planned::Expired,
-        Outcome::Canceled => Planned::Canceled,
-    })
+/// The first sampling of a row. Replayed thinking whose prefix has changed is dropped, not refused, unless the row says
+/// otherwise (docs page "preserved-thinking", 2026-10-01).
+fn begin(
+    params: Value,
+    context: Context<'_>,
+    sampling: &mut Sampling<'_>,
+    dropped: &mut u64,
+) -> Result<Step, ApiError> {
+    let model = validate::params(&params, context)?;
+    let Value::Object(mut params) = params else {
+        return Err(ApiError::field("params", "Input should be a valid dictionary"));
+    };
+    let bound = binding::bind(&mut params, model, Purpose::Batch, context.betas)?;
+    *dropped += bound.dropped;
+    Ok(Turn::new(params, &model.id, true, bound.transformations).begin(sampling))
 }
 
 fn not_json(error: &serde_json::Error) -> ApiError {

@@ -1,5 +1,6 @@
 //! The fake itself: state behind a lock, journalled before it changes.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,7 +10,7 @@ use serde_json::Value;
 
 use crate::bill::Bill;
 use crate::journal::Journal;
-use crate::script::{Script, ScriptError};
+use crate::script::{Script, ScriptError, check_origins};
 use crate::state::{Record, State};
 
 /// What a fake is opened with.
@@ -21,6 +22,8 @@ pub struct Options {
     pub state_dir: Option<PathBuf>,
     /// The absolute URL, without `/v1`, under which clients reach it: `results_url` is built from it.
     pub base_url: String,
+    /// Origins of MCP servers and where they really are, as in [`Script::mcp_origins`], which adds to these.
+    pub mcp_origins: BTreeMap<String, String>,
 }
 
 /// The fake API. Clones share one state.
@@ -33,6 +36,9 @@ pub struct Fake {
 struct Shared {
     clock: Arc<dyn Clock>,
     base_url: String,
+    mcp_origins: BTreeMap<String, String>,
+    /// Held while the MCP calls of a batch are made, by its id.
+    doors: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
     inner: Mutex<Inner>,
 }
 
@@ -56,8 +62,10 @@ impl Fake {
     /// Opens a fake, with everything the journal of its state directory holds.
     ///
     /// # Errors
-    /// When the directory cannot be used or its journal was damaged anywhere but at the torn end of a killed process.
+    /// When the directory cannot be used, its journal was damaged anywhere but at the torn end of a killed process, or an
+    /// MCP origin is not an `https` one mapped to loopback.
     pub fn open(options: Options) -> anyhow::Result<Self> {
+        check_origins(&options.mcp_origins)?;
         let mut state = State::new();
         let mut fresh = true;
         let journal = match &options.state_dir {
@@ -72,7 +80,8 @@ impl Fake {
             let seed = options.clock.now().timestamp_micros().cast_unsigned();
             inner.commit(Record::Opened { seed })?;
         }
-        let shared = Shared { clock: options.clock, base_url: options.base_url, inner: Mutex::new(inner) };
+        let Options { clock, base_url, mcp_origins, .. } = options;
+        let shared = Shared { clock, base_url, mcp_origins, doors: Mutex::default(), inner: Mutex::new(inner) };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -98,7 +107,8 @@ impl Fake {
         }
     }
 
-    /// The batches of all workspaces as `MessageBatch` objects, newest first.
+    /// The batches of all workspaces as `MessageBatch` objects, newest first. One whose MCP calls are due but not yet made
+    /// has not ended; reading it through the API makes them.
     pub fn batches(&self) -> Vec<Value> {
         let now = self.clock().now();
         self.lock().state.batches().map(|batch| batch.object(now, self.base_url())).collect()
@@ -108,6 +118,21 @@ impl Fake {
     pub fn bill(&self) -> Bill {
         let now = self.clock().now();
         self.lock().state.bill(now)
+    }
+
+    /// How many replayed thinking blocks were dropped because what stood before them had changed. A batch says nothing
+    /// about it, so this is how a test notices a prefix that moved.
+    pub fn dropped_thinking(&self) -> u64 {
+        self.lock().state.dropped
+    }
+
+    pub(crate) fn door(&self, batch: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let mut doors = self.shared.doors.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(doors.entry(batch.to_owned()).or_default())
+    }
+
+    pub(crate) fn opened_with(&self) -> &BTreeMap<String, String> {
+        &self.shared.mcp_origins
     }
 
     pub(crate) fn clock(&self) -> &dyn Clock {

@@ -9,12 +9,16 @@
 //! - Time is the [`Clock`](nightshift_engine::Clock)'s alone. Nothing runs in the background: the state of a batch is computed when it is read.
 //! - With a state directory everything survives `kill -9` at any moment. One line is appended per call, before the
 //!   answer leaves, and holds the call and all it changed: after a restart a call has happened entirely or not at all.
+//!   The exception is a call, or a batch's row, that calls MCP tools: each step of it is a line, and killed between two
+//!   it is not gone on with. The call then stays in the log without a status and unbilled, the row ends `errored`.
 //! - The same calls at the same instants with the same script give the same answers, ids included.
-//! - No credential is kept: a key is reduced to the hash that names its workspace.
+//! - No API key is kept: a key is reduced to the hash that names its workspace. Bodies are kept as they came, the
+//!   `authorization_token` of an MCP server included.
+//! - Nothing leaves the machine: MCP servers are reached on loopback only.
 //!
-//! What it does not do: stream (`stream: true` is a 400), cache prompts (scripts may set the `usage` they want), count
-//! tokens as the models do (it takes four characters for a token), limit rates unless a script says so, or check that
-//! replayed thinking blocks are unchanged.
+//! What it does not do: cache prompts (scripts may set the `usage` they want), count tokens as the models do (it takes
+//! four characters for a token), limit rates unless a script says so, run code or search the web (scripts bring the
+//! blocks), or stream while MCP tools are still at work (the stream begins when they are done).
 
 mod answer;
 mod auth;
@@ -24,16 +28,21 @@ mod fake;
 mod ids;
 mod journal;
 mod lifecycle;
+mod looping;
+mod mcp;
 mod messages;
 mod models;
+mod operation;
 mod page;
 mod reply;
 mod script;
 mod server;
 mod state;
+mod stream;
+mod thinking;
 mod validate;
 
 pub use bill::{Bill, Tokens};
 pub use fake::{Fake, Options};
 pub use models::{Effort, Lifecycle, ScriptedModel, Thinking};
-pub use script::{Action, CancelKeeps, Fault, Reply, RowEnd, Script, ScriptError, ScriptedError, Target};
+pub use script::{Action, CancelKeeps, Fault, Reply, RowEnd, Script, ScriptError, ScriptedError, StreamError, Target};

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
 use crate::bill::{Bill, Tokens};
 use crate::ids::{hash, mix};
+use crate::reply::{Outcome, Spoken, Turn};
 use crate::script::CancelKeeps;
 
 /// A batch ends at the latest this long after its creation (docs page "batch-processing", 2026-10-01).
@@ -55,20 +56,53 @@ pub(crate) struct Cancel {
 }
 
 /// One request of a batch and the result it gets if nothing comes between.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Row {
     pub(crate) custom_id: String,
     pub(crate) planned: Planned,
 }
 
 /// The end of a row, as JSON where the client sees it.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Planned {
-    Succeeded { model: String, message: Box<RawValue>, tokens: Tokens },
-    Errored { error: Box<RawValue> },
+    Succeeded {
+        model: String,
+        message: Box<RawValue>,
+        tokens: Tokens,
+    },
+    Errored {
+        error: Box<RawValue>,
+    },
     Canceled,
     Expired,
+    /// The model has called MCP tools. They are called once the batch is due to end, and it ends when they have answered.
+    Looping {
+        turn: Box<Turn>,
+        request_id: String,
+        /// The calls have begun. Whoever finds it so after a restart does not make them again.
+        begun: bool,
+    },
+}
+
+impl Planned {
+    fn is_open(&self) -> bool {
+        matches!(self, Self::Looping { .. })
+    }
+
+    pub(crate) fn of(outcome: Outcome, request_id: &str) -> Self {
+        // A value has no part that JSON cannot write, so the `null` is never seen.
+        let raw = |value: &Value| to_raw_value(value).unwrap_or_else(|_| RawValue::NULL.to_owned());
+        match outcome {
+            Outcome::Message(spoken) => {
+                let Spoken { model, message, tokens, .. } = *spoken;
+                Self::Succeeded { model, message: raw(&message), tokens }
+            }
+            Outcome::Error(error) => Self::Errored { error: raw(&error.body(request_id)) },
+            Outcome::Expired => Self::Expired,
+            Outcome::Canceled => Self::Canceled,
+        }
+    }
 }
 
 /// Where a batch stands.
@@ -125,7 +159,7 @@ impl Batch {
     }
 
     pub(crate) fn status(&self, now: DateTime<Utc>) -> Status {
-        if now >= self.ending().0 {
+        if now >= self.ending().0 && !self.final_rows().any(Planned::is_open) {
             Status::Ended
         } else if self.cancel.is_some() {
             Status::Canceling
@@ -147,6 +181,27 @@ impl Batch {
         self.rows.iter().enumerate().map(|(index, row)| self.final_row(index, row))
     }
 
+    /// A row whose MCP calls are due, with its place: the batch is, and nothing ended the row otherwise.
+    pub(crate) fn due_loop(&self, now: DateTime<Utc>) -> Option<(usize, &Planned)> {
+        let due = now >= self.ending().0;
+        due.then(|| self.final_rows().enumerate().find(|row| row.1.is_open())).flatten()
+    }
+
+    /// The MCP calls of a row are about to be made.
+    pub(crate) fn begin_loop(&mut self, index: usize) {
+        if let Some(Row { planned: Planned::Looping { begun, .. }, .. }) = Arc::make_mut(&mut self.rows).get_mut(index)
+        {
+            *begun = true;
+        }
+    }
+
+    /// The MCP calls of a row have led to its end.
+    pub(crate) fn end_loop(&mut self, index: usize, planned: Planned) {
+        if let Some(row) = Arc::make_mut(&mut self.rows).get_mut(index) {
+            row.planned = planned;
+        }
+    }
+
     /// The `MessageBatch` object (Python SDK 2.11.0): every field is there, and the counts stay in `processing` until
     /// the whole batch has ended.
     pub(crate) fn object(&self, now: DateTime<Utc>, base_url: &str) -> Value {
@@ -160,6 +215,8 @@ impl Batch {
                     Planned::Errored { .. } => errored += 1,
                     Planned::Canceled => canceled += 1,
                     Planned::Expired => expired += 1,
+                    // A batch has not ended while a row is like this.
+                    Planned::Looping { .. } => processing += 1,
                 }
             }
         } else {
@@ -206,7 +263,7 @@ impl Batch {
         for planned in self.final_rows() {
             match planned {
                 Planned::Succeeded { model, tokens, .. } => bill.batch.entry(model.clone()).or_default().add(*tokens),
-                Planned::Errored { .. } | Planned::Canceled | Planned::Expired => {}
+                Planned::Errored { .. } | Planned::Canceled | Planned::Expired | Planned::Looping { .. } => {}
             }
         }
     }
@@ -229,7 +286,7 @@ impl Iterator for ResultLines {
             Planned::Succeeded { message, .. } => format!(r#"{{"type":"succeeded","message":{}}}"#, message.get()),
             Planned::Errored { error } => format!(r#"{{"type":"errored","error":{}}}"#, error.get()),
             Planned::Canceled => r#"{"type":"canceled"}"#.to_owned(),
-            Planned::Expired => r#"{"type":"expired"}"#.to_owned(),
+            Planned::Expired | Planned::Looping { .. } => r#"{"type":"expired"}"#.to_owned(),
         };
         // A custom_id needs no escapes: letters, digits, `_` and `-`.
         Some(Bytes::from(format!("{{\"custom_id\":\"{}\",\"result\":{result}}}\n", row.custom_id)))

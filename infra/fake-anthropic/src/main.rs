@@ -1,5 +1,6 @@
 //! `nightshift-fake-anthropic`: the fake API as a process of its own, on the machine's clock and on loopback.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -32,7 +33,12 @@ async fn main() -> anyhow::Result<()> {
         .await
         .with_context(|| format!("failed to listen on 127.0.0.1:{}", arguments.port))?;
     let base_url = format!("http://{}", listener.local_addr()?);
-    let options = Options { clock: Arc::new(SystemClock), state_dir: arguments.state_dir, base_url: base_url.clone() };
+    let options = Options {
+        clock: Arc::new(SystemClock),
+        state_dir: arguments.state_dir,
+        base_url: base_url.clone(),
+        mcp_origins: BTreeMap::new(),
+    };
     let fake = Fake::open(options)?;
     announce(&base_url);
     axum::serve(listener, fake.router()).await?;

@@ -2,26 +2,56 @@
 
 use serde_json::{Value, json};
 
-use crate::answer::ApiError;
+use crate::answer::{Answer, ApiError};
 use crate::page::PageQuery;
-use crate::reply::{self, Outcome};
+use crate::reply::{self, Outcome, Sampling, Step, Turn};
 use crate::server::Work;
 use crate::state::Effect;
-use crate::validate::{self, Context, Purpose};
+use crate::stream::Events;
+use crate::validate::{self, Context, Purpose, binding};
+
+/// How far a call to `POST /v1/messages` got at once.
+#[derive(Debug)]
+pub(crate) enum Said {
+    Answer(Answer),
+    /// The model has called MCP tools, which take their time.
+    Open(Box<Turn>),
+}
 
 /// `POST /v1/messages`. Billed when it takes effect, whether or not the answer arrives.
-pub(crate) fn create(work: &mut Work<'_>) -> Result<Value, ApiError> {
+pub(crate) fn create(work: &mut Work<'_>) -> Result<Said, ApiError> {
     let (params, model) = checked(work, Purpose::Realtime)?;
-    let map = params.as_object().ok_or_else(|| ApiError::invalid("the body must be an object"))?;
+    let Value::Object(mut params) = params else { return Err(ApiError::invalid("the body must be an object")) };
+    let bound = binding::bind(&mut params, model, Purpose::Realtime, &work.caller.betas)?;
+    if bound.dropped > 0 {
+        work.effects.push(Effect::Dropped { blocks: bound.dropped });
+    }
+    let stream = params.get("stream") == Some(&Value::Bool(true));
     let mut uses = work.state.uses.clone();
-    let outcome = reply::decide(&work.state.script, &mut uses, work.ids, map, model, false);
+    let mut sampling = Sampling { script: &work.state.script, uses: &mut uses, ids: &mut *work.ids, now: work.now };
+    let step = Turn::new(params, &model.id, false, bound.transformations).begin(&mut sampling);
     if uses != work.state.uses {
         work.effects.push(Effect::Replied(uses));
     }
+    match step {
+        Step::Done(outcome) => answer(outcome, stream, work.request_id, work.effects).map(Said::Answer),
+        Step::Open(turn) => Ok(Said::Open(turn)),
+    }
+}
+
+/// The answer to a message that is done, and its bill. A stream that a script breaks off is not billed.
+pub(crate) fn answer(
+    outcome: Outcome,
+    stream: bool,
+    request_id: &str,
+    effects: &mut Vec<Effect>,
+) -> Result<Answer, ApiError> {
     match outcome {
-        Outcome::Message { model, message, tokens } => {
-            work.effects.push(Effect::Billed { model, tokens });
-            Ok(message)
+        Outcome::Message(spoken) => {
+            if !(stream && spoken.stream_error.is_some()) {
+                effects.push(Effect::Billed { model: spoken.model.clone(), tokens: spoken.tokens });
+            }
+            Ok(if stream { Answer::Events(Events::of(&spoken, request_id)) } else { Answer::Json(spoken.message) })
         }
         Outcome::Error(error) => Err(error),
         // Replies with these ends are for batch rows only; `Script::reply` passes them over in realtime.

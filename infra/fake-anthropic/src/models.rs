@@ -114,6 +114,9 @@ pub(crate) struct Model {
     pub(crate) structured_outputs: bool,
     pub(crate) server_tools: bool,
     pub(crate) forced_tools: bool,
+    /// Whether replayed thinking is bound to what stands before it (docs page "preserved-thinking", 2026-10-01, names
+    /// Fable 5.1, Opus 5.5 and Sonnet 5.5; Fable 5.2 is assumed to do as its predecessor).
+    pub(crate) preserved_thinking: bool,
     /// Whether the last message may be the beginning of the answer (models before 4.6).
     pub(crate) prefill: bool,
 }
@@ -211,6 +214,7 @@ impl Model {
             structured_outputs: true,
             server_tools: true,
             forced_tools: !new,
+            preserved_thinking: new,
             prefill: old,
         }
     }

@@ -3,14 +3,29 @@
 //! A script replaces the one before it as a whole; what it does not name is at its default again, and replies and
 //! faults are counted from the beginning. Batches that exist keep what they were created with: a row's reply is chosen
 //! and counted, and a batch's duration read, when the batch is created; the cancel settings count when it is cancelled.
+//! Where that reply calls MCP tools, the ones after them are chosen when the batch is due to end.
+//!
+//! A turn of several hops is a list of replies: `hop` says how many assistant messages came before, `afterTool` which
+//! tool has just answered, `match` what it said, and `times` lets each reply speak once. For instance
+//!
+//! ```json
+//! {"replies": [
+//!   {"hop": 0, "content": [{"type": "tool_use", "name": "memory", "input": {"command": "view", "path": "/memories"}}]},
+//!   {"afterTool": "memory", "match": "No such", "text": "There is nothing to remember."},
+//!   {"afterTool": "memory", "text": "I remember."}
+//! ]}
+//! ```
 
 use std::collections::BTreeMap;
 
 use http::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use url::Url;
 
+use crate::mcp::is_loopback;
 use crate::models::ScriptedModel;
+use crate::reply::Asked;
 
 /// The whole behaviour of a fake. JSON in camelCase; every field may be left out, unknown ones are refused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,6 +45,11 @@ pub struct Script {
     pub models: Vec<ScriptedModel>,
     /// Calls that go wrong.
     pub faults: Vec<Fault>,
+    /// Origins of MCP servers and where they really are, for instance
+    /// `{"https://nightshift.example": "http://127.0.0.1:1234"}`: requests must name servers by `https`, and nothing
+    /// leaves the machine, so a server is only reached through an entry here or in [`Options`](crate::Options), or when
+    /// its own host is loopback.
+    pub mcp_origins: BTreeMap<String, String>,
 }
 
 impl Default for Script {
@@ -42,6 +62,7 @@ impl Default for Script {
             latency_ms: 0,
             models: Vec::new(),
             faults: Vec::new(),
+            mcp_origins: BTreeMap::new(),
         }
     }
 }
@@ -67,13 +88,26 @@ pub struct Reply {
     /// Part of the last user text (tool results included), case-sensitive; `*`, the default, matches every request.
     #[serde(rename = "match", skip_serializing_if = "Option::is_none")]
     pub pattern: Option<String>,
+    /// Answers only right after this tool: its result is among the last user message's `tool_result` blocks, or is what
+    /// the MCP server just answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after_tool: Option<String>,
+    /// Answers only when this many assistant messages came before; the first answer of a conversation is hop 0. A turn
+    /// that calls MCP tools is one message made in several steps, and each step before this one counts too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hop: Option<usize>,
     /// How often it answers; without it, always.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub times: Option<u32>,
     /// A text answer. Cut at a stop sequence and at `max_tokens`, with the stop reason that goes with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// Content blocks, given out as they are; a `tool_use` or `server_tool_use` without an `id` gets a fresh one.
+    /// Content blocks, given out as they are. A `tool_use`, `server_tool_use` or `mcp_tool_use` without an `id` gets a
+    /// fresh one; `thinking` without a `signature` gets one that is good for its prefix only, one with a signature is
+    /// never judged. `mcp_tool_use` blocks without their `mcp_tool_result` are called for real when the request has
+    /// `mcp_servers`: the results follow them, and the next reply, chosen by what they say, goes on in the same message.
+    /// A client `tool_use` beside them, or a `stopReason` here, ends the message instead, and they are called at the
+    /// start of the next request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content: Option<Vec<Value>>,
     /// `stop_reason`. Default: `tool_use` when there is a `tool_use` block, else what the text leads to.
@@ -88,9 +122,28 @@ pub struct Reply {
     /// An error instead: the answer itself in realtime, an `errored` row in a batch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<ScriptedError>,
+    /// An error in the middle of a stream, after which the answer is lost. Not billed, as no error is (for streams the
+    /// docs do not say). Calls that do not stream get the message whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream_error: Option<StreamError>,
     /// The end of a batch row without a message; such a reply never answers a realtime call.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub row: Option<RowEnd>,
+}
+
+/// The `error` event that ends a stream early.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StreamError {
+    /// `error.type`, such as `overloaded_error`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// `error.message`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// How many events come before it; `message_start` and `ping` count. Default 0.
+    #[serde(default)]
+    pub after: usize,
 }
 
 /// How a batch row ends without a message (docs page "batch-processing", 2026-10-01).
@@ -224,6 +277,12 @@ pub enum ScriptError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// An entry of `mcpOrigins` that is not an `https` origin mapped to an `http` one on loopback.
+    #[error("mcpOrigins: {origin}: map an https origin to an http origin on loopback")]
+    Origin {
+        /// The origin it maps.
+        origin: String,
+    },
     /// The state directory could not be written.
     #[error("the script could not be saved")]
     Journal(#[source] std::io::Error),
@@ -244,7 +303,7 @@ impl Script {
         for (index, fault) in self.faults.iter().enumerate() {
             fault.check().map_err(|reason| ScriptError::Fault { index, reason })?;
         }
-        Ok(())
+        check_origins(&self.mcp_origins)
     }
 
     /// The fault that strikes call number `call` on `target`.
@@ -255,12 +314,12 @@ impl Script {
         })
     }
 
-    /// The reply to a request whose last user text is `text`, given how often each reply has answered.
-    pub(crate) fn reply(&self, text: &str, in_batch: bool, uses: &[u32]) -> Option<(usize, &Reply)> {
+    /// The reply to what was `asked`, given how often each reply has answered.
+    pub(crate) fn reply(&self, asked: &Asked<'_>, in_batch: bool, uses: &[u32]) -> Option<(usize, &Reply)> {
         self.replies.iter().enumerate().find(|(index, reply)| {
             let count = uses.get(*index).copied().unwrap_or(0);
             let left = reply.times.is_none_or(|times| count < times);
-            left && (in_batch || reply.row.is_none()) && reply.matches(text)
+            left && (in_batch || reply.row.is_none()) && reply.matches(asked)
         })
     }
 
@@ -271,8 +330,10 @@ impl Script {
 }
 
 impl Reply {
-    fn matches(&self, text: &str) -> bool {
-        self.pattern.as_deref().is_none_or(|pattern| pattern == "*" || text.contains(pattern))
+    fn matches(&self, asked: &Asked<'_>) -> bool {
+        let text = self.pattern.as_deref().is_none_or(|pattern| pattern == "*" || asked.text.contains(pattern));
+        let after = self.after_tool.as_deref().is_none_or(|tool| asked.after.contains(&tool));
+        text && after && self.hop.is_none_or(|hop| hop == asked.hop)
     }
 
     fn check(&self) -> Result<(), &'static str> {
@@ -286,6 +347,9 @@ impl Reply {
         }
         if (self.error.is_some() || self.row.is_some()) && (self.stop_reason.is_some() || self.usage.is_some()) {
             return Err("stopReason and usage belong to a message");
+        }
+        if (self.error.is_some() || self.row.is_some()) && self.stream_error.is_some() {
+            return Err("streamError breaks a message off");
         }
         let typed = |block: &Value| block.get("type").is_some_and(Value::is_string);
         if !self.content.iter().flatten().all(typed) {
@@ -330,6 +394,20 @@ impl Fault {
     }
 }
 
+/// Checks a map of origins, here and in [`Options`](crate::Options).
+pub(crate) fn check_origins(origins: &BTreeMap<String, String>) -> Result<(), ScriptError> {
+    let is_origin = |text: &str, scheme: &str| {
+        Url::parse(text).ok().filter(|url| url.scheme() == scheme && url.path() == "/" && url.query().is_none())
+    };
+    let fits = |(from, to): &(&String, &String)| {
+        is_origin(from, "https").is_some() && is_origin(to, "http").is_some_and(|url| is_loopback(&url))
+    };
+    match origins.iter().find(|pair| !fits(pair)) {
+        Some((origin, _)) => Err(ScriptError::Origin { origin: origin.clone() }),
+        None => Ok(()),
+    }
+}
+
 fn check_http(status: Option<u16>, headers: &BTreeMap<String, String>) -> Result<(), &'static str> {
     if status.is_some_and(|status| !(400..=599).contains(&status)) {
         return Err("status is not an HTTP error status");
@@ -369,63 +447,4 @@ impl From<&ScriptedError> for crate::answer::ApiError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_empty_script_is_the_default_and_survives_a_round_trip() {
-        let script = Script::from_json("{}").unwrap();
-        assert_eq!(script, Script::default());
-        assert_eq!(script.batch_duration_ms, 60_000);
-        assert_eq!(Script::from_json(&serde_json::to_string(&script).unwrap()).unwrap(), script);
-    }
-
-    #[test]
-    fn a_misspelt_field_is_named_in_the_error() {
-        for (text, word) in [
-            (r#"{"batchDuration": 5}"#, "batchDuration"),
-            (r#"{"replies": [{"match": "x", "txt": "y"}]}"#, "txt"),
-            (r#"{"faults": [{"on": "create", "do": "explode"}]}"#, "explode"),
-        ] {
-            assert!(Script::from_json(text).unwrap_err().to_string().contains(word), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_script_that_contradicts_itself_is_refused() {
-        for text in [
-            r#"{"replies": [{"match": "x"}]}"#,
-            r#"{"replies": [{"text": "a", "row": "expired"}]}"#,
-            r#"{"replies": [{"row": "expired", "error": {"status": 500}}]}"#,
-            r#"{"replies": [{"content": [{"text": "no type"}]}]}"#,
-            r#"{"replies": [{"error": {"status": 200}}]}"#,
-            r#"{"faults": [{"on": "list", "do": "status"}]}"#,
-            r#"{"faults": [{"on": "list", "do": "delay"}]}"#,
-            r#"{"faults": [{"on": "list", "do": "lose_answer", "status": 500}]}"#,
-            r#"{"faults": [{"on": "list", "do": "lose_answer", "nth": 0}]}"#,
-            r#"{"faults": [{"on": "list", "do": "status", "status": 429, "headers": {"retry after": "2"}}]}"#,
-        ] {
-            assert!(Script::from_json(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_fault_strikes_its_calls_and_no_others() {
-        let text = r#"{"faults": [{"on": "create", "nth": 2, "times": 2, "do": "lose_answer"}]}"#;
-        let script = Script::from_json(text).unwrap();
-        let struck: Vec<u64> = (1..6).filter(|call| script.fault(Target::Create, *call).is_some()).collect();
-        assert_eq!(struck, [2, 3]);
-        assert!(script.fault(Target::List, 2).is_none());
-    }
-
-    #[test]
-    fn replies_are_tried_in_order_until_used_up() {
-        let text = r#"{"replies": [{"match": "cat", "times": 1, "text": "a"}, {"match": "dog", "row": "expired"}, {"text": "b"}]}"#;
-        let script = Script::from_json(text).unwrap();
-        let pick = |text: &str, in_batch, uses: &[u32]| script.reply(text, in_batch, uses).map(|found| found.0);
-        assert_eq!(pick("a cat", false, &[0, 0, 0]), Some(0));
-        assert_eq!(pick("a cat", false, &[1, 0, 0]), Some(2));
-        assert_eq!(pick("a dog", true, &[0, 0, 0]), Some(1));
-        assert_eq!(pick("a dog", false, &[0, 0, 0]), Some(2));
-    }
-}
+mod tests;

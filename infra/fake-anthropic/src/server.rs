@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Utc};
 use futures::StreamExt as _;
 use http::request::Parts;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, StatusCode};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
@@ -20,15 +20,14 @@ use crate::auth::Caller;
 use crate::fake::Fake;
 use crate::ids::Ids;
 use crate::lifecycle::after;
+use crate::messages::Said;
+use crate::operation::Operation;
 use crate::page::PageQuery;
-use crate::script::{Action, Fault, Script, Target};
-use crate::state::{Call, Effect, Logged, Record, State};
+use crate::reply::Turn;
+use crate::script::{Action, Script};
+use crate::state::{Call, Effect, Logged, Record, State, Went};
 use crate::{batches, messages};
 
-/// Largest body of a plain call (docs page "errors", 2026-10-01: 32 MB).
-const BODY_LIMIT: usize = 32 * 1024 * 1024;
-/// Largest body of a batch create (docs page "batch-processing", 2026-10-01: 256 MB).
-const BATCH_BODY_LIMIT: usize = 256 * 1024 * 1024;
 /// `anthropic-organization-id` of every answer.
 const ORGANIZATION: &str = "0fa4e000-0000-4000-8000-000000000000";
 
@@ -73,66 +72,6 @@ async fn show_bill(Extension(fake): Extension<Fake>) -> Response {
     axum::Json(fake.bill()).into_response()
 }
 
-/// The calls of the API (Python SDK 2.11.0, resources `messages`, `messages.batches` and `models`).
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Operation {
-    Messages,
-    CountTokens,
-    Create,
-    List,
-    Retrieve(String),
-    Results(String),
-    Cancel(String),
-    Delete(String),
-    Models,
-    Model(String),
-    WrongMethod,
-    Unknown,
-}
-
-impl Operation {
-    fn of(method: &Method, path: &str) -> Self {
-        let segments: Vec<&str> = path.trim_start_matches("/v1/").split('/').collect();
-        let (found, wanted) = match segments.as_slice() {
-            ["messages"] => (Self::Messages, Method::POST),
-            ["messages", "count_tokens"] => (Self::CountTokens, Method::POST),
-            ["messages", "batches"] if method == Method::POST => (Self::Create, Method::POST),
-            ["messages", "batches"] => (Self::List, Method::GET),
-            ["messages", "batches", id] if method == Method::DELETE => (Self::Delete((*id).to_owned()), Method::DELETE),
-            ["messages", "batches", id] => (Self::Retrieve((*id).to_owned()), Method::GET),
-            ["messages", "batches", id, "results"] => (Self::Results((*id).to_owned()), Method::GET),
-            ["messages", "batches", id, "cancel"] => (Self::Cancel((*id).to_owned()), Method::POST),
-            ["models"] => (Self::Models, Method::GET),
-            ["models", id] => (Self::Model((*id).to_owned()), Method::GET),
-            _ => return Self::Unknown,
-        };
-        if method == wanted { found } else { Self::WrongMethod }
-    }
-
-    fn target(&self) -> Option<Target> {
-        Some(match self {
-            Self::Messages => Target::Messages,
-            Self::CountTokens => Target::CountTokens,
-            Self::Create => Target::Create,
-            Self::List => Target::List,
-            Self::Retrieve(_) => Target::Retrieve,
-            Self::Results(_) => Target::Results,
-            Self::Cancel(_) => Target::Cancel,
-            Self::Delete(_) => Target::Delete,
-            Self::Models | Self::Model(_) => Target::Models,
-            Self::WrongMethod | Self::Unknown => return None,
-        })
-    }
-
-    fn body_limit(&self) -> usize {
-        if *self == Self::Create { BATCH_BODY_LIMIT } else { BODY_LIMIT }
-    }
-
-    fn takes_json(&self) -> bool {
-        matches!(self, Self::Messages | Self::CountTokens | Self::Create)
-    }
-}
-
 /// What a call sees while it is worked on.
 pub(crate) struct Work<'a> {
     pub(crate) state: &'a State,
@@ -140,6 +79,7 @@ pub(crate) struct Work<'a> {
     pub(crate) body: &'a [u8],
     pub(crate) now: DateTime<Utc>,
     pub(crate) base_url: &'a str,
+    pub(crate) request_id: &'a str,
     pub(crate) ids: &'a mut Ids,
     pub(crate) effects: &'a mut Vec<Effect>,
 }
@@ -151,19 +91,47 @@ struct Done {
     answer_at: DateTime<Utc>,
 }
 
+/// A call on its way.
+enum Progress {
+    Done(Done),
+    /// Its MCP tools are to be called.
+    Open(Box<Turn>, Envelope),
+}
+
+/// What an answer needs besides its content.
+struct Envelope {
+    request_id: String,
+    workspace: Option<String>,
+    action: Option<Action>,
+    answer_at: DateTime<Utc>,
+    stream: bool,
+}
+
 async fn entry(Extension(fake): Extension<Fake>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let operation = Operation::of(&parts.method, parts.uri.path());
     let Ok(body) = read(body, operation.body_limit()).await else { return lost() };
+    if let Some(batch) = operation.batch() {
+        fake.end_loops(batch).await;
+    }
     let now = fake.clock().now();
-    let done = fake.process(&parts, &operation, body.as_ref(), now);
+    let done = match fake.process(&parts, &operation, body.as_ref(), now) {
+        Progress::Done(done) => done,
+        Progress::Open(turn, envelope) => {
+            let fake = fake.clone();
+            // Of its own, so that it goes on when the client hangs up.
+            match tokio::spawn(async move { fake.finish(turn, envelope).await }).await {
+                Ok(done) => done,
+                Err(_) => return lost(),
+            }
+        }
+    };
     if done.answer_at > now {
         fake.clock().sleep_until(done.answer_at).await;
     }
     match done.action {
         Some(Action::LoseAnswer | Action::LoseRequest) => lost(),
-        Some(Action::CutAnswer) => cut(done.response),
-        Some(Action::Status | Action::Delay) | None => done.response,
+        Some(Action::CutAnswer | Action::Status | Action::Delay) | None => done.response,
     }
 }
 
@@ -187,7 +155,7 @@ async fn read(body: Body, limit: usize) -> Result<Option<Bytes>, axum::Error> {
 
 impl Fake {
     /// Works on one call under the lock: faults first, then the call, then one line of journal.
-    fn process(&self, parts: &Parts, operation: &Operation, body: Option<&Bytes>, now: DateTime<Utc>) -> Done {
+    fn process(&self, parts: &Parts, operation: &Operation, body: Option<&Bytes>, now: DateTime<Utc>) -> Progress {
         let mut inner = self.lock();
         let target = operation.target();
         let fault = target.and_then(|target| inner.state.script.fault(target, inner.state.calls(target) + 1)).cloned();
@@ -196,7 +164,7 @@ impl Fake {
         let mut effects = Vec::new();
         let caller = Caller::of(&parts.headers);
         let result = match fault.as_ref().map(|fault| (fault.action, fault)) {
-            Some((Action::LoseRequest, _)) => Ok(Answer::Json(Value::Null)),
+            Some((Action::LoseRequest, _)) => json_said(Ok(Value::Null)),
             Some((Action::Status, fault)) => Err(ApiError::from(&fault.error())),
             Some((Action::LoseAnswer | Action::CutAnswer | Action::Delay, _)) | None => match (&caller, body) {
                 (_, None) => Err(too_large()),
@@ -210,58 +178,112 @@ impl Fake {
                         body,
                         now,
                         base_url: self.base_url(),
+                        request_id: &request_id,
                         ids: &mut ids,
                         effects: &mut effects,
                     },
                 ),
             },
         };
-        let status = result.as_ref().map_or_else(|error| error.status, |_| 200);
+        let status = match &result {
+            Ok(Said::Answer(_)) => Some(200),
+            Ok(Said::Open(_)) => None,
+            Err(error) => Some(error.status),
+        };
         let logged = Logged {
             at: now,
             method: parts.method.to_string(),
             path: parts.uri.path_and_query().map_or_else(String::new, ToString::to_string),
             headers: log_headers(&parts.headers),
             body: log_body(body.map(Bytes::as_ref)),
-            status: (!fault.as_ref().is_some_and(drops)).then_some(status),
+            status: status.filter(|_| !fault.as_ref().is_some_and(|fault| drops(fault.action))),
             fault: fault.as_ref().map(|fault| name(fault.action).to_owned()),
+            request_id: request_id.clone(),
         };
         let delay = inner.state.script.latency_ms + fault.as_ref().and_then(|fault| fault.delay_ms).unwrap_or(0);
         let call = Call { logged, target, ids: ids.position(), effects };
         let saved = inner.commit(Record::Call(Box::new(call)));
         drop(inner);
-        let result = match saved {
-            Ok(()) => result,
-            Err(error) => Err(ApiError::new(500, "api_error", format!("the fake could not save this call: {error}"))),
+        let envelope = Envelope {
+            request_id,
+            workspace: caller.ok().map(|caller| caller.workspace),
+            action: fault.map(|fault| fault.action),
+            answer_at: after(now, delay),
+            stream: false,
         };
-        let mut response = respond(result, &request_id);
-        set(&mut response, "request-id", &request_id);
-        set(&mut response, "anthropic-organization-id", ORGANIZATION);
-        if let Ok(caller) = &caller {
-            set(&mut response, "anthropic-workspace-id", &caller.workspace);
-        }
-        Done { response, action: fault.map(|fault| fault.action), answer_at: after(now, delay) }
+        let answer = match (saved, result) {
+            (Ok(()), Ok(Said::Open(turn))) => {
+                let stream = turn.params().get("stream") == Some(&Value::Bool(true));
+                return Progress::Open(turn, Envelope { stream, ..envelope });
+            }
+            (Ok(()), Ok(Said::Answer(answer))) => Ok(answer),
+            (Ok(()), Err(error)) => Err(error),
+            (Err(error), _) => Err(unsaved(&error)),
+        };
+        Progress::Done(envelope.around(answer))
+    }
+
+    /// Makes the MCP calls of a realtime turn and answers it.
+    async fn finish(&self, turn: Box<Turn>, envelope: Envelope) -> Done {
+        let outcome = Box::pin(self.follow(turn)).await;
+        let mut effects = Vec::new();
+        let answer = messages::answer(outcome, envelope.stream, &envelope.request_id, &mut effects);
+        let status = answer.as_ref().map_or_else(|error| error.status, |_| 200);
+        let answered = (!envelope.action.is_some_and(drops)).then(|| (envelope.request_id.clone(), status));
+        let at = self.clock().now();
+        let mut inner = self.lock();
+        let ids = inner.state.ids().position();
+        let saved = inner.commit(Record::Went(Box::new(Went { at, ids, effects, answered })));
+        drop(inner);
+        envelope.around(saved.map_err(|error| unsaved(&error)).and(answer))
     }
 }
 
-fn answer(parts: &Parts, operation: &Operation, work: &mut Work<'_>) -> Result<Answer, ApiError> {
+fn unsaved(error: &std::io::Error) -> ApiError {
+    ApiError::new(500, "api_error", format!("the fake could not save this call: {error}"))
+}
+
+impl Envelope {
+    fn around(self, answer: Result<Answer, ApiError>) -> Done {
+        let is_cut = self.action == Some(Action::CutAnswer);
+        let mut response = match answer {
+            Ok(answer) => answer.into_response(is_cut),
+            Err(error) => {
+                let response = refuse(&error, &self.request_id);
+                if is_cut { cut(response) } else { response }
+            }
+        };
+        set(&mut response, "request-id", &self.request_id);
+        set(&mut response, "anthropic-organization-id", ORGANIZATION);
+        if let Some(workspace) = &self.workspace {
+            set(&mut response, "anthropic-workspace-id", workspace);
+        }
+        Done { response, action: self.action, answer_at: self.answer_at }
+    }
+}
+
+fn answer(parts: &Parts, operation: &Operation, work: &mut Work<'_>) -> Result<Said, ApiError> {
     if operation.takes_json() {
         check_headers(&parts.headers)?;
     }
     match operation {
-        Operation::Messages => messages::create(work).map(Answer::Json),
-        Operation::CountTokens => messages::count_tokens(work).map(Answer::Json),
-        Operation::Create => batches::create(work).map(Answer::Json),
-        Operation::List => batches::list(work, &PageQuery::of(&parts.uri)?).map(Answer::Json),
-        Operation::Retrieve(id) => batches::retrieve(work, id).map(Answer::Json),
-        Operation::Results(id) => batches::results(work, id).map(Answer::Lines),
-        Operation::Cancel(id) => batches::cancel(work, id).map(Answer::Json),
-        Operation::Delete(id) => batches::delete(work, id).map(Answer::Json),
-        Operation::Models => messages::models(work, &PageQuery::of(&parts.uri)?).map(Answer::Json),
-        Operation::Model(id) => messages::model(work, id).map(Answer::Json),
+        Operation::Messages => messages::create(work),
+        Operation::CountTokens => json_said(messages::count_tokens(work)),
+        Operation::Create => json_said(batches::create(work)),
+        Operation::List => json_said(batches::list(work, &PageQuery::of(&parts.uri)?)),
+        Operation::Retrieve(id) => json_said(batches::retrieve(work, id)),
+        Operation::Results(id) => batches::results(work, id).map(|lines| Said::Answer(Answer::Lines(lines))),
+        Operation::Cancel(id) => json_said(batches::cancel(work, id)),
+        Operation::Delete(id) => json_said(batches::delete(work, id)),
+        Operation::Models => json_said(messages::models(work, &PageQuery::of(&parts.uri)?)),
+        Operation::Model(id) => json_said(messages::model(work, id)),
         Operation::WrongMethod => Err(ApiError::new(405, "invalid_request_error", "Method Not Allowed")),
         Operation::Unknown => Err(ApiError::not_found("Not Found")),
     }
+}
+
+fn json_said(value: Result<Value, ApiError>) -> Result<Said, ApiError> {
+    value.map(|value| Said::Answer(Answer::Json(value)))
 }
 
 fn check_headers(headers: &HeaderMap) -> Result<(), ApiError> {
@@ -281,22 +303,17 @@ fn too_large() -> ApiError {
     ApiError::new(413, "request_too_large", "Request exceeds the maximum size")
 }
 
-fn respond(result: Result<Answer, ApiError>, request_id: &str) -> Response {
-    match result {
-        Ok(answer) => answer.into_response(),
-        Err(error) => {
-            let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            let mut response = json_response(status, &error.body(request_id));
-            for (name, value) in &error.headers {
-                set(&mut response, name, value);
-            }
-            response
-        }
+fn refuse(error: &ApiError, request_id: &str) -> Response {
+    let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = json_response(status, &error.body(request_id));
+    for (name, value) in &error.headers {
+        set(&mut response, name, value);
     }
+    response
 }
 
-fn drops(fault: &Fault) -> bool {
-    match fault.action {
+fn drops(action: Action) -> bool {
+    match action {
         Action::LoseAnswer | Action::LoseRequest => true,
         Action::CutAnswer | Action::Status | Action::Delay => false,
     }
@@ -351,18 +368,6 @@ mod tests {
     use futures::stream;
 
     use super::*;
-
-    #[test]
-    fn paths_lead_to_calls_and_other_methods_are_405() {
-        let of = |method: Method, path: &str| Operation::of(&method, path);
-        assert_eq!(of(Method::POST, "/v1/messages"), Operation::Messages);
-        assert_eq!(of(Method::GET, "/v1/messages"), Operation::WrongMethod);
-        assert_eq!(of(Method::GET, "/v1/messages/batches"), Operation::List);
-        assert_eq!(of(Method::GET, "/v1/messages/batches/b/results"), Operation::Results("b".to_owned()));
-        assert_eq!(of(Method::GET, "/v1/messages/batches/b/cancel"), Operation::WrongMethod);
-        assert_eq!(of(Method::DELETE, "/v1/messages/batches/b"), Operation::Delete("b".to_owned()));
-        assert_eq!(of(Method::GET, "/v1/files"), Operation::Unknown);
-    }
 
     #[tokio::test]
     async fn a_body_over_the_limit_is_read_to_its_end_and_dropped() {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::bill::{Bill, Tokens};
 use crate::ids::Ids;
-use crate::lifecycle::{Batch, Cancel};
+use crate::lifecycle::{Batch, Cancel, Planned};
 use crate::models::Catalogue;
 use crate::script::{Script, Target};
 
@@ -24,6 +24,8 @@ pub(crate) enum Record {
     Script(Box<Script>),
     /// A call and all it changed.
     Call(Box<Call>),
+    /// A sampling after MCP calls, or the end of a call or a row that made some.
+    Went(Box<Went>),
     /// The log was emptied.
     Cleared,
 }
@@ -39,6 +41,17 @@ pub(crate) struct Call {
     pub(crate) effects: Vec<Effect>,
 }
 
+/// What happened while MCP tools were called. A call to `/v1/messages` that does so is a [`Call`] without a status first;
+/// killed in the middle it stays one, and is not billed.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Went {
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) ids: u64,
+    pub(crate) effects: Vec<Effect>,
+    /// The request id and the status of the call that is answered now.
+    pub(crate) answered: Option<(String, u16)>,
+}
+
 /// A call as the log shows it. Credentials are replaced before it gets here.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Logged {
@@ -52,6 +65,8 @@ pub(crate) struct Logged {
     pub(crate) status: Option<u16>,
     /// The fault that struck, by name.
     pub(crate) fault: Option<String>,
+    #[serde(default)]
+    pub(crate) request_id: String,
 }
 
 /// What a call changes.
@@ -72,6 +87,20 @@ pub(crate) enum Effect {
         model: String,
         tokens: Tokens,
     },
+    /// Replayed thinking that was left out because its prefix had changed.
+    Dropped {
+        blocks: u64,
+    },
+    /// The MCP calls of a batch's row are about to be made.
+    LoopBegun {
+        id: String,
+        index: usize,
+    },
+    LoopEnded {
+        id: String,
+        index: usize,
+        planned: Planned,
+    },
 }
 
 /// The present state.
@@ -88,6 +117,7 @@ pub(crate) struct State {
     batches: Vec<Batch>,
     /// Realtime messages, and batches that were deleted.
     billed: Bill,
+    pub(crate) dropped: u64,
 }
 
 impl State {
@@ -104,6 +134,7 @@ impl State {
             log: Vec::new(),
             batches: Vec::new(),
             billed: Bill::default(),
+            dropped: 0,
         }
     }
 
@@ -126,6 +157,17 @@ impl State {
                 }
                 self.log.push(call.logged);
             }
+            Record::Went(went) => {
+                self.next_id = went.ids;
+                for effect in went.effects {
+                    self.take(effect, went.at);
+                }
+                if let Some((request_id, status)) = went.answered
+                    && let Some(logged) = self.log.iter_mut().rfind(|logged| logged.request_id == request_id)
+                {
+                    logged.status = Some(status);
+                }
+            }
             Record::Cleared => self.log.clear(),
         }
     }
@@ -133,11 +175,10 @@ impl State {
     fn take(&mut self, effect: Effect, at: DateTime<Utc>) {
         match effect {
             Effect::Created(batch) => self.batches.push(*batch),
-            Effect::Cancelled { id, cancel } => {
-                if let Some(batch) = self.batches.iter_mut().find(|batch| batch.id == id) {
-                    batch.cancel(cancel);
-                }
-            }
+            Effect::Cancelled { id, cancel } => self.change(&id, |batch| batch.cancel(cancel)),
+            Effect::LoopBegun { id, index } => self.change(&id, |batch| batch.begin_loop(index)),
+            Effect::LoopEnded { id, index, planned } => self.change(&id, |batch| batch.end_loop(index, planned)),
+            Effect::Dropped { blocks } => self.dropped += blocks,
             Effect::Deleted { id } => {
                 if let Some(index) = self.batches.iter().position(|batch| batch.id == id) {
                     self.batches.remove(index).bill(at, &mut self.billed);
@@ -145,6 +186,12 @@ impl State {
             }
             Effect::Replied(uses) => self.uses = uses,
             Effect::Billed { model, tokens } => self.billed.realtime.entry(model).or_default().add(tokens),
+        }
+    }
+
+    fn change(&mut self, id: &str, change: impl FnOnce(&mut Batch)) {
+        if let Some(batch) = self.batches.iter_mut().find(|batch| batch.id == id) {
+            change(batch);
         }
     }
 

@@ -301,7 +301,12 @@ fn model(
         ModelChoice::Fake | ModelChoice::Real(_) => {
             let url = ports.anthropic_url.clone();
             let state_dir = Some(options.state_dir.join("fake-anthropic"));
-            let fake = Fake::open(nightshift_fake_anthropic::Options { clock, state_dir, base_url: url.clone() })?;
+            let fake = Fake::open(nightshift_fake_anthropic::Options {
+                clock,
+                state_dir,
+                base_url: url.clone(),
+                mcp_origins: std::collections::BTreeMap::new(),
+            })?;
             let place = ModelPlace { base_url: Some(url.clone()), key: Some(Secret::new(FAKE_KEY)) };
             Ok((place, url, Some(fake)))
         }

@@ -302,10 +302,11 @@ fn open_calls<'a>(turn: Option<&Turn<'a>>) -> BTreeSet<&'a str> {
     blocks.iter().filter(|block| kind(block) == "tool_use").map(|block| id(block, "id")).collect()
 }
 
-/// Whether a server tool was called in this turn and its result is still to come.
+/// Whether a server tool, or one of an MCP server, was called in this turn and its result is still to come.
 fn pending_server_tool(turn: &Turn<'_>) -> bool {
     let answered: BTreeSet<&str> = turn.blocks.iter().map(|block| id(block, "tool_use_id")).collect();
-    turn.blocks.iter().any(|block| kind(block) == "server_tool_use" && !answered.contains(id(block, "id")))
+    let calls = |block: &Map<String, Value>| matches!(kind(block), "server_tool_use" | "mcp_tool_use");
+    turn.blocks.iter().any(|block| calls(block) && !answered.contains(id(block, "id")))
 }
 
 /// The last message is the user's. The exception is a paused turn sent back: an assistant message in which a server

@@ -4,6 +4,7 @@
 //! `errored` result once the batch has ended). Rules come from the Python SDK 2.11.0 types (2026-11-19) and the docs
 //! pages named beside them. Where those leave a rule open this refuses.
 
+pub(crate) mod binding;
 mod content;
 mod fields;
 mod tools;
@@ -118,8 +119,6 @@ fn check_fields(map: &Map<String, Value>, context: Context<'_>) -> Result<(), Ap
         if map.get("stream") == Some(&Value::Bool(true)) {
             return Err(ApiError::field("stream", "streaming is not supported in the Message Batches API"));
         }
-    } else if map.get("stream") == Some(&Value::Bool(true)) {
-        return Err(ApiError::field("stream", "this fake does not stream; leave `stream` out"));
     }
     let allowed = if context.purpose == Purpose::Count { COUNT_FIELDS } else { FIELDS };
     for field in map.keys() {
@@ -259,9 +258,7 @@ fn check_thinking(
         Thinking::Disabled | Thinking::BetweenTools => known(config, path, &["type"])?,
     }
     one_of(config, "display", path, &["summarized", "omitted"])?;
-    if config.contains_key("block_binding") && !context.beta("thinking-binding-controls-") {
-        return Err(ApiError::field("thinking.block_binding", "Extra inputs are not permitted"));
-    }
+    check_binding(config, context)?;
     if !model.thinking.contains(&kind) {
         let problem = format!("\"{}\" is not supported by {}", config["type"].as_str().unwrap_or_default(), model.id);
         return Err(ApiError::field("thinking.type", problem));
@@ -286,6 +283,18 @@ fn check_thinking(
         return Err(ApiError::field("output_config.effort", problem));
     }
     Ok(Some(kind))
+}
+
+/// `thinking.block_binding` (Python SDK 2.11.0, `BetaThinkingBlockBindingParam`).
+fn check_binding(thinking: &Map<String, Value>, context: Context<'_>) -> Result<(), ApiError> {
+    let path = "thinking.block_binding";
+    let Some(binding) = thinking.get("block_binding") else { return Ok(()) };
+    if !context.beta("thinking-binding-controls-") {
+        return Err(ApiError::field(path, "Extra inputs are not permitted"));
+    }
+    let binding = object(binding, path)?;
+    known(binding, path, &["prefix_mismatch_behavior"])?;
+    one_of(binding, "prefix_mismatch_behavior", path, &["error", "drop_block"])
 }
 
 #[cfg(test)]

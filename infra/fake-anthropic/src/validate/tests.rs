@@ -149,8 +149,22 @@ fn fields_that_batches_refuse_are_refused_there_only() {
 }
 
 #[test]
-fn streaming_is_refused_by_name() {
-    Case::realtime().bad(&json!({"stream": true}), "this fake does not stream");
+fn streaming_is_for_realtime_messages() {
+    Case::realtime().good(&json!({"stream": true}));
+    Case::realtime().bad(&json!({"stream": "yes"}), "stream");
+    Case { purpose: Purpose::Count, ..Case::realtime() }
+        .bad(&json!({"stream": true, "max_tokens": "absent"}), "stream");
+}
+
+#[test]
+fn block_binding_is_a_beta_with_two_behaviors() {
+    let binding = |binding: Value| json!({"thinking": {"type": "adaptive", "block_binding": binding}});
+    let case = Case::beta("thinking-binding-controls-2026-08-01");
+    Case::realtime().bad(&binding(json!({})), "Extra inputs");
+    case.good(&binding(json!({})));
+    case.good(&binding(json!({"prefix_mismatch_behavior": "drop_block"})));
+    case.bad(&binding(json!({"prefix_mismatch_behavior": "ignore"})), "prefix_mismatch_behavior");
+    case.bad(&binding(json!({"mismatch": "error"})), "Extra inputs");
 }
 
 #[test]

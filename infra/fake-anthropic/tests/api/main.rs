@@ -6,8 +6,12 @@ mod batches;
 mod durability;
 mod envelope;
 mod faults;
+mod hops;
+mod mcp;
 mod replies;
+mod streams;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -49,6 +53,7 @@ impl Stand {
             clock: Arc::new(clock.clone()),
             state_dir: state_dir.map(Path::to_path_buf),
             base_url: url.clone(),
+            mcp_origins: BTreeMap::new(),
         };
         let fake = Fake::open(options).unwrap();
         let router = fake.router();
