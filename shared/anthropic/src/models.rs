@@ -46,6 +46,8 @@ struct Shown {
     #[serde(default)]
     lifecycle: Option<String>,
     #[serde(default)]
+    retires_at: Option<String>,
+    #[serde(default)]
     capabilities: Option<Capabilities>,
 }
 
@@ -81,6 +83,8 @@ struct Effort {
 /// 2026-10-01).
 fn info(shown: &[u8]) -> serde_json::Result<ModelInfo> {
     let shown: Shown = serde_json::from_slice(shown)?;
+    // Gateways list models of theirs under the same path, by name only.
+    let undescribed = shown.max_tokens.is_none() && shown.capabilities.is_none();
     let (batch, effort) = shown.capabilities.map_or((None, None), |each| (each.batch, each.effort));
     let efforts = effort.filter(|effort| effort.supported).map_or_else(Vec::new, |effort| {
         let levels = [
@@ -99,6 +103,8 @@ fn info(shown: &[u8]) -> serde_json::Result<ModelInfo> {
         max_tokens: shown.max_tokens.unwrap_or(CAUTIOUS_MAX_TOKENS),
         efforts,
         retired: shown.lifecycle.as_deref() == Some("retired"),
+        retires_at: shown.retires_at.and_then(|at| at.parse().ok()),
+        undescribed,
         ..ModelInfo::default()
     })
 }
@@ -140,6 +146,7 @@ mod tests {
             batch: true,
             max_tokens: 128_000,
             efforts: ["low", "high", "max"].map(str::to_owned).to_vec(),
+            retires_at: "2026-01-01T00:00:00Z".parse().ok(),
             ..ModelInfo::default()
         };
         assert_eq!(read(&shown), expected);
@@ -157,6 +164,7 @@ mod tests {
     fn a_model_that_is_shown_without_details_gets_cautious_ones() {
         let info = read(&json!({"id": "m", "max_tokens": null, "capabilities": null}));
         assert_eq!((info.batch, info.max_tokens, info.retired), (true, 32_000, false));
+        assert!(info.undescribed && !read(&json!({"id": "m", "max_tokens": 9})).undescribed);
     }
 
     #[test]
