@@ -6,7 +6,8 @@ use nightshift_domain::delivery::Target;
 use nightshift_domain::job::{Delivery, DeliveryMode, Job, Payload};
 use nightshift_domain::model::{Chosen, ModelInfo, known, thinking_for};
 use nightshift_domain::run::{
-    BATCH_MAX_TOKENS, Candidate, Event, Path, PathChoice, Plan, REALTIME_MAX_TOKENS, Run, choose_path, own_model,
+    BATCH_MAX_TOKENS, Candidate, Event, Path, PathChoice, Plan, REALTIME_MAX_TOKENS, Run, choose_path, lineup,
+    own_model,
 };
 use nightshift_domain::tools::{self, Offer, Wishes};
 use tracing::info;
@@ -127,6 +128,11 @@ pub async fn remarks(deps: &Deps, config: &Config, job: &Job) -> Vec<String> {
     let (_, agent, _) = config.agent(job.agent_id.as_deref());
     if let Err(message) = target(deps, config, job.delivery.as_ref(), &agent).await {
         remarks.push(format!("as things stand it would not be delivered: {message}"));
+    }
+    if let Payload::AgentTurn(turn) = &job.payload
+        && let Ok(lineup) = lineup(config, turn, &agent)
+    {
+        remarks.extend(lineup.notes);
     }
     remarks.extend(batch_note(deps, config, job).await);
     remarks
@@ -266,3 +272,6 @@ fn place(
         .ok_or_else(|| format!("the delivery to {channel} names no target in delivery.to"))?;
     Ok((channel, to, account))
 }
+
+#[cfg(test)]
+mod tests;
