@@ -51,6 +51,8 @@ struct Shown {
     #[serde(default)]
     lifecycle: Option<String>,
     #[serde(default)]
+    retires_at: Option<String>,
+    #[serde(default)]
     capabilities: Option<Capabilities>,
 }
 
@@ -104,6 +106,8 @@ fn supported(capability: &Value) -> Option<bool> {
 /// 2026-10-01), and so with the provider's own tools ("Server tools" page, 2026-10-01).
 fn info(shown: &[u8]) -> serde_json::Result<ModelInfo> {
     let shown: Shown = serde_json::from_slice(shown)?;
+    // Gateways list models of theirs under the same path, by name only.
+    let undescribed = shown.max_tokens.is_none() && shown.capabilities.is_none();
     let Capabilities { batch, effort, thinking, server_tools } = shown.capabilities.unwrap_or_default();
     let types = &thinking["types"];
     let thinking = THINKING.into_iter().filter(|word| supported(&types[word]) == Some(true)).map(str::to_owned);
@@ -127,6 +131,8 @@ fn info(shown: &[u8]) -> serde_json::Result<ModelInfo> {
         thinking: thinking.collect(),
         server_tools: supported(&server_tools).unwrap_or(true),
         retired: shown.lifecycle.as_deref() == Some("retired"),
+        retires_at: shown.retires_at.and_then(|at| at.parse().ok()),
+        undescribed,
     })
 }
 
@@ -170,8 +176,8 @@ mod tests {
             max_input_tokens: Some(1_000_000),
             efforts: ["low", "high", "max"].map(str::to_owned).to_vec(),
             thinking: ["adaptive", "disabled"].map(str::to_owned).to_vec(),
-            server_tools: false,
-            retired: false,
+            retires_at: "2026-01-01T00:00:00Z".parse().ok(),
+            ..ModelInfo::default()
         };
         assert_eq!(read(&shown), expected);
     }
@@ -189,6 +195,8 @@ mod tests {
         let info = read(&json!({"id": "m", "max_tokens": null, "capabilities": null}));
         assert_eq!((info.batch, info.max_tokens, info.retired), (true, 32_000, false));
         assert_eq!((info.max_input_tokens, info.thinking, info.server_tools), (None, vec![], true));
+        assert!(read(&json!({"id": "m", "max_tokens": null, "capabilities": null})).undescribed);
+        assert!(!read(&json!({"id": "m", "max_tokens": 9})).undescribed);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::FieldError;
 use crate::job::{AlertRule, DeliveryMode, MAX_WAIT_LEAST_MS, MAX_WAIT_LIMIT_MS, Missed, OnTimeout, Overlap, Thinking};
+use crate::model::CapabilityRow;
 use crate::money::PriceRow;
 
 mod check;
@@ -52,7 +53,7 @@ pub struct Config {
     pub agents: Agents,
     /// Where models are served, by name; `anthropic` is there without being named.
     pub providers: BTreeMap<String, Provider>,
-    /// Names and prices of models.
+    /// Names and prices of models, and what they can do.
     pub models: Models,
     /// Remote MCP servers by name.
     pub mcp_servers: BTreeMap<String, McpServer>,
@@ -405,7 +406,7 @@ impl Provider {
     }
 }
 
-/// Names and prices of models.
+/// Names and prices of models, and what they can do.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Models {
@@ -415,6 +416,8 @@ pub struct Models {
     pub allow: Option<Vec<String>>,
     /// Prices that win over the built-in ones.
     pub prices: Vec<PriceRow>,
+    /// What models can do, where that is known better than their provider tells.
+    pub capabilities: Vec<CapabilityRow>,
 }
 
 /// A chat channel.

@@ -515,6 +515,9 @@ pub struct JobRecord {
     /// How many runs it has had.
     #[serde(default)]
     pub sequence: u64,
+    /// How many hops its last successful run had; what the next one is expected to have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_hops: Option<u32>,
     /// Fires that were no occurrence.
     #[serde(default)]
     pub stray_fires: u64,
@@ -540,6 +543,7 @@ impl JobRecord {
             hold_until: None,
             marks: Vec::new(),
             sequence: 0,
+            last_hops: None,
             stray_fires: 0,
             message_blob: None,
             chained: false,

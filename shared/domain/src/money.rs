@@ -22,13 +22,13 @@ pub struct PriceRow {
     pub input: f64,
     /// Output.
     pub output: f64,
-    /// Writing a cache entry of five minutes.
+    /// Writing a cache entry of five minutes; as input when left out.
     #[serde(default)]
     pub cache_write_5m: f64,
-    /// Writing a cache entry of an hour.
+    /// Writing a cache entry of an hour; as input when left out.
     #[serde(default)]
     pub cache_write_1h: f64,
-    /// Reading the cache.
+    /// Reading the cache; as input when left out.
     #[serde(default)]
     pub cache_read: f64,
     /// The prompt length above which `factor_above` applies to the whole request.
@@ -124,11 +124,13 @@ pub fn cost(usage: &Value, price: &PriceRow, batch: bool) -> Cost {
         Some(threshold) if prompt > threshold => u64::from(price.factor_above.unwrap_or(1)),
         Some(_) | None => 1,
     };
+    // Nobody gives the cache away: a row that does not name its price must not make what was paid look like nothing.
+    let cached = |usd: f64| if usd > 0.0 { usd } else { price.input };
     let parts = [
         (input, price.input),
-        (write_short, price.cache_write_5m),
-        (write_long, price.cache_write_1h),
-        (read, price.cache_read),
+        (write_short, cached(price.cache_write_5m)),
+        (write_long, cached(price.cache_write_1h)),
+        (read, cached(price.cache_read)),
         (tokens("output_tokens"), price.output),
     ];
     let token_cost: NanoUsd = parts.iter().map(|(count, usd)| count * nano_per_token(*usd)).sum::<u64>() * factor;
@@ -176,6 +178,15 @@ mod tests {
             "cache_creation": {"ephemeral_5m_input_tokens": 50, "ephemeral_1h_input_tokens": 20}});
         let nano = cost(&usage, &row, false).paid_nano_usd;
         assert_eq!(nano, 10 * 4000 + 100 * 200 + 50 * 5000 + 20 * 8000 + 20_000);
+    }
+
+    #[test]
+    fn cached_tokens_cost_as_input_where_a_row_does_not_name_their_price() {
+        let row: PriceRow =
+            serde_json::from_value(json!({"model": "vllm/qwen", "from": "2026-01-01", "input": 1, "output": 2}))
+                .unwrap();
+        let usage = json!({"input_tokens": 40, "cache_read_input_tokens": 60, "output_tokens": 1});
+        assert_eq!(cost(&usage, &row, false).paid_nano_usd, 100 * 1000 + 2000);
     }
 
     #[test]

@@ -91,7 +91,7 @@ pub(crate) fn hiding(mut error: ModelError, request: &HopRequest) -> ModelError 
     let said = error.message.as_bytes();
     let pieces: Vec<&str> = said.chunks_exact(PIECE).filter_map(|piece| std::str::from_utf8(piece).ok()).collect();
     let contents = request.messages.iter().map(|message| message.content.as_str());
-    let mut texts = contents.chain(request.system.as_deref());
+    let mut texts = contents.chain(request.system.as_deref()).chain(request.tools.as_deref());
     if texts.any(|text| pieces.iter().any(|piece| text.contains(piece))) {
         let code = error.kind.code();
         error.message = format!("{code}: what the endpoint says is left out, since it repeats a part of the request");

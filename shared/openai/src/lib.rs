@@ -1,9 +1,12 @@
 //! Any endpoint that speaks `OpenAI`'s Chat Completions, realtime only: implements [`Model`] of `nightshift-engine`.
 //!
 //! Guarantee: a hop is sent at most once per call, on a connection of its own; the key goes to the configured base URL and
-//! nowhere else. It has no batches, and of a turn it carries only the text: other blocks do not survive the way.
+//! nowhere else. It has no batches, and of a turn it carries texts, calls of Nightshift's own tools and their results: other
+//! blocks do not survive the way. A provider's tools, MCP servers, thinking modes and cache marks are left out.
 
-mod chat;
+mod answer;
+mod ask;
+mod content;
 mod errors;
 mod models;
 
@@ -19,6 +22,7 @@ use nightshift_engine::ports::{Batches, Model, ModelError, Secret};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
 use reqwest::{Client, ClientBuilder, Response, redirect, retry};
 
+use ask::Limit;
 use errors::{broken, failed, hiding, refusal};
 
 /// How long a connection may take to stand.
@@ -96,6 +100,13 @@ impl OpenAi {
         format!("{}{path}", self.settings.base_url)
     }
 
+    fn limit(&self) -> Limit {
+        let url = reqwest::Url::parse(&self.settings.base_url).ok();
+        let host = url.as_ref().and_then(reqwest::Url::host_str).unwrap_or_default();
+        let newer = host == "api.openai.com" || host.ends_with(".openai.azure.com");
+        if newer { Limit::MaxCompletionTokens } else { Limit::MaxTokens }
+    }
+
     fn headers(&self) -> Result<HeaderMap, ModelError> {
         let mut headers = HeaderMap::new();
         headers.insert(USER_AGENT, HeaderValue::from_static(concat!("nightshift/", env!("CARGO_PKG_VERSION"))));
@@ -135,8 +146,8 @@ impl Model for OpenAi {
         if self.clock.now() >= deadline {
             return Err(failed(ModelErrorKind::Timeout, "the deadline had passed before the hop was sent"));
         }
-        let body = chat::body(request).map_err(|_| {
-            failed(ModelErrorKind::Invalid, "a stored message of the turn is not content that can be read")
+        let body = ask::body(request, self.limit()).map_err(|_| {
+            failed(ModelErrorKind::Invalid, "a stored message of the turn, or its tools, cannot be read")
         })?;
         let Some(answer) = timeout(&*self.clock, deadline, self.post_once(body)).await else {
             return Err(failed(ModelErrorKind::Timeout, "no answer before the deadline"));
@@ -147,7 +158,7 @@ impl Model for OpenAi {
             return Err(hiding(self.refused(&answer), request));
         }
         let request_id = errors::request_id(&answer.headers);
-        chat::reply(&answer.body, &request.model, request_id.clone()).map_err(|_| ModelError {
+        answer::reply(&answer.body, &request.model, request_id.clone()).map_err(|_| ModelError {
             request_id,
             ..failed(ModelErrorKind::Server, "the answer is not a chat completion that could be read")
         })

@@ -51,9 +51,9 @@ pub fn check(document: &Value, local: bool) -> Checked {
     let mut rest = renamed.document.clone();
     bad.reverse();
     for path in bad {
-        let row = ConfigPath::of(&["models", "prices"]);
-        // A price without one of its numbers cannot be read at all.
-        let gone = if path.steps().starts_with(row.steps()) { &row } else { &path };
+        let rows = [ConfigPath::of(&["models", "prices"]), ConfigPath::of(&["models", "capabilities"])];
+        // A row without one of the fields it needs cannot be read at all.
+        let gone = rows.iter().find(|row| path.steps().starts_with(row.steps())).unwrap_or(&path);
         gone.unset(&mut rest);
     }
     let config = match Config::parse(&rest) {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use chrono::NaiveDate;
+
 use super::path::ConfigPath;
 use super::{Agent, Config, leaf};
 use crate::FieldError;
@@ -21,7 +23,7 @@ pub(super) fn together(config: &Config, whole: bool, faults: &mut Vec<FieldError
     alert(config, faults);
     if whole {
         allowed(config, faults);
-        prices(config, faults);
+        rows(config, faults);
     }
 }
 
@@ -131,14 +133,21 @@ fn allowed(config: &Config, faults: &mut Vec<FieldError>) {
     }
 }
 
-/// Two prices of one model from the same day: nobody could tell which is paid.
-fn prices(config: &Config, faults: &mut Vec<FieldError>) {
+/// Two rows about one model from the same day: nobody could tell which price is paid, or what the model can do.
+fn rows(config: &Config, faults: &mut Vec<FieldError>) {
+    let prices = config.models.prices.iter().map(|row| (&row.model, Some(row.from)));
+    let capabilities = config.models.capabilities.iter().map(|row| (&row.model, row.from));
+    twice("prices", prices, faults);
+    twice("capabilities", capabilities, faults);
+}
+
+fn twice<'a>(list: &str, rows: impl Iterator<Item = (&'a String, Option<NaiveDate>)>, faults: &mut Vec<FieldError>) {
     let mut seen = BTreeMap::new();
-    for (index, row) in config.models.prices.iter().enumerate() {
-        if let Some(first) = seen.insert((&row.model, row.from), index) {
-            let mut at = ConfigPath::of(&["models", "prices"]);
+    for (index, row) in rows.enumerate() {
+        if let Some(first) = seen.insert(row, index) {
+            let mut at = ConfigPath::of(&["models", list]);
             at.push_index(index);
-            let message = format!("models.prices[{first}] is the same model from the same day");
+            let message = format!("models.{list}[{first}] is the same model from the same day");
             faults.push(FieldError::new("invalid_config", at.field(), message).hint("leave one of them out"));
         }
     }

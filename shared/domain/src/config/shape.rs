@@ -110,6 +110,10 @@ const TURN_S: u64 = 604_800;
 const MOST_USD: f64 = 1_000_000.0;
 /// Dollars per million tokens; the dearest model of 2026 costs 50.
 const MOST_PRICE: f64 = 100_000.0;
+/// A hundred times what the largest context of 2026 takes.
+const MOST_TOKENS: u64 = 100_000_000;
+/// Anthropic's words and `OpenAI`'s.
+const EFFORT: Shape = Shape::Word(&["none", "minimal", "low", "medium", "high", "xhigh", "max"]);
 const NAME: Shape = Shape::Text(128);
 const PROSE: Shape = Shape::Text(100_000);
 const PLACE: Shape = Shape::Text(512);
@@ -276,6 +280,19 @@ const MODELS: &[Field] = &[
             is("cacheRead", Shape::Dollars(MOST_PRICE)),
             may("threshold", Shape::Whole(1, 1_000_000_000)),
             may("factorAbove", Shape::Whole(1, 1000)),
+        ])),
+    ),
+    is(
+        "capabilities",
+        Shape::List(&Shape::Object(&[
+            must("model", Shape::FullModel),
+            may("from", Shape::Day),
+            may("maxTokens", Shape::Whole(1, MOST_TOKENS)),
+            may("maxInputTokens", Shape::Whole(1, MOST_TOKENS)),
+            may("efforts", Shape::List(&EFFORT)),
+            may("thinking", Shape::List(&Shape::Word(&["adaptive", "enabled", "disabled", "between_tools"]))),
+            may("batch", Shape::Flag),
+            may("serverTools", Shape::Flag),
         ])),
     ),
 ];

@@ -64,7 +64,8 @@ fn every_bad_field_is_named_at_once_with_its_path_a_sentence_and_mostly_a_hint()
                 "Ops Team": {}, "c": { "defaultRoute": { "channel": "telegramm" }, "fallbacks": ["nobody/x"] } } },
         "providers": { "vllm": { "kind": "openai" }, "x": { "kind": "bedrock", "baseUrl": "https://u:p@host" } },
         "models": { "aliases": { "fast": "haiku", "slow": "claude-opus-5-5" }, "prices": [
-            { "model": "claude", "from": "tomorrow", "input": -1, "output": "2" } ] },
+            { "model": "claude", "from": "tomorrow", "input": -1, "output": "2" } ], "capabilities": [
+            { "maxTokens": 0, "efforts": ["low", "lots"], "thinking": "adaptive", "batch": "no", "tools": true } ] },
         "channels": { "telegram": { "accounts": { "default": { "botToken": "123:abc", "number": "+1" } } }, "sms": {} },
         "mcpServers": { "m": { "url": "http://x" } },
         "webhookTools": { "a tool": { "description": "x", "url": "https://x", "inputSchema": { "type": "string" } } },
@@ -106,6 +107,12 @@ fn every_bad_field_is_named_at_once_with_its_path_a_sentence_and_mostly_a_hint()
         "models.prices[0].from",
         "models.prices[0].input",
         "models.prices[0].output",
+        "models.capabilities[0].maxTokens",
+        "models.capabilities[0].efforts[1]",
+        "models.capabilities[0].thinking",
+        "models.capabilities[0].batch",
+        "models.capabilities[0].tools",
+        "models.capabilities[0].model",
         "channels.telegram.accounts.default.botToken",
         "channels.telegram.accounts.default.number",
         "channels.sms",
@@ -154,9 +161,13 @@ fn what_fields_mean_together_is_told_beside_the_bad_ones_that_do_not_matter_to_i
     assert_eq!(refused(&document, true), expected);
     let whole = json!({ "models": { "allow": ["haiku"], "prices": [
             { "model": "a/b", "from": "2026-01-01", "input": 1, "output": 1 },
-            { "model": "a/b", "from": "2026-01-01", "input": 2, "output": 1 } ] },
+            { "model": "a/b", "from": "2026-01-01", "input": 2, "output": 1 } ],
+            "capabilities": [{ "model": "a/b" }, { "model": "a/b", "from": "2026-01-01" }, { "model": "a/b" }] },
         "agents": { "entries": { "main": { "model": "opus" } } } });
-    assert_eq!(refused(&whole, true), ["config.agents.entries.main.model", "config.models.prices[1]"]);
+    assert_eq!(
+        refused(&whole, true),
+        ["config.agents.entries.main.model", "config.models.prices[1]", "config.models.capabilities[2]"]
+    );
 }
 
 #[test]

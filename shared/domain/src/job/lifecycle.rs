@@ -87,6 +87,10 @@ fn finish(step: &mut JobStep, read: &JobRecord, run: &Run, now: DateTime<Utc>) {
     } else if status == RunStatus::Ok {
         state.consecutive_errors = 0;
         step.record.hold_until = None;
+        // One that asked no model says nothing about how long those take that do.
+        if !run.hops.is_empty() {
+            step.record.last_hops = u32::try_from(run.hops.len()).ok();
+        }
     }
     let failures = state.consecutive_errors;
     let one_shot = matches!(job.schedule, Schedule::At { .. });

@@ -11,13 +11,14 @@ use serde_json::Value;
 
 use crate::delivery::Target;
 use crate::job::{AgentTurn, Delivery, DeliveryStatus, OnTimeout, RunStatus, WakeMode};
-use crate::model::{CacheFor, Role, ThinkingMode};
+use crate::model::{Role, ThinkingMode};
 use crate::money::Cost;
 use crate::{AttemptId, JobId, RunKey};
 
 mod call;
 mod event;
 mod lease;
+mod lineup;
 mod next;
 mod plan;
 mod state;
@@ -25,6 +26,7 @@ mod state;
 pub use call::{CallState, ToolCall, Via};
 pub use event::{Effect, Event, Rejected, RowResult, Transition};
 pub use lease::{Held, LEASE, Lease, RENEW_EVERY, attention_at, release, take};
+pub use lineup::{Candidate, Lineup, lineup, own_model};
 pub use next::{next, retry_delay};
 pub use plan::{BATCH_MAX_TOKENS, Credential, Fallback, PathChoice, REALTIME_MAX_TOKENS, choose_path, credential_kind};
 pub use state::{CancelReason, State, WaitReason};
@@ -143,6 +145,9 @@ pub struct Talk {
     /// Which of its models answers: 0 its own, n the nth fallback.
     #[serde(skip_serializing_if = "is_zero")]
     pub fallback: u32,
+    /// How many hops the job's last successful run had, which is what is expected of this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected_hops: Option<u32>,
 }
 
 impl Talk {
@@ -218,9 +223,12 @@ pub struct Plan {
     /// How it thinks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thinking: Option<ThinkingMode>,
-    /// How long its prefix is kept in the prompt cache.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cache: Option<CacheFor>,
+    /// Which of the run's models that is: 0 its own, n the nth of the fallbacks that can be used.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub fallback: u32,
+    /// How many more fallbacks there are to try after it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub fallbacks_left: u32,
     /// The system prompt, frozen.
     #[serde(default)]
     pub system: Option<Text>,
@@ -244,9 +252,6 @@ pub struct Plan {
     pub realtime_seconds: u64,
     /// Most hops.
     pub max_hops: u32,
-    /// How many more models may be tried where the first hop fails for a passing reason.
-    #[serde(default)]
-    pub fallbacks_left: u32,
     /// Remarks for the person who reads the run.
     #[serde(default)]
     pub notes: Vec<String>,

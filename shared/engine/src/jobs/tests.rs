@@ -5,7 +5,7 @@ mod cost;
 mod doctor;
 mod import;
 mod off;
-mod outside;
+pub(crate) mod outside;
 mod plan;
 
 use std::sync::Arc;

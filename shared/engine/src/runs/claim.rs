@@ -82,7 +82,7 @@ pub(super) fn bare_run(record: &JobRecord, key: RunKey, origin: Origin, prompt: 
         prompt,
         delivery: job.delivery.clone().filter(|_| job.session_target != SessionTarget::Main),
         plan: None,
-        talk: Talk::default(),
+        talk: Talk { expected_hops: record.last_hops, ..Talk::default() },
         hops: Vec::new(),
         planning_tries: 0,
         place: None,

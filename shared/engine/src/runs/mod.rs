@@ -11,6 +11,7 @@ pub(crate) mod commit;
 pub(crate) mod drive;
 pub(crate) mod fire;
 pub(crate) mod occurrence;
+mod picking;
 pub(crate) mod places;
 mod planning;
 mod realtime;

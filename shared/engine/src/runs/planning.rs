@@ -4,21 +4,23 @@ use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::config::{Agent, Config, Provider};
 use nightshift_domain::delivery::Target;
 use nightshift_domain::job::{Delivery, DeliveryMode, Job, Payload};
-use nightshift_domain::model::{ModelInfo, effort_for};
-use nightshift_domain::run::{BATCH_MAX_TOKENS, Event, Path, PathChoice, Plan, REALTIME_MAX_TOKENS, Run, choose_path};
+use nightshift_domain::model::{Chosen, ModelInfo, known, thinking_for};
+use nightshift_domain::run::{
+    BATCH_MAX_TOKENS, Candidate, Event, Path, PathChoice, Plan, REALTIME_MAX_TOKENS, Run, choose_path, lineup,
+    own_model,
+};
 use nightshift_domain::tools::{self, Offer, Wishes};
 use tracing::info;
 
 use crate::clock;
 use crate::deps::Deps;
 use crate::error::EngineError;
-use crate::ports::{ModelError, OpenChannelError, OpenModelError, OpenedModel};
+use crate::ports::{OpenChannelError, OpenedModel};
 
 use super::Scene;
+use super::picking::{Picked, pick};
 use super::texts::run_text;
 
-/// The model of jobs, agents and configurations that name none.
-const DEFAULT_MODEL: &str = "sonnet";
 /// Longest realtime turn of those.
 const DEFAULT_TIMEOUT_S: u64 = 3600;
 /// Most model calls of those.
@@ -55,28 +57,11 @@ pub(super) async fn plan(scene: Scene<'_>, run: &Run) -> Result<Planned, EngineE
         }
         Err(message) => return Ok(refused("delivery_target", message).into()),
     };
-    let reference = first([&run.turn.model, &agent.model, &defaults.model]).unwrap_or(DEFAULT_MODEL);
-    let (provider_name, model) = match scene.config.model_ref(reference) {
-        Ok(found) => found,
-        Err(fault) => return Ok(refused(&fault.code, fault.message).into()),
+    let Picked { which, left, candidate, credential, info } = match pick(scene, run, &agent, &mut notes).await {
+        Ok(picked) => picked,
+        Err(event) => return Ok((*event).into()),
     };
-    let Some(provider) = scene.config.provider(&provider_name) else {
-        return Ok(refused("unknown_provider", format!("there is no provider \"{provider_name}\"")).into());
-    };
-    let OpenedModel { model: place, credential } = match scene.deps.models.open(scene.config, &provider_name).await {
-        Ok(opened) => opened,
-        Err(error @ OpenModelError::Unknown(_)) => return Ok(refused("unknown_provider", error.to_string()).into()),
-        Err(error @ OpenModelError::Key { .. }) => return Ok(refused("model_auth", error.to_string()).into()),
-    };
-    let info = match place.info(&model).await {
-        Ok(info) => info,
-        Err(ModelError { kind, message, retry_after, .. }) => {
-            return Ok(Event::ModelFailed { kind, message, retry_after }.into());
-        }
-    };
-    if info.retired {
-        return Ok(refused("model_not_found", format!("model \"{model}\" is retired")).into());
-    }
+    let Candidate { provider_name, provider, model } = candidate;
     let PathChoice { path, fallback } = choose_path(&run.turn, scene.config, &provider, credential, &info);
     if let Some(fallback) = fallback {
         info!(run.id = %run.key, "run {} falls back to realtime: {}", run.key, fallback.sentence());
@@ -86,7 +71,9 @@ pub(super) async fn plan(scene: Scene<'_>, run: &Run) -> Result<Planned, EngineE
     {
         notes.push("the webhook is not signed: cron.webhookSecret is not configured".to_owned());
     }
-    let (effort, clamped) = effort_for(run.turn.thinking.or(agent.thinking).or(defaults.thinking), &info);
+    let max_tokens = max_tokens(path, &info);
+    let level = run.turn.thinking.or(agent.thinking).or(defaults.thinking);
+    let Chosen { effort, mode: thinking, notes: clamped } = thinking_for(level, &info, max_tokens);
     notes.extend(clamped);
     let system = match system_prompt(&agent, defaults, run) {
         Some(text) => Some(run_text(scene.deps, &run.key, text).await?),
@@ -106,10 +93,11 @@ pub(super) async fn plan(scene: Scene<'_>, run: &Run) -> Result<Planned, EngineE
         fallback_reason: fallback.map(|fallback| fallback.code().to_owned()),
         provider: provider_name,
         model,
-        max_tokens: max_tokens(path, &info),
+        max_tokens,
         effort,
-        thinking: None,
-        cache: None,
+        thinking,
+        fallback: which,
+        fallbacks_left: left,
         system,
         tools,
         client_tools: offer.client,
@@ -119,7 +107,6 @@ pub(super) async fn plan(scene: Scene<'_>, run: &Run) -> Result<Planned, EngineE
         on_timeout,
         realtime_seconds,
         max_hops: agent.max_hops.or(defaults.max_hops).unwrap_or(DEFAULT_MAX_HOPS),
-        fallbacks_left: 0,
         notes,
     };
     let count = fallback.map(|fallback| format!("fallback.{}", fallback.code()));
@@ -142,6 +129,11 @@ pub async fn remarks(deps: &Deps, config: &Config, job: &Job) -> Vec<String> {
     if let Err(message) = target(deps, config, job.delivery.as_ref(), &agent).await {
         remarks.push(format!("as things stand it would not be delivered: {message}"));
     }
+    if let Payload::AgentTurn(turn) = &job.payload
+        && let Ok(lineup) = lineup(config, turn, &agent)
+    {
+        remarks.extend(lineup.notes);
+    }
     remarks.extend(batch_note(deps, config, job).await);
     remarks
 }
@@ -153,8 +145,7 @@ async fn batch_note(deps: &Deps, config: &Config, job: &Job) -> Option<String> {
         return None;
     }
     let (_, agent, _) = config.agent(job.agent_id.as_deref());
-    let reference = first([&turn.model, &agent.model, &config.agents.defaults.model]).unwrap_or(DEFAULT_MODEL);
-    let (name, model) = config.model_ref(reference).ok()?;
+    let (name, model) = config.model_ref(own_model(config, turn, &agent)).ok()?;
     let provider = config.provider(&name)?;
     let OpenedModel { model: place, credential } = deps.models.open(config, &name).await.ok()?;
     let unknown = ModelInfo { id: model.clone(), batch: true, ..ModelInfo::default() };
@@ -165,12 +156,14 @@ async fn batch_note(deps: &Deps, config: &Config, job: &Job) -> Option<String> {
     } else {
         let deadline = deps.clock.now() + NOTE_TIMEOUT;
         let info = clock::timeout(deps.clock.as_ref(), deadline, place.info(&model)).await?.ok()?;
-        choose_path(turn, config, &provider, credential, &info).fallback?
+        let told =
+            known(&name, &model, provider.is_anthropic(), Ok(info), &config.models.capabilities, deps.clock.now());
+        choose_path(turn, config, &provider, credential, &told.ok()?.info).fallback?
     };
     Some(format!("batch not possible: {}", fallback.sentence()))
 }
 
-fn refused(code: &str, message: String) -> Event {
+pub(super) fn refused(code: &str, message: String) -> Event {
     Event::Refused { code: code.to_owned(), message }
 }
 
@@ -279,3 +272,6 @@ fn place(
         .ok_or_else(|| format!("the delivery to {channel} names no target in delivery.to"))?;
     Ok((channel, to, account))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! A realtime hop: one call of the Messages API, with the lease renewed while the model thinks.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use nightshift_domain::model::{HopRequest, McpConnection, Role, TurnMessage};
+use nightshift_domain::model::{HopRequest, McpConnection, Prospect, Role, TurnMessage, cache_for, estimated_tokens};
 use nightshift_domain::run::{Event, Plan, RENEW_EVERY, Run, Said, take};
 use tracing::warn;
 
@@ -124,7 +124,16 @@ pub(super) async fn hop_request(scene: Scene<'_>, run: &Run, plan: &Plan) -> Res
     let mut messages = Vec::with_capacity(run.talk.opening.len() + run.talk.said.len() + 1);
     messages.extend(spoken(scene, run, &run.talk.opening).await?);
     messages.push(TurnMessage { role: Role::User, content: serde_json::Value::String(prompt).to_string() });
+    let prefix_tokens = estimated_tokens(system.as_deref(), tools.as_deref(), &messages);
     messages.extend(spoken(scene, run, &run.talk.said).await?);
+    let cache = cache_for(Prospect {
+        path: plan.path,
+        hop: u32::try_from(run.hops.len() + 1).unwrap_or(u32::MAX),
+        expected_hops: run.talk.expected_hops,
+        prefix_tokens,
+        sent_tokens: estimated_tokens(system.as_deref(), tools.as_deref(), &messages),
+        client_tools: !plan.client_tools.is_empty(),
+    });
     Ok(HopRequest {
         model: plan.model.clone(),
         max_tokens: plan.max_tokens,
@@ -132,8 +141,9 @@ pub(super) async fn hop_request(scene: Scene<'_>, run: &Run, plan: &Plan) -> Res
         tools,
         messages,
         effort: plan.effort.clone(),
-        thinking: plan.thinking,
-        cache: plan.cache,
+        // A batch that goes on in realtime has shorter hops than it was planned with.
+        thinking: plan.thinking.map(|mode| mode.within(plan.max_tokens)),
+        cache,
         mcp_servers: mcp_servers(scene, plan).await?,
         container: run.talk.container.clone(),
     })

@@ -105,16 +105,17 @@ async fn made(scene: Scene<'_>, run: &Run, call: &ToolCall, bound: DateTime<Utc>
         return Ok(Answer::error(format!("there is no tool \"{}\"", call.name)));
     }
     let Some(input) = input(scene, run, call).await? else {
-        return Ok(Answer::error("the input is not JSON"));
+        return Ok(Answer::error("the input is not a JSON object"));
     };
     let deadline = bound.min(scene.deps.clock.now() + timeout_of(&call.name, scene.config));
     let key = call.key();
     Ok(execute(Call { scene, run, key: &key, deadline }, &call.name, input).await)
 }
 
-/// The call's input; `None` where the model wrote something that is not JSON.
+/// The call's input; `None` where the model wrote something else than a JSON object.
 async fn input(scene: Scene<'_>, run: &Run, call: &ToolCall) -> Result<Option<Value>, EngineError> {
-    Ok(serde_json::from_str(&load_text(scene.deps, &run.key, &call.input).await?).ok())
+    let input: Option<Value> = serde_json::from_str(&load_text(scene.deps, &run.key, &call.input).await?).ok();
+    Ok(input.filter(Value::is_object))
 }
 
 /// The places of the hop's calls that are not over.

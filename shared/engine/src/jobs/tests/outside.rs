@@ -14,7 +14,7 @@ use crate::ports::{
 
 /// Everything outside the table, as a list of what was asked of it.
 #[derive(Debug, Default)]
-pub(super) struct Outside {
+pub(crate) struct Outside {
     calls: Mutex<Vec<String>>,
     pub(super) timers: Mutex<Vec<JobTimer>>,
     pub(super) envelopes: Mutex<Vec<Envelope>>,

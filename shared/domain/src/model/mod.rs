@@ -1,9 +1,20 @@
 //! What a turn asks of a model, what comes back, and what each outcome means for the run.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::job::Thinking;
+mod blocks;
+mod caching;
+mod capabilities;
+mod errors;
+mod thinking;
+
+pub use blocks::{RAW_MESSAGE, portable};
+pub use caching::{Prospect, cache_for, estimated_tokens};
+pub use capabilities::{CapabilityRow, Known, TABLE_OF, built_in, known};
+pub use errors::ModelErrorKind;
+pub use thinking::{Chosen, thinking_for};
 
 /// One message of a turn. `content` is the raw JSON of its content (a string or an array of blocks), kept byte for byte
 /// because thinking blocks are only valid unchanged (Anthropic extended-thinking page).
@@ -188,126 +199,8 @@ pub struct ModelInfo {
     pub server_tools: bool,
     /// Whether it is retired.
     pub retired: bool,
-}
-
-const EFFORTS: [(&str, Thinking); 5] = [
-    ("low", Thinking::Low),
-    ("medium", Thinking::Medium),
-    ("high", Thinking::High),
-    ("xhigh", Thinking::Xhigh),
-    ("max", Thinking::Max),
-];
-
-/// The effort for a thinking level on this model, and a note where it had to be clamped. `None` leaves the model's own
-/// default, which is also what `adaptive` means.
-pub fn effort_for(level: Option<Thinking>, info: &ModelInfo) -> (Option<String>, Option<String>) {
-    let Some(level) = level.filter(|level| *level != Thinking::Adaptive) else { return (None, None) };
-    if info.efforts.is_empty() {
-        return (None, None);
-    }
-    let known = |name: &str| info.efforts.iter().any(|effort| effort == name);
-    let at_most = EFFORTS.iter().rev().find(|(name, rank)| *rank <= level && known(name));
-    let chosen = at_most.or_else(|| EFFORTS.iter().find(|(name, _)| known(name))).map(|(name, _)| (*name).to_owned());
-    let exact = EFFORTS.iter().any(|(name, rank)| *rank == level && chosen.as_deref() == Some(*name));
-    let word = Thinking::WORDS.iter().find(|(_, each)| *each == level).map_or("", |(word, _)| *word);
-    let note = match &chosen {
-        Some(effort) if !exact => Some(format!("thinking {word} is effort {effort} on {}", info.id)),
-        Some(_) | None => None,
-    };
-    (chosen, note)
-}
-
-/// How a model call failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ModelErrorKind {
-    /// The key is missing, wrong, revoked or expired (401).
-    Auth,
-    /// The key may not do this (403).
-    Permission,
-    /// The account cannot pay (402).
-    Billing,
-    /// The account's own spend limit is reached (429 without `retry-after`, or 400).
-    SpendLimit,
-    /// No such model or batch (404).
-    NotFound,
-    /// The request is wrong (400).
-    Invalid,
-    /// The request is too large (413).
-    TooLarge,
-    /// Too many requests (429).
-    RateLimited,
-    /// The provider is overloaded (529).
-    Overloaded,
-    /// The provider failed (5xx).
-    Server,
-    /// The provider or we gave up waiting.
-    Timeout,
-    /// It was never sent: name lookup or connection failed.
-    NotSent,
-    /// It may have been received; no answer came.
-    Unanswered,
-}
-
-impl ModelErrorKind {
-    /// Whether trying the same again later can help (PRODUCT §6: transient or permanent).
-    pub fn is_transient(self) -> bool {
-        match self {
-            Self::RateLimited | Self::Overloaded | Self::Server | Self::Timeout | Self::NotSent | Self::Unanswered => {
-                true
-            }
-            Self::Auth
-            | Self::Permission
-            | Self::Billing
-            | Self::SpendLimit
-            | Self::NotFound
-            | Self::Invalid
-            | Self::TooLarge => false,
-        }
-    }
-
-    /// The run's failure code when this ends it.
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::Auth => "model_auth",
-            Self::Permission => "model_permission",
-            Self::Billing => "model_billing",
-            Self::SpendLimit => "spend_limit",
-            Self::NotFound => "model_not_found",
-            Self::Invalid => "model_invalid_request",
-            Self::TooLarge => "request_too_large",
-            Self::RateLimited => "rate_limited",
-            Self::Overloaded => "model_overloaded",
-            Self::Server => "model_error",
-            Self::Timeout => "model_timeout",
-            Self::NotSent => "model_unreachable",
-            Self::Unanswered => "model_no_answer",
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_level_the_model_lacks_is_clamped_with_a_note_and_never_refused() {
-        let info = ModelInfo {
-            id: "claude-x".into(),
-            batch: true,
-            max_tokens: 64_000,
-            efforts: ["low", "medium", "high"].map(str::to_owned).to_vec(),
-            ..ModelInfo::default()
-        };
-        let effort = |level| effort_for(Some(level), &info);
-        assert_eq!(effort(Thinking::High), (Some("high".into()), None));
-        assert_eq!(
-            effort(Thinking::Max),
-            (Some("high".into()), Some("thinking max is effort high on claude-x".into()))
-        );
-        assert_eq!(effort(Thinking::Off).0.as_deref(), Some("low"));
-        assert_eq!(effort(Thinking::Adaptive), (None, None));
-        assert_eq!(effort_for(None, &info), (None, None));
-        assert_eq!(effort_for(Some(Thinking::High), &ModelInfo { efforts: vec![], ..info }), (None, None));
-    }
+    /// When it is to be retired, where that is decided.
+    pub retires_at: Option<DateTime<Utc>>,
+    /// Whether the provider only names it, so that the rest of this is assumed.
+    pub undescribed: bool,
 }
