@@ -10,7 +10,7 @@ use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
-use nightshift_domain::model::{ModelErrorKind, Reply};
+use nightshift_domain::model::{HopRequest, ModelErrorKind, Reply};
 use nightshift_engine::Clock;
 use nightshift_engine::clock::timeout;
 use sse_stream::SseByteStream;
@@ -50,10 +50,11 @@ impl fmt::Display for Cut {
 
 impl std::error::Error for Cut {}
 
-/// Reads an answer. What comes after its end is not waited for.
+/// Reads the answer to `request`. What comes after its end is not waited for.
 pub(crate) async fn read(
     body: BoxStream<'static, reqwest::Result<Bytes>>,
     patience: Patience,
+    request: &HopRequest,
     request_id: Option<String>,
     key: &str,
 ) -> Result<Reply, Failure> {
@@ -73,7 +74,7 @@ pub(crate) async fn read(
         match answer.take(name, &data).map_err(|_| unreadable())? {
             Step::Going => {}
             Step::Complete => return answer.finish(request_id).map_err(|_| unreadable()),
-            Step::Failed(said) => return Err(interruption(&said, key)),
+            Step::Failed(said) => return Err(interruption(&said, key).hiding([request])),
         }
     }
     Err(Failure::new(ModelErrorKind::Unanswered, "the answer ended before it was complete"))
@@ -147,7 +148,7 @@ mod tests {
     fn at_once(pieces: Vec<Vec<u8>>, longest: usize) -> Result<Reply, ModelErrorKind> {
         let body = stream::iter(pieces.into_iter().map(|piece| Ok(Bytes::from(piece)))).boxed();
         let patience = patience(&ManualClock::new(start()), TimeDelta::minutes(5), longest);
-        let read = futures::executor::block_on(read(body, patience, Some("req_1".into()), ""));
+        let read = futures::executor::block_on(read(body, patience, &HopRequest::default(), Some("req_1".into()), ""));
         read.map_err(|failure| failure.error.kind)
     }
 
@@ -183,7 +184,8 @@ mod tests {
         assert_eq!(at_once(vec![STREAM.into()], STREAM.len() - 1), Err(ModelErrorKind::Unanswered));
         let endless = stream::repeat(b"data: x".to_vec()).map(|piece| Ok(Bytes::from(piece))).boxed();
         let patience = patience(&ManualClock::new(start()), TimeDelta::minutes(5), 1000);
-        let failure = futures::executor::block_on(read(endless, patience, None, "")).unwrap_err();
+        let failure =
+            futures::executor::block_on(read(endless, patience, &HopRequest::default(), None, "")).unwrap_err();
         assert_eq!(failure.error.message, "the answer is longer than 1000 bytes");
     }
 
@@ -209,7 +211,7 @@ mod tests {
     ) -> (UnboundedSender<reqwest::Result<Bytes>>, tokio::task::JoinHandle<Result<Reply, Failure>>) {
         let (feed, body) = mpsc::unbounded();
         let patience = patience(clock, deadline, LARGEST_ANSWER);
-        (feed, tokio::spawn(async move { read(body.boxed(), patience, None, "").await }))
+        (feed, tokio::spawn(async move { read(body.boxed(), patience, &HopRequest::default(), None, "").await }))
     }
 
     /// Waits until the reader waits for its next piece, at most until `wake`.

@@ -111,8 +111,9 @@ impl Anthropic {
                 let request_id = text(response.headers(), REQUEST_ID).map(str::to_owned);
                 let patience = Patience::until(deadline, &self.clock);
                 let key = self.settings.key.expose();
-                let read = events::read(response.bytes_stream().boxed(), patience, request_id.clone(), key).await;
-                (request_id, read.map_err(|failure| failure.hiding([request])))
+                let body = response.bytes_stream().boxed();
+                let read = events::read(body, patience, request, request_id.clone(), key).await;
+                (request_id, read)
             }
             Opened::Whole(answer) if !answer.is_success() => return Err(self.refused(&answer).hiding([request])),
             Opened::Whole(answer) => {

@@ -169,6 +169,15 @@ async fn an_error_within_the_stream_that_quotes_a_servers_token_is_left_out() {
 }
 
 #[tokio::test]
+async fn what_we_say_ourselves_of_a_stream_is_not_taken_for_a_quotation() {
+    let server = Server::start(&[whole("", Last::End)]).await;
+    let request = HopRequest { system: Some("the answer ended before it was complete".into()), ..hop() };
+    let api = anthropic(&server.url, HastyClock::new());
+    let error = api.message(&request, start() + TimeDelta::minutes(5)).await.unwrap_err();
+    assert_eq!(error.message, "the answer ended before it was complete");
+}
+
+#[tokio::test]
 async fn a_stream_that_cannot_be_read_is_unanswered() {
     let text =
         "event: content_block_start\ndata: {\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n";
