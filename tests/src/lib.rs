@@ -5,3 +5,4 @@ pub mod local;
 pub mod ministack;
 pub mod openai;
 pub mod process;
+pub mod recorded;
