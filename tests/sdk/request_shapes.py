@@ -1,6 +1,6 @@
 """Validates request bodies against the types of the official Python SDK.
 
-Reads one JSON object a line on standard input: {"path", "body"}, a call to POST /v1/messages or /v1/messages/batches with
+Reads one JSON object a line on standard input: {"path", "body", …}, a call to POST /v1/messages or /v1/messages/batches with
 the body as it was sent. Every body is judged by `message_create_params` or `batch_create_params` of the SDK's beta types,
 with unknown fields forbidden wherever a type lists its fields, and no value converted. Prints "ok PATH" or "FAILED PATH:
 what" a line, and ends with status 1 if anything failed or nothing was read.

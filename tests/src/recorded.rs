@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use crate::process::{tools, workspace};
 
-/// The calls a fake was sent that the API understood, oldest first: `path` and `body` of creating messages and batches.
+/// The calls a fake was sent that the API understood, oldest first: `path`, `betas` (the header, or null) and `body` of
+/// creating messages and batches.
 ///
 /// Calls the fake refused are left out: whoever makes one on purpose does not want it judged.
 pub fn calls(fake: &Fake) -> Vec<Value> {
@@ -19,7 +20,9 @@ pub fn calls(fake: &Fake) -> Vec<Value> {
         let path = call["path"].as_str().unwrap_or_default().split('?').next();
         matches!(path, Some("/v1/messages" | "/v1/messages/batches"))
     });
-    wanted.map(|call| json!({"path": call["path"], "body": call["body"]})).collect()
+    let recorded =
+        |call: &Value| json!({"path": call["path"], "betas": call["headers"]["anthropic-beta"], "body": call["body"]});
+    wanted.map(recorded).collect()
 }
 
 /// What the judge said about some calls.
@@ -42,7 +45,7 @@ pub fn judge(calls: &[Value]) -> Verdict {
         .stderr(Stdio::piped())
         .spawn()
         .expect("the judge starts");
-    let lines: String = calls.iter().map(|call| format!("{call}\n")).collect();
+    let lines = calls.iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
     let mut stdin = child.stdin.take().expect("the judge has an input");
     let writer = std::thread::spawn(move || stdin.write_all(lines.as_bytes()));
     let output = child.wait_with_output().expect("the judge ends");
