@@ -45,6 +45,13 @@ bench: ## figures of speed and size, and their ratios
 	$(CARGO) build --workspace --profile bench -j$(JOBS) --bin nightshift --bin nightshift-local --bench figures
 	$(CLEAN) $(CARGO) bench --workspace -j$(JOBS) --bench figures
 
+.PHONY: steady
+steady: tools $(TOOLS)/steady.done ## what is sent to the model, judged by SPEC=path/to/openapi.json
+	@test -f "$(SPEC)" || { echo "name a specification of the Messages API: make steady SPEC=path/to/openapi.json"; exit 1; }
+	rm -f $(TOOLS)/record.jsonl
+	$(CLEAN) NIGHTSHIFT_RECORD=$(TOOLS)/record.jsonl $(CARGO) test -p nightshift-tests -j$(JOBS) --test sdks what_the_product_sends
+	node tests/sdk/steady.mjs $(TOOLS)/steady/node_modules/.bin/steady $(SPEC) $(TOOLS)/record.jsonl
+
 .PHONY: fmt
 fmt: ## formatting is as rustfmt leaves it
 	$(CARGO) fmt --all --check
@@ -77,6 +84,12 @@ $(TOOLS)/node.done: tests/sdk/package.json
 	@if command -v npm >/dev/null; then cp tests/sdk/package.json $(TOOLS)/node/ && \
 	  npm install --prefix $(TOOLS)/node --no-audit --no-fund --loglevel=error; \
 	  else echo "no npm here: the TypeScript SDK's test will be skipped"; fi
+	@touch $@
+
+# A mock server of 95 MB that only `make steady` needs.
+$(TOOLS)/steady.done:
+	@mkdir -p $(TOOLS)
+	npm install --prefix $(TOOLS)/steady --no-audit --no-fund --loglevel=error @stdy/cli@0.22.2
 	@touch $@
 
 .PHONY: clean

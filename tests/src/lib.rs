@@ -6,3 +6,4 @@ pub mod ministack;
 pub mod openai;
 pub mod pages;
 pub mod process;
+pub mod recorded;

@@ -6,7 +6,10 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use nightshift_tests::local::{Local, batch_job};
 use nightshift_tests::process::{pause, program, tools, workspace};
+use nightshift_tests::recorded;
+use serde_json::json;
 
 /// The fake's own program, on a free port; ended when dropped.
 struct Fake {
@@ -62,7 +65,7 @@ async fn the_official_python_sdk_drives_the_fake() {
     let mut command = Command::new(python);
     command.arg(workspace().join("tests/sdk/python_sdk.py"));
     let checks = drive(command, &fake.url);
-    assert!(checks >= 40, "only {checks} checks ran");
+    assert!(checks >= 60, "only {checks} checks ran");
 }
 
 #[tokio::test]
@@ -80,5 +83,49 @@ async fn the_official_typescript_sdk_drives_the_fake() {
     command.arg(&script);
     let checks = drive(command, &fake.url);
     std::fs::remove_file(&script).unwrap();
-    assert!(checks >= 40, "only {checks} checks ran");
+    assert!(checks >= 55, "only {checks} checks ran");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_product_sends_fits_the_request_types_of_the_official_python_sdk() {
+    let local = Local::start().await;
+    let batched = batch_job("Summarize this. It has two sentences.");
+    let mut realtime = batch_job("Summarize that.");
+    realtime["payload"]["batch"] = json!({ "enabled": false });
+    for job in [batched, realtime] {
+        let id = local.add(&job).await;
+        local.ok("cron.run", &json!({ "jobId": id, "mode": "force" })).await;
+        local.advance(10).await;
+        assert_eq!(local.last_run(&id).await["status"], "ok");
+    }
+    let calls = recorded::calls(local.fake());
+    recorded::keep(&calls);
+    for path in ["/v1/messages", "/v1/messages/batches"] {
+        assert!(calls.iter().any(|call| call["path"] == path), "nothing was sent to {path}: {calls:#?}");
+    }
+    let verdict = recorded::judge(&calls);
+    assert!(verdict.bad.is_empty(), "{:#?}", verdict.bad);
+    assert_eq!(verdict.good, calls.len());
+}
+
+#[test]
+fn the_request_types_refuse_what_they_do_not_know_at_any_depth() {
+    let call = |path: &str, body| json!({ "path": path, "body": body });
+    let with = |content| json!({ "model": "claude-opus-5-5", "max_tokens": 5, "messages": [{ "role": "user", "content": content }] });
+    let batch = |params| json!({ "requests": [{ "custom_id": "a", "params": params }] });
+    let result = |inner| json!([{ "type": "tool_result", "tool_use_id": "t", "content": [inner] }]);
+    let bodies = [
+        ("/v1/messages", with(json!("hi"))),
+        ("/v1/messages", with(result(json!({ "type": "text", "text": "x" })))),
+        ("/v1/messages/batches", batch(with(json!("hi")))),
+        ("/v1/messages", with(result(json!({ "type": "text", "text": "x", "mood": "good" })))),
+        ("/v1/messages", with(json!([{ "type": "text", "txt": "x" }]))),
+        ("/v1/messages/batches", batch(json!({ "model": "claude-opus-5-5", "max_tokens": "5", "messages": [] }))),
+        ("/v1/messages", json!({ "model": "claude-opus-5-5" })),
+    ];
+    let verdict = recorded::judge(&bodies.map(|(path, body)| call(path, body)));
+    assert_eq!(verdict.good, 3, "{verdict:#?}");
+    for (said, word) in verdict.bad.iter().zip(["mood", "txt", "requests.0.params.max_tokens", "max_tokens"]) {
+        assert!(said.contains(word), "{said}");
+    }
 }
