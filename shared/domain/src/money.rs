@@ -39,21 +39,40 @@ pub struct PriceRow {
     pub factor_above: Option<u32>,
 }
 
-/// model, input, output, write 5m, write 1h, read.
-const LIST: [(&str, f64, f64, f64, f64, f64); 13] = [
-    ("claude-fable-5-2", 8.0, 40.0, 10.0, 16.0, 0.20),
-    ("claude-fable-5-1", 10.0, 50.0, 12.5, 20.0, 0.25),
-    ("claude-fable-5", 10.0, 50.0, 12.5, 20.0, 1.0),
-    ("claude-opus-5-5", 4.0, 20.0, 5.0, 8.0, 0.20),
-    ("claude-opus-5", 5.0, 25.0, 6.25, 10.0, 0.5),
-    ("claude-opus-4", 5.0, 25.0, 6.25, 10.0, 0.5),
-    ("claude-sonnet-5-5", 2.0, 10.0, 2.5, 4.0, 0.10),
-    ("claude-sonnet-5", 2.0, 10.0, 2.5, 4.0, 0.20),
-    ("claude-sonnet-4", 3.0, 15.0, 3.75, 6.0, 0.30),
-    ("claude-haiku-5-5", 0.10, 0.50, 0.125, 0.20, 0.01),
-    ("claude-haiku-4", 1.0, 5.0, 1.25, 2.0, 0.10),
-    ("claude-mythos-5-2", 8.0, 40.0, 10.0, 16.0, 0.20),
-    ("claude-mythos-5", 10.0, 50.0, 12.5, 20.0, 0.25),
+/// A price on the list: model, first day, input, output, write 5m, write 1h, read.
+type Listed = (&'static str, NaiveDate, f64, f64, f64, f64, f64);
+
+const ALWAYS: NaiveDate = NaiveDate::MIN;
+
+const fn date(year: i32, month: u32, day: u32) -> NaiveDate {
+    match NaiveDate::from_ymd_opt(year, month, day) {
+        Some(day) => day,
+        None => ALWAYS,
+    }
+}
+
+/// Each model by its own name: a family's price is not known to hold for its next member. Fable 5.2 costs what its release
+/// notes of 2026-11-09 say; its cache prices, and the cut of Sonnet 5.5's, are third parties'.
+const LIST: [Listed; 19] = [
+    ("claude-fable-5-2", ALWAYS, 8.0, 40.0, 10.0, 16.0, 0.20),
+    ("claude-fable-5-1", ALWAYS, 10.0, 50.0, 12.5, 20.0, 0.25),
+    ("claude-fable-5", ALWAYS, 10.0, 50.0, 12.5, 20.0, 1.0),
+    ("claude-mythos-5-2", ALWAYS, 8.0, 40.0, 10.0, 16.0, 0.20),
+    ("claude-mythos-5-1", ALWAYS, 10.0, 50.0, 12.5, 20.0, 0.25),
+    ("claude-mythos-5", ALWAYS, 10.0, 50.0, 12.5, 20.0, 1.0),
+    ("claude-opus-5-5", ALWAYS, 4.0, 20.0, 5.0, 8.0, 0.20),
+    ("claude-opus-5", ALWAYS, 5.0, 25.0, 6.25, 10.0, 0.5),
+    ("claude-opus-4-8", ALWAYS, 5.0, 25.0, 6.25, 10.0, 0.5),
+    ("claude-opus-4-7", ALWAYS, 5.0, 25.0, 6.25, 10.0, 0.5),
+    ("claude-opus-4-6", ALWAYS, 5.0, 25.0, 6.25, 10.0, 0.5),
+    ("claude-opus-4-5", ALWAYS, 5.0, 25.0, 6.25, 10.0, 0.5),
+    ("claude-sonnet-5-5", ALWAYS, 2.0, 10.0, 2.5, 4.0, 0.20),
+    ("claude-sonnet-5-5", date(2026, 10, 7), 2.0, 10.0, 2.5, 4.0, 0.10),
+    ("claude-sonnet-5", ALWAYS, 2.0, 10.0, 2.5, 4.0, 0.20),
+    ("claude-sonnet-4-6", ALWAYS, 3.0, 15.0, 3.75, 6.0, 0.30),
+    ("claude-sonnet-4-5", ALWAYS, 3.0, 15.0, 3.75, 6.0, 0.30),
+    ("claude-haiku-5-5", ALWAYS, 0.10, 0.50, 0.125, 0.20, 0.01),
+    ("claude-haiku-4-5", ALWAYS, 1.0, 5.0, 1.25, 2.0, 0.10),
 ];
 
 /// Web search, US dollars per use; not halved in batches (pricing page).
@@ -91,22 +110,29 @@ pub fn price(reference: &str, when: DateTime<Utc>, configured: &[PriceRow]) -> O
         return Some(row.clone());
     }
     let model = reference.strip_prefix("anthropic/")?;
-    let listed = LIST
-        .iter()
-        .filter(|row| model == row.0 || model.strip_prefix(row.0).is_some_and(|rest| rest.starts_with('-')))
-        .max_by_key(|row| row.0.len())?;
-    let stepped = listed.0 == "claude-haiku-5-5";
+    let holds = |row: &&Listed| is_of(row.0, model) && row.1 <= day;
+    let (name, from, input, output, write_short, write_long, cache_read) =
+        *LIST.iter().filter(holds).max_by_key(|row| row.1)?;
+    let stepped = name == "claude-haiku-5-5";
     Some(PriceRow {
         model: reference.to_owned(),
-        from: NaiveDate::MIN,
-        input: listed.1,
-        output: listed.2,
-        cache_write_5m: listed.3,
-        cache_write_1h: listed.4,
-        cache_read: listed.5,
+        from,
+        input,
+        output,
+        cache_write_5m: write_short,
+        cache_write_1h: write_long,
+        cache_read,
         threshold: stepped.then_some(HAIKU_THRESHOLD),
         factor_above: stepped.then_some(5),
     })
+}
+
+/// Whether `model` is the one called `name`, or a snapshot of it, which carries its day (`claude-haiku-4-5-20251001`).
+pub(crate) fn is_of(name: &str, model: &str) -> bool {
+    let dated = |rest: &str| {
+        rest.strip_prefix('-').is_some_and(|day| day.len() == 8 && day.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    model.strip_prefix(name).is_some_and(|rest| rest.is_empty() || dated(rest))
 }
 
 /// The cost of one hop's raw usage. In a batch every token price is halved, search fees are not.
@@ -133,7 +159,10 @@ pub fn cost(usage: &Value, price: &PriceRow, batch: bool) -> Cost {
         (read, cached(price.cache_read)),
         (tokens("output_tokens"), price.output),
     ];
-    let token_cost: NanoUsd = parts.iter().map(|(count, usd)| count * nano_per_token(*usd)).sum::<u64>() * factor;
+    let tokens_alone: NanoUsd = parts.iter().map(|(count, usd)| count * nano_per_token(*usd)).sum::<u64>() * factor;
+    // Kept within the United States, by the request's wish or the workspace's, every token costs a tenth more (pricing page).
+    let within = usage.get("inference_geo").and_then(Value::as_str) == Some("us");
+    let token_cost = if within { tokens_alone * 11 / 10 } else { tokens_alone };
     let searches =
         usage.get("server_tool_use").and_then(|tools| tools.get("web_search_requests")).and_then(Value::as_u64);
     let fees = searches.unwrap_or(0) * WEB_SEARCH_NANO;
@@ -178,6 +207,25 @@ mod tests {
             "cache_creation": {"ephemeral_5m_input_tokens": 50, "ephemeral_1h_input_tokens": 20}});
         let nano = cost(&usage, &row, false).paid_nano_usd;
         assert_eq!(nano, 10 * 4000 + 100 * 200 + 50 * 5000 + 20 * 8000 + 20_000);
+    }
+
+    #[test]
+    fn the_list_is_dated_and_knows_no_price_of_a_model_that_is_not_on_it() {
+        let read = |when| price("anthropic/claude-sonnet-5-5", day(when), &[]).unwrap().cache_read;
+        assert!((read("2026-10-06") - 0.20).abs() < f64::EPSILON && (read("2026-10-07") - 0.10).abs() < f64::EPSILON);
+        for stranger in ["claude-opus-5-7", "claude-opus-4", "claude-opus-4-1-20250805", "claude-haiku-5", "claude-3"] {
+            assert!(price(&format!("anthropic/{stranger}"), day("2026-11-20"), &[]).is_none(), "{stranger}");
+        }
+        let mythos = price("anthropic/claude-mythos-5", day("2026-11-20"), &[]).unwrap();
+        assert!((mythos.cache_read - 1.0).abs() < f64::EPSILON, "as Fable 5");
+    }
+
+    #[test]
+    fn an_answer_kept_within_the_united_states_costs_a_tenth_more_and_its_searches_do_not() {
+        let row = price("anthropic/claude-opus-5-5", day("2026-11-20"), &[]).unwrap();
+        let usage = |geo: &str| json!({"input_tokens": 100, "output_tokens": 10, "inference_geo": geo, "server_tool_use": {"web_search_requests": 1}});
+        let paid = |geo: &str| cost(&usage(geo), &row, false).paid_nano_usd - WEB_SEARCH_NANO;
+        assert_eq!((paid("global"), paid("us")), (600_000, 660_000));
     }
 
     #[test]

@@ -118,7 +118,10 @@ fn ids(called: &[Called<'_>]) -> Vec<String> {
     let ids = called.iter().enumerate().map(|(at, call)| {
         let own = given(call).filter(|id| seen.insert(id.clone()));
         own.unwrap_or_else(|| {
-            let made = (at + 1..).map(|n| format!("call_{n}")).find(|id| !taken.contains(id)).unwrap_or_default();
+            let made = (at + 1..=at + 1 + called.len())
+                .map(|n| format!("call_{n}"))
+                .find(|id| !taken.contains(id))
+                .unwrap_or_default();
             taken.insert(made.clone());
             made
         })

@@ -45,9 +45,8 @@ pub fn cache_for(prospect: Prospect) -> Option<CacheFor> {
     match path {
         // The prefix is the same in every hop, so that those that would read it do not stop short of asking.
         Path::Batch if expected >= HOPS_FOR_AN_HOUR && prefix_tokens > LEAST_FOR_AN_HOUR => Some(CacheFor::Hour),
-        Path::Batch => None,
         Path::Realtime if (expected >= 2 || hop >= 2) && sent_tokens >= LEAST_CACHED => Some(CacheFor::FiveMinutes),
-        Path::Realtime => None,
+        Path::Batch | Path::Realtime => None,
     }
 }
 
@@ -137,9 +136,10 @@ mod tests {
     }
 
     const HOPS: [u32; 6] = [1, 2, 3, 4, 5, 10];
+    type Ratios = [f64; HOPS.len()];
     /// The table by which the rules were made: prefix and output per hop, and what a batch of so many hops costs beside the
     /// best realtime, uncached and with an hour's cache where 98 % of the reads hit.
-    const TABLE: [(u64, u64, [f64; 6], Option<[f64; 6]>); 4] = [
+    const TABLE: [(u64, u64, Ratios, Option<Ratios>); 4] = [
         (20_000, 500, [0.50, 0.68, 0.88, 1.04, 1.17, 1.61], Some([0.94, 0.75, 0.73, 0.72, 0.72, 0.69])),
         (20_000, 2000, [0.50, 0.63, 0.75, 0.83, 0.90, 1.13], Some([0.83, 0.67, 0.65, 0.64, 0.63, 0.61])),
         (3_000, 1500, [0.50, 0.53, 0.59, 0.63, 0.68, 0.88], None),

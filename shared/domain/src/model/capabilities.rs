@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ModelErrorKind, ModelInfo};
+use crate::money::is_of;
 
 /// The state of the built-in list: models overview page (2026-10-01) and release notes (2026-11-12) of the Claude API.
 pub const TABLE_OF: &str = "2026-11-20";
@@ -198,8 +199,7 @@ const LIST: [Row; 15] = [
 
 /// What the list knows of `model`, which may carry the day of its snapshot (`claude-haiku-4-5-20251001`).
 pub fn built_in(model: &str) -> Option<ModelInfo> {
-    let dated = |rest: &str| rest.strip_prefix('-').is_some_and(|day| day.len() == 8 && is_number(day));
-    let row = LIST.iter().find(|row| model.strip_prefix(row.id).is_some_and(|rest| rest.is_empty() || dated(rest)))?;
+    let row = LIST.iter().find(|row| is_of(row.id, model))?;
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
     Some(ModelInfo {
         id: model.to_owned(),
@@ -213,10 +213,6 @@ pub fn built_in(model: &str) -> Option<ModelInfo> {
         retires_at: row.retires.and_then(|at| at.parse().ok()),
         undescribed: false,
     })
-}
-
-fn is_number(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]

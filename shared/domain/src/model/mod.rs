@@ -182,6 +182,7 @@ impl StopReason {
 /// What a provider says a model can do (`GET /v1/models`).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a yes or no of what a provider says")]
 pub struct ModelInfo {
     /// The model.
     pub id: String,

@@ -81,7 +81,7 @@ async fn look(scene: Scene<'_>, candidate: &Candidate) -> Result<(Credential, Kn
         Err(error @ OpenModelError::Key { .. }) => return Err(Box::new(refused("model_auth", error.to_string()))),
     };
     let asked = place.info(model).await;
-    let told = asked.as_ref().map(Clone::clone).map_err(|error| error.kind);
+    let told = asked.clone().map_err(|error| error.kind);
     let rows = &scene.config.models.capabilities;
     let now = scene.deps.clock.now();
     match (known(provider_name, model, provider.is_anthropic(), told, rows, now), asked) {

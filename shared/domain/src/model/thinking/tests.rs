@@ -10,7 +10,7 @@ const HOPS: [u64; 5] = [16_000, 64_000, 4096, 2048, 2000];
 /// apart from the code that has to obey it.
 fn accepts(model: &str, chosen: &Chosen, max_tokens: u64) -> bool {
     let all = ["low", "medium", "high", "xhigh", "max"];
-    let (modes, efforts): (&[&str], &[&str]) = match model {
+    let (kinds, efforts): (&[&str], &[&str]) = match model {
         "claude-fable-5-2" | "claude-fable-5-1" | "claude-fable-5" | "claude-opus-5-5" => (&["adaptive"], &all),
         "claude-sonnet-5-5" => (&["adaptive", "between_tools"], &all),
         "claude-haiku-5-5" | "claude-opus-5" | "claude-sonnet-5" | "claude-opus-4-8" | "claude-opus-4-7" => {
@@ -26,12 +26,12 @@ fn accepts(model: &str, chosen: &Chosen, max_tokens: u64) -> bool {
     let effort = chosen.effort.as_deref();
     let mode = match chosen.mode {
         None => true,
-        Some(ThinkingMode::Adaptive) => modes.contains(&"adaptive"),
+        Some(ThinkingMode::Adaptive) => kinds.contains(&"adaptive"),
         Some(ThinkingMode::Disabled) => {
-            modes.contains(&"disabled") && !(model == "claude-opus-5" && matches!(effort, Some("xhigh" | "max")))
+            kinds.contains(&"disabled") && !(model == "claude-opus-5" && matches!(effort, Some("xhigh" | "max")))
         }
         Some(ThinkingMode::Enabled { budget_tokens }) => {
-            modes.contains(&"enabled") && budget_tokens >= 1024 && budget_tokens < max_tokens
+            kinds.contains(&"enabled") && budget_tokens >= 1024 && budget_tokens < max_tokens
         }
     };
     mode && effort.is_none_or(|effort| efforts.contains(&effort))
