@@ -48,14 +48,14 @@ async fn submits(process: &Process) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_batch_job_runs_through_the_five_binaries_over_our_runtime_api() {
+async fn a_batch_job_runs_through_the_real_binaries_over_our_runtime_api() {
     let folder = tempfile::tempdir().unwrap();
     let process = Process::start(&folder.path().join("state"), &["--functions", "binaries"]).await;
     submits(&process).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_batch_job_runs_through_the_five_binaries_under_cargo_lambda_watch() {
+async fn a_batch_job_runs_through_the_real_binaries_under_cargo_lambda_watch() {
     let cargo_lambda = tools().join("venv/bin/cargo-lambda");
     if !cargo_lambda.exists() {
         println!("skipped: cargo-lambda is not installed; `make tools` installs it");

@@ -134,7 +134,7 @@ pub(super) async fn hop_request(scene: Scene<'_>, run: &Run, plan: &Plan) -> Res
         effort: plan.effort.clone(),
         thinking: plan.thinking,
         cache: plan.cache,
-        mcp_servers: mcp_servers(scene, plan).await?,
+        mcp_servers: mcp_servers(scene, run, plan).await?,
         container: run.talk.container.clone(),
     })
 }
@@ -147,8 +147,9 @@ async fn spoken(scene: Scene<'_>, run: &Run, said: &[Said]) -> Result<Vec<TurnMe
     Ok(messages)
 }
 
-/// The configured MCP servers of the run, with their tokens, which are read anew for each hop and written nowhere.
-async fn mcp_servers(scene: Scene<'_>, plan: &Plan) -> Result<Vec<McpConnection>, EngineError> {
+/// The configured MCP servers of the run, with their tokens, which are read anew for each hop and written nowhere; and our
+/// own endpoint, with the run's token.
+async fn mcp_servers(scene: Scene<'_>, run: &Run, plan: &Plan) -> Result<Vec<McpConnection>, EngineError> {
     let mut servers = Vec::new();
     for name in &plan.mcp_servers {
         let missing = || EngineError::Secret(format!("the MCP server \"{name}\" is not configured any more"));
@@ -165,5 +166,6 @@ async fn mcp_servers(scene: Scene<'_>, plan: &Plan) -> Result<Vec<McpConnection>
         let token = token.map(|token| token.expose().to_owned());
         servers.push(McpConnection { name: name.clone(), url: server.url.clone(), token });
     }
+    servers.extend(plan.endpoint.as_ref().map(|endpoint| endpoint.connection(&run.key)));
     Ok(servers)
 }

@@ -8,7 +8,7 @@ use nightshift_domain::batch::Batch;
 use nightshift_domain::delivery::Chunk;
 use nightshift_domain::ids::slot_text;
 use nightshift_domain::job::JobRecord;
-use nightshift_domain::run::Run;
+use nightshift_domain::run::{EndpointCall, Run};
 use nightshift_domain::{AttemptId, JobId, RunKey};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -93,6 +93,10 @@ impl Store for MemoryStore {
         let rows = self.rows();
         let chunks = rows.records.range(first..=last).filter(|(_, row)| row.is_visible(now));
         chunks.map(|(_, row)| row.read(&operation)).collect()
+    }
+
+    async fn endpoint_call(&self, run: &RunKey, id: &str) -> Result<Option<EndpointCall>, StoreError> {
+        self.record(&format!("read call {id} of run {run}"), &Place::EndpointCall(run.clone(), id.to_owned()))
     }
 
     async fn due(&self, before: DateTime<Utc>, limit: u32) -> Result<Vec<DueItem>, StoreError> {
