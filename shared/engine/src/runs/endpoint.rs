@@ -22,7 +22,7 @@ const LEAST: TimeDelta = TimeDelta::hours(25);
 
 /// The endpoint of a batch turn, with the tools that leave `offer` for it; `None` where it has no public address or nothing
 /// to offer. The key is new each time, so only the plan that is written counts.
-pub(super) fn endpoint(
+pub(crate) fn endpoint(
     scene: Scene<'_>,
     agent: &Agent,
     offer: &mut Offer,
@@ -51,7 +51,7 @@ pub(super) fn endpoint(
 
 /// Records in `run` what hop `n` called at the endpoint, as the provider tells it. A call whose result comes with a later
 /// answer (the turn was paused between the two) is begun until then.
-pub(super) async fn record(
+pub(crate) async fn record(
     scene: Scene<'_>,
     run: &mut Run,
     n: u32,

@@ -9,7 +9,7 @@ pub(crate) mod catch_up;
 mod claim;
 pub(crate) mod commit;
 pub(crate) mod drive;
-mod endpoint;
+pub(crate) mod endpoint;
 pub(crate) mod fire;
 pub(crate) mod occurrence;
 pub(crate) mod places;
