@@ -45,6 +45,10 @@ async fn submits(process: &Process) {
     assert_eq!((&run["status"], &run["path"]), (&json!("ok"), &json!("batch")), "{run:#}");
     let console = process.get("/_local/console").await.unwrap();
     assert_eq!(console.as_array().map(Vec::len), Some(1));
+    // The API's token is no run's: the endpoint is there, behind the same front, and lets nobody in.
+    let list = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" });
+    let refused = process.post("/mcp", &list).await.unwrap();
+    assert_eq!((&refused["jsonrpc"], &refused["error"]["code"]), (&json!("2.0"), &json!(-32001)), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
