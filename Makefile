@@ -6,7 +6,7 @@ SHELL := bash
 
 TOOLS := $(CURDIR)/.tools
 VENV := $(TOOLS)/venv
-FUNCTIONS := api trigger poll deliver heartbeat
+FUNCTIONS := api trigger poll deliver heartbeat tools
 CARGO ?= cargo
 JOBS ?= 2
 # Tests and everything they start never see a real key: nothing is spent by accident.
@@ -31,7 +31,7 @@ demo: ## a batch job from add to delivery, in under a minute
 	./target/debug/nightshift-demo
 
 .PHONY: watch
-watch: tools ## the same job with the five binaries under cargo lambda watch
+watch: tools ## the same job with the real binaries under cargo lambda watch
 	$(CARGO) build -j$(JOBS) --bins
 	NIGHTSHIFT_CARGO_LAMBDA=$(VENV)/bin/cargo-lambda ./target/debug/nightshift-demo --functions cargo-lambda
 

@@ -45,17 +45,21 @@ async fn submits(process: &Process) {
     assert_eq!((&run["status"], &run["path"]), (&json!("ok"), &json!("batch")), "{run:#}");
     let console = process.get("/_local/console").await.unwrap();
     assert_eq!(console.as_array().map(Vec::len), Some(1));
+    // The API's token is no run's: the endpoint is there, behind the same front, and lets nobody in.
+    let list = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" });
+    let refused = process.post("/mcp", &list).await.unwrap();
+    assert_eq!((&refused["jsonrpc"], &refused["error"]["code"]), (&json!("2.0"), &json!(-32001)), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_batch_job_runs_through_the_five_binaries_over_our_runtime_api() {
+async fn a_batch_job_runs_through_the_real_binaries_over_our_runtime_api() {
     let folder = tempfile::tempdir().unwrap();
     let process = Process::start(&folder.path().join("state"), &["--functions", "binaries"]).await;
     submits(&process).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_batch_job_runs_through_the_five_binaries_under_cargo_lambda_watch() {
+async fn a_batch_job_runs_through_the_real_binaries_under_cargo_lambda_watch() {
     let cargo_lambda = tools().join("venv/bin/cargo-lambda");
     if !cargo_lambda.exists() {
         println!("skipped: cargo-lambda is not installed; `make tools` installs it");

@@ -17,14 +17,14 @@ fn allowed(room: &str) -> &'static [&'static str] {
         "channels" => &["domain", "engine", "web"],
         "boot" => &["anthropic", "channels", "domain", "engine", "openai", "store", "timers", "web"],
         "cli" => &["domain", "wire"],
-        "api" | "trigger" | "poll" | "deliver" | "heartbeat" => &FUNCTIONS,
+        "api" | "trigger" | "poll" | "deliver" | "heartbeat" | "tools" => &FUNCTIONS,
         "local" | "fake-anthropic" | "tests" => &["*"],
         other => panic!("room \"{other}\" is not in the plan: add it here, and say in the README what it is for"),
     }
 }
 
 /// Crates of an outside world, and the rooms that may know them.
-const WRAPPERS: [(&str, &[&str]); 14] = [
+const WRAPPERS: [(&str, &[&str]); 15] = [
     ("aws-sdk-dynamodb", &["store", "boot", "local", "tests"]),
     ("aws-sdk-scheduler", &["timers", "boot", "local", "tests"]),
     ("aws-sdk-lambda", &["timers", "boot", "local", "tests"]),
@@ -33,6 +33,7 @@ const WRAPPERS: [(&str, &[&str]); 14] = [
     ("serde_dynamo", &["store"]),
     ("object_store", &["store"]),
     ("reqwest", &["anthropic", "openai", "web", "channels", "boot", "cli", "local", "fake-anthropic", "tests"]),
+    ("rmcp", &["tools", "fake-anthropic", "tests"]),
     ("axum", &["local", "fake-anthropic", "tests"]),
     ("dynoxide-rs", &["local", "tests"]),
     ("rusqlite", &["local", "cli"]),

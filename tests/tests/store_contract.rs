@@ -15,6 +15,8 @@ mod batches;
 mod commits;
 #[path = "store_contract/due.rs"]
 mod due;
+#[path = "store_contract/endpoint_calls.rs"]
+mod endpoint_calls;
 #[path = "store_contract/expiry.rs"]
 mod expiry;
 #[path = "store_contract/fixtures.rs"]
@@ -95,6 +97,10 @@ contract![
     due::a_run_that_ended_and_a_batch_that_settled_are_due_no_more,
     due::a_job_is_due_from_its_next_run_until_that_moves,
     due::a_flood_of_one_kind_does_not_hide_the_others,
+    endpoint_calls::a_call_is_begun_once_and_keeps_its_result,
+    endpoint_calls::of_24_that_begin_a_call_at_once_exactly_one_wins,
+    endpoint_calls::a_call_belongs_to_its_run_and_is_no_row_of_its_history,
+    endpoint_calls::a_call_goes_when_it_has_expired,
     expiry::ended_runs_before_the_slot_expire_and_no_others,
     expiry::every_state_but_the_ended_ones_is_live,
     expiry::a_run_that_goes_earlier_keeps_its_time,

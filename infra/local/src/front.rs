@@ -1,4 +1,4 @@
-//! The front door: the Function URL over the `api` function, and the stack's own control surface under `/_local/`.
+//! The front door: the Function URL over the functions that answer HTTP, and the stack's own control surface under `/_local/`.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 
 use crate::advance::Driver;
 use crate::console::Console;
-use crate::functions::API;
+use crate::functions::serving;
 use crate::gate::{Fault, Gate};
 use crate::lambda::{Lambda, http_event, http_response};
 use crate::scheduler::Scheduler;
@@ -67,7 +67,7 @@ async fn function_url(State(front): Shared, request: Request) -> Response<Body> 
     };
     let event =
         http_event(&parts.method, parts.uri.path(), parts.uri.query(), &parts.headers, &body, front.clock.now());
-    match front.lambda.invoke(API, event.to_string().into()).await {
+    match front.lambda.invoke(serving(parts.uri.path()), event.to_string().into()).await {
         Ok(Ok(answer)) => http_response(answer)
             .unwrap_or_else(|error| refusal(StatusCode::BAD_GATEWAY, "bad_answer", &error.to_string())),
         Ok(Err(error)) => refusal(StatusCode::BAD_GATEWAY, "function_error", &error.to_string()),

@@ -1,4 +1,4 @@
-//! The five functions: as handlers in this process, and what the local Lambda must know of each.
+//! The six functions: as handlers in this process, and what the local Lambda must know of each.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,6 +21,14 @@ pub const PREFIX: &str = "nightshift-";
 /// The function behind the Function URL.
 pub const API: &str = "nightshift-api";
 
+/// The function behind the MCP endpoint.
+pub const TOOLS: &str = "nightshift-tools";
+
+/// The function that serves `path` of the Function URL.
+pub(crate) fn serving(path: &str) -> &'static str {
+    if path == nightshift_tools::PATH { TOOLS } else { API }
+}
+
 /// Names, timeouts and concurrency, as the deployment has them.
 pub fn specs() -> Vec<FunctionSpec> {
     let spec = |name: &str, seconds, concurrency| FunctionSpec {
@@ -34,13 +42,16 @@ pub fn specs() -> Vec<FunctionSpec> {
         spec("poll", 300, 8),
         spec("deliver", 300, 8),
         spec("heartbeat", 900, 2),
+        // As long as a tool that the user declared may take.
+        spec("tools", 900, 16),
     ]
 }
 
 /// The handlers of this process.
 pub(crate) fn handlers(deps: &Arc<Deps>) -> HashMap<String, Arc<dyn Handler>> {
     let mut all: HashMap<String, Arc<dyn Handler>> = HashMap::new();
-    all.insert(API.to_owned(), Arc::new(Api { deps: deps.clone() }));
+    all.insert(API.to_owned(), Arc::new(Http { deps: deps.clone(), answer: api }));
+    all.insert(TOOLS.to_owned(), Arc::new(Http { deps: deps.clone(), answer: tools }));
     for kind in [Kind::Trigger, Kind::Poll, Kind::Deliver, Kind::Heartbeat] {
         let name = format!("{PREFIX}{}", kind.name());
         all.insert(name, Arc::new(Worker { deps: deps.clone(), kind }));
@@ -99,16 +110,20 @@ fn failed(error: &EngineError) -> FunctionError {
     FunctionError::new(error.kind(), error.chain())
 }
 
-struct Api {
+type Answering = BoxFuture<'static, Result<Response<Body>, lambda_http::Error>>;
+
+/// A function that answers HTTP.
+struct Http {
     deps: Arc<Deps>,
+    answer: fn(Arc<Deps>, Request) -> Answering,
 }
 
 #[async_trait]
-impl Handler for Api {
+impl Handler for Http {
     async fn call(&self, payload: Bytes, context: Context) -> Result<Bytes, FunctionError> {
         let bad = |error: String| FunctionError::new("Runtime.BadEvent", error);
         let request: LambdaRequest = serde_json::from_slice(&payload).map_err(|error| bad(error.to_string()))?;
-        let deps = self.deps.clone();
+        let (deps, answer) = (self.deps.clone(), self.answer);
         let mut adapter = Adapter::from(service_fn(move |request| answer(deps.clone(), request)));
         let mut inner = lambda_runtime::Context::default();
         inner.request_id = context.request_id;
@@ -118,6 +133,10 @@ impl Handler for Api {
 }
 
 /// Boxed, because the compiler cannot prove the future `Send` for every lifetime through the adapter's own generics.
-fn answer(deps: Arc<Deps>, request: Request) -> BoxFuture<'static, Result<Response<Body>, lambda_http::Error>> {
+fn api(deps: Arc<Deps>, request: Request) -> Answering {
     Box::pin(async move { nightshift_api::handle(&deps, request).await.map_err(Into::into) })
+}
+
+fn tools(deps: Arc<Deps>, request: Request) -> Answering {
+    Box::pin(async move { nightshift_tools::handle(&deps, request).await.map_err(Into::into) })
 }

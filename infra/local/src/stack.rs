@@ -355,7 +355,8 @@ async fn compile(lambda: &Lambda, now: DateTime<Utc>) -> anyhow::Result<()> {
     // An envelope of a kind that most functions only shake their head at; `poll` sweeps an empty table.
     let sweep = serde_json::to_value(Envelope::new(Wake::Sweep))?;
     for spec in functions::specs() {
-        let payload = if spec.name == functions::API { &health } else { &sweep };
+        let http = spec.name == functions::API || spec.name == functions::TOOLS;
+        let payload = if http { &health } else { &sweep };
         let mut last = None;
         for _ in 0..COMPILE_TRIES {
             match lambda.invoke(&spec.name, Bytes::from(payload.to_string())).await? {

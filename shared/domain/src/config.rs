@@ -28,8 +28,8 @@ mod walk;
 pub use check::{Checked, check, current_path, unknown_field};
 pub use diff::{Change, changes};
 pub use parts::{
-    Account, ActiveHours, ApiConfig, Bearer, Budget, CronTool, Heartbeat, HeartbeatRules, Hooks, McpServer, NamedHook,
-    ToolRules, Tools, WebhookTool,
+    Account, ActiveHours, ApiConfig, Bearer, Budget, CronTool, Endpoint, EndpointRules, Heartbeat, HeartbeatRules,
+    Hooks, McpServer, NamedHook, ToolRules, Tools, WebhookTool,
 };
 pub use path::{ConfigPath, Step};
 

@@ -14,6 +14,7 @@ pub mod job;
 pub mod model;
 pub mod money;
 pub mod run;
+pub mod run_token;
 pub mod schedule;
 pub mod signing;
 pub mod tools;

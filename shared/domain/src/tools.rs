@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::config::{ToolRules, WebhookTool};
 
 mod cron;
+pub mod endpoint;
 mod http_fetch;
 mod memory;
 mod message;
@@ -140,6 +141,7 @@ pub fn acts(name: &str, input: &Value) -> bool {
         "memory" => memory::acts(input),
         "cron" => cron::acts(input),
         "http_fetch" => false,
+        face if endpoint::behind(face).is_some() => false,
         // `message`, and what the user declared.
         _ => true,
     }

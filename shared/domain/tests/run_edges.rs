@@ -33,6 +33,7 @@ fn plan(path: Path, on_timeout: OnTimeout) -> Plan {
         tools: None,
         client_tools: Vec::new(),
         mcp_servers: Vec::new(),
+        endpoint: None,
         system: None,
         target: None,
         deadline: now() + TimeDelta::hours(1),

@@ -7,6 +7,7 @@ pub mod batches;
 pub mod clock;
 pub mod deliver;
 pub mod deps;
+pub mod endpoint;
 pub mod error;
 pub mod heartbeat;
 pub mod jobs;

@@ -1,7 +1,8 @@
 //! The tools that Nightshift runs for a model, whichever way the model reaches them.
 //!
 //! Guarantee: a tool answers with a text for the model, also when it fails; only what is offered to the run is run. Who may
-//! repeat a call, and when, is decided by the callers ([`crate::runs`] for a hop's calls), who write down that an acting call
+//! repeat a call, and when, is decided by the callers ([`crate::runs`] for a hop's calls, [`crate::endpoint`] for those from
+//! within a hop), who write down that an acting call
 //! was begun before it is made.
 
 mod cron;
@@ -13,6 +14,7 @@ mod webhook;
 use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::config::Config;
 use nightshift_domain::run::Run;
+use nightshift_domain::tools::endpoint::behind;
 use serde_json::Value;
 
 use crate::clock;
@@ -68,7 +70,11 @@ pub fn timeout_of(name: &str, config: &Config) -> TimeDelta {
 pub async fn execute(call: Call<'_>, name: &str, input: Value) -> Answer {
     let clock = call.scene.deps.clock.as_ref();
     let acts = nightshift_domain::tools::acts(name, &input);
-    match clock::timeout(clock, call.deadline, Box::pin(dispatch(call, name, input))).await {
+    let tool = behind(name).unwrap_or(name);
+    if !acts && nightshift_domain::tools::acts(tool, &input) {
+        return Answer::error(format!("{name} only looks; it changes nothing"));
+    }
+    match clock::timeout(clock, call.deadline, Box::pin(dispatch(call, tool, input))).await {
         Some(Ok(answer)) => answer,
         Some(Err(error)) => {
             tracing::warn!(run.id = %call.run.key, "tool {name} of run {} failed: {}", call.run.key, error.chain());

@@ -12,7 +12,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use nightshift_domain::batch::Batch;
 use nightshift_domain::delivery::Chunk;
 use nightshift_domain::job::JobRecord;
-use nightshift_domain::run::Run;
+use nightshift_domain::run::{EndpointCall, Run};
 use nightshift_domain::{AttemptId, JobId, RunKey};
 use nightshift_engine::Clock;
 use nightshift_engine::ports::{
@@ -166,6 +166,11 @@ impl Store for DynamoStore {
         // An origin that begins with this one and a `#` has the same prefix.
         chunks.retain(|chunk| chunk.origin == origin);
         Ok(chunks)
+    }
+
+    /// Strongly consistent.
+    async fn endpoint_call(&self, run: &RunKey, id: &str) -> Result<Option<EndpointCall>, StoreError> {
+        self.record(&format!("read call {id} of run {run}"), &Key::endpoint_call(run, id)).await
     }
 
     /// From an index that lags behind by moments and names rows only: read them again before acting.

@@ -51,6 +51,10 @@ impl Key {
         Self { pk: job_partition(&run.job_id()), sk: format!("{}{index:04}", chunk_prefix(run, origin)) }
     }
 
+    pub(crate) fn endpoint_call(run: &RunKey, id: &str) -> Self {
+        Self { pk: job_partition(&run.job_id()), sk: format!("CALL#{run}#{id}") }
+    }
+
     pub(crate) fn event(agent: &str, id: &str) -> Self {
         Self { pk: session_partition(agent), sk: format!("{EVENT_PREFIX}{id}") }
     }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use nightshift_domain::batch::{Batch, BatchState};
 use nightshift_domain::delivery::{Chunk, ChunkState};
 use nightshift_domain::job::JobRecord;
-use nightshift_domain::run::{Run, attention_at};
+use nightshift_domain::run::{CallState, EndpointCall, Run, attention_at};
 use nightshift_domain::{JobId, RunKey};
 use nightshift_engine::ports::{DueItem, MOST_PLACES, StoreError, SystemEvent, Write, is_counter_name};
 use serde::Serialize;
@@ -98,6 +98,7 @@ pub(crate) fn actions(operation: &str, writes: &[Write<'_>]) -> Result<Vec<Actio
             Write::Batch { batch, expires_at } => plan.batch(index, batch, *expires_at)?,
             Write::BatchPolled(batch) => plan.batch_row(index, batch, None)?,
             Write::Chunk { chunk, expires_at } => plan.chunk(index, chunk, *expires_at)?,
+            Write::EndpointCall { call, expires_at } => plan.endpoint_call(index, call, *expires_at)?,
             Write::Event(event) => plan.event(index, event)?,
             Write::HoldPlace { place, run } => plan.hold(index, *place, run)?,
             Write::FreePlace { place, run } => plan.free(index, *place, run),
@@ -125,6 +126,7 @@ pub(crate) fn subject(writes: &[Write<'_>]) -> String {
         Some(Write::Run { run, .. }) => format!("run {}", run.key),
         Some(Write::Batch { batch, .. } | Write::BatchPolled(batch)) => format!("batch {}", batch.id),
         Some(Write::Chunk { chunk, .. }) => format!("chunk {} of run {}", chunk.index, chunk.run),
+        Some(Write::EndpointCall { call, .. }) => format!("call {} of run {}", call.id, call.run),
         Some(Write::Event(event)) => format!("event {}", event.id),
         Some(Write::HoldPlace { place, run } | Write::FreePlace { place, run }) => {
             format!("place {place} of run {run}")
@@ -249,6 +251,25 @@ impl Plan<'_> {
         row.ttl = Some(expires_at.timestamp());
         row.state = Some(state.to_owned());
         self.put(write, key, Guard::before(chunk.rev), &row)
+    }
+
+    fn endpoint_call(
+        &mut self,
+        write: usize,
+        call: &EndpointCall,
+        expires_at: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let key = Key::endpoint_call(&call.run, &call.id);
+        let mut row = self.record(&key, "call", call.rev, call)?;
+        let state = match &call.state {
+            CallState::Asked => "asked",
+            CallState::Started { .. } => "started",
+            CallState::Done { .. } => "done",
+        };
+        row.ttl = Some(expires_at.timestamp());
+        row.name = Some(call.tool.clone());
+        row.state = Some(state.to_owned());
+        self.put(write, key, Guard::before(call.rev), &row)
     }
 
     fn event(&mut self, write: usize, event: &SystemEvent) -> Result<(), StoreError> {

@@ -46,6 +46,19 @@ pub struct Tools {
     pub cron: Option<CronTool>,
     /// Fetching an address; on unless given.
     pub http_fetch: Option<bool>,
+    /// Calls from within a batched hop, over the MCP endpoint.
+    pub endpoint: Option<Endpoint>,
+}
+
+/// Which tools a provider's own loop may call over the MCP endpoint, within one hop of a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Endpoint {
+    /// Whether any may; on unless given.
+    pub enabled: Option<bool>,
+    /// Names of tools, `*` for all the run has; those that only read unless given: `http_fetch`, `memory_view` and
+    /// `cron_view`.
+    pub allow: Option<Vec<String>>,
 }
 
 /// The tool by which an agent keeps jobs of its own.
@@ -76,6 +89,17 @@ pub struct ToolRules {
     pub max_jobs: u32,
     /// Fetching an address.
     pub http_fetch: bool,
+    /// Calls from within a batched hop.
+    pub endpoint: EndpointRules,
+}
+
+/// Which tools may be called over the MCP endpoint, everything decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndpointRules {
+    /// Whether any may.
+    pub enabled: bool,
+    /// Names of tools, of faces of tools that only read, `*` for all the run has.
+    pub allow: Vec<String>,
 }
 
 impl ToolRules {
@@ -91,6 +115,11 @@ impl ToolRules {
             memory: on(|tools| tools.memory, true),
             max_jobs: either(own, defaults, |tools| tools.cron?.max_jobs).unwrap_or(20),
             http_fetch: on(|tools| tools.http_fetch, true),
+            endpoint: EndpointRules {
+                enabled: on(|tools| tools.endpoint.as_ref()?.enabled, true),
+                allow: either(own, defaults, |tools| tools.endpoint.as_ref()?.allow.clone())
+                    .unwrap_or_else(|| crate::tools::endpoint::READING.map(str::to_owned).to_vec()),
+            },
         }
     }
 }

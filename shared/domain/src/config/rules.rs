@@ -8,6 +8,8 @@ use super::path::ConfigPath;
 use super::{Agent, Config, leaf};
 use crate::FieldError;
 use crate::job::DeliveryMode;
+use crate::tools;
+use crate::tools::endpoint::{SERVER_NAME, behind};
 
 /// Adds what is wrong with `config`, and what is worth knowing. Not `whole`: bad fields were left out of it, so that what
 /// depends on all of its lists is not judged.
@@ -20,6 +22,7 @@ pub(super) fn together(config: &Config, whole: bool, faults: &mut Vec<FieldError
     hours(&config.agents.defaults, &["agents", "defaults"], faults);
     providers(config, faults);
     switches(config, faults, notes);
+    endpoint(config, faults, notes);
     alert(config, faults);
     if whole {
         allowed(config, faults);
@@ -105,6 +108,30 @@ fn switches(config: &Config, faults: &mut Vec<FieldError>, notes: &mut Vec<Strin
                 "{at} names the agent {}, which is not configured; the default agent answers",
                 leaf::shown(agent)
             ));
+        }
+    }
+}
+
+/// The MCP endpoint of our own: its name, the names of its tools, and whom it offers what.
+fn endpoint(config: &Config, faults: &mut Vec<FieldError>, notes: &mut Vec<String>) {
+    if config.mcp_servers.contains_key(SERVER_NAME) {
+        let message = format!("\"{SERVER_NAME}\" is the product's own MCP server");
+        faults.push(bad(&["mcpServers", SERVER_NAME], message, "choose another name"));
+    }
+    for name in config.webhook_tools.keys().filter(|name| tools::OWN.contains(&name.as_str()) || behind(name).is_some())
+    {
+        let message = format!("\"{name}\" is a tool of the product's own");
+        faults.push(bad(&["webhookTools", name], message, "choose another name"));
+    }
+    let known = |name: &str| {
+        name == "*" || tools::OWN.contains(&name) || behind(name).is_some() || config.webhook_tools.contains_key(name)
+    };
+    let agents = config.agents.entries.iter().map(|(id, agent)| (vec!["agents", "entries", id], agent));
+    for (at, agent) in agents.chain([(vec!["agents", "defaults"], &config.agents.defaults)]) {
+        let allow = agent.tools.as_ref().and_then(|tools| tools.endpoint.as_ref()?.allow.as_deref());
+        for name in allow.unwrap_or_default().iter().filter(|name| !known(name)) {
+            let at = ConfigPath::of(&[&at[..], &["tools", "endpoint", "allow"]].concat());
+            notes.push(format!("{at} names {}, which is no tool that Nightshift runs", leaf::shown(name)));
         }
     }
 }

@@ -220,6 +220,7 @@ const AGENT: &[Field] = &[
             may("memory", Shape::Flag),
             may("cron", Shape::Object(&[may("maxJobs", Shape::Whole(0, 10_000))])),
             may("httpFetch", Shape::Flag),
+            may("endpoint", Shape::Object(&[may("enabled", Shape::Flag), may("allow", Shape::List(&NAME))])),
         ]),
     ),
     is("mcpServers", Shape::List(&Shape::McpName)),

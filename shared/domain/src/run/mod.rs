@@ -16,6 +16,7 @@ use crate::money::Cost;
 use crate::{AttemptId, JobId, RunKey};
 
 mod call;
+mod endpoint;
 mod event;
 mod lease;
 mod lineup;
@@ -24,6 +25,7 @@ mod plan;
 mod state;
 
 pub use call::{CallState, ToolCall, Via};
+pub use endpoint::{Endpoint, EndpointCall, call_id};
 pub use event::{Effect, Event, Rejected, RowResult, Transition};
 pub use lease::{Held, LEASE, Lease, RENEW_EVERY, attention_at, release, take};
 pub use lineup::{Candidate, Lineup, lineup, own_model};
@@ -241,6 +243,9 @@ pub struct Plan {
     /// Names of the configured MCP servers it may use.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mcp_servers: Vec<String>,
+    /// What the provider's own loop may call here within a hop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<Endpoint>,
     /// The resolved target; `None` when nothing is sent.
     #[serde(default)]
     pub target: Option<Target>,

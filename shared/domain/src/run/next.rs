@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::AttemptId;
 use crate::job::{DeliveryStatus, OnTimeout};
-use crate::model::{ModelErrorKind, Reply, StopReason, ThinkingMode};
+use crate::model::{ModelErrorKind, Reply, StopReason};
 
 use super::event::{Effect, Event, Rejected, RowResult, Transition};
 use super::plan::REALTIME_MAX_TOKENS;
@@ -400,10 +400,6 @@ impl Stepper {
         if let Some(plan) = &mut self.run.plan {
             plan.path = Path::Realtime;
             plan.max_tokens = plan.max_tokens.min(REALTIME_MAX_TOKENS);
-            if let Some(ThinkingMode::Enabled { budget_tokens }) = &mut plan.thinking {
-                // Thinking has to leave room for an answer.
-                *budget_tokens = (*budget_tokens).min(plan.max_tokens / 2);
-            }
             let seconds = i64::try_from(plan.realtime_seconds).unwrap_or(i64::MAX / 1000);
             plan.deadline = now + TimeDelta::try_seconds(seconds).unwrap_or(TimeDelta::days(1));
             if let Some(reason) = reason {

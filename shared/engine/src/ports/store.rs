@@ -9,7 +9,7 @@ use nightshift_domain::batch::Batch;
 use nightshift_domain::config::Config;
 use nightshift_domain::delivery::Chunk;
 use nightshift_domain::job::JobRecord;
-use nightshift_domain::run::Run;
+use nightshift_domain::run::{EndpointCall, Run};
 use nightshift_domain::{AttemptId, JobId, RunKey};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -43,6 +43,13 @@ pub enum Write<'a> {
     Chunk {
         /// The chunk.
         chunk: &'a Chunk,
+        /// When the row may go.
+        expires_at: DateTime<Utc>,
+    },
+    /// An acting call that a provider's own loop made over the MCP endpoint.
+    EndpointCall {
+        /// The call.
+        call: &'a EndpointCall,
         /// When the row may go.
         expires_at: DateTime<Utc>,
     },
@@ -217,6 +224,9 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// The ledger rows of a run's delivery, in order.
     async fn chunks(&self, run: &RunKey, origin: &str) -> Result<Vec<Chunk>, StoreError>;
+
+    /// The call of a run that is known by `id`.
+    async fn endpoint_call(&self, run: &RunKey, id: &str) -> Result<Option<EndpointCall>, StoreError>;
 
     /// What was due before `before` and has not moved, oldest first. Runs, batches and jobs have equal shares of `limit`, and
     /// what one kind leaves the others have: a flood of one never hides the rest.

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use crate::error::EngineError;
 
 use super::Scene;
+use super::endpoint::record;
 use super::texts::{run_text, talk_text};
 
 /// The run with `reply` as its hop number `n`. Pure but for a long text's blob, whose key is its digest; written together
@@ -60,6 +61,7 @@ pub(crate) async fn absorb(
             run.talk.calls.push(call);
         }
     }
+    record(scene, &mut run, n, &reply.content, now).await?;
     if reply.container.is_some() {
         run.talk.container.clone_from(&reply.container);
     }

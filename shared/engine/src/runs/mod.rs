@@ -9,6 +9,7 @@ pub(crate) mod catch_up;
 mod claim;
 pub(crate) mod commit;
 pub(crate) mod drive;
+pub(crate) mod endpoint;
 pub(crate) mod fire;
 pub(crate) mod occurrence;
 mod picking;
@@ -28,6 +29,7 @@ pub use texts::{INLINE_MAX, load_text, run_text};
 
 pub(crate) use absorb::absorb;
 pub(crate) use texts::digest;
+pub(crate) use tools::cut;
 
 use nightshift_domain::RunKey;
 use nightshift_domain::config::Config;

@@ -18,6 +18,7 @@ use crate::error::EngineError;
 use crate::ports::{OpenChannelError, OpenedModel};
 
 use super::Scene;
+use super::endpoint::endpoint;
 use super::picking::{Picked, pick};
 use super::texts::run_text;
 
@@ -79,15 +80,20 @@ pub(super) async fn plan(scene: Scene<'_>, run: &Run) -> Result<Planned, EngineE
         Some(text) => Some(run_text(scene.deps, &run.key, text).await?),
         None => None,
     };
-    let offer = offered(scene.config, run, &agent, &provider, &info);
+    let realtime_seconds =
+        run.turn.timeout_seconds.or(agent.timeout_seconds).or(defaults.timeout_seconds).unwrap_or(DEFAULT_TIMEOUT_S);
+    let (wait, on_timeout) = patience(scene.config, run, path, realtime_seconds);
+    let deadline = deadline(now, wait);
+    let mut offer = offered(scene.config, run, &agent, &provider, &info);
     notes.extend(offer.notes.iter().cloned());
+    let endpoint = match path {
+        Path::Batch if provider.is_anthropic() => endpoint(scene, &agent, &mut offer, deadline, realtime_seconds),
+        Path::Batch | Path::Realtime => None,
+    };
     let tools = match offer.tools.as_slice() {
         [] => None,
         some => Some(run_text(scene.deps, &run.key, serde_json::Value::from(some).to_string()).await?),
     };
-    let realtime_seconds =
-        run.turn.timeout_seconds.or(agent.timeout_seconds).or(defaults.timeout_seconds).unwrap_or(DEFAULT_TIMEOUT_S);
-    let (wait, on_timeout) = patience(scene.config, run, path, realtime_seconds);
     let plan = Plan {
         path,
         fallback_reason: fallback.map(|fallback| fallback.code().to_owned()),
@@ -102,8 +108,9 @@ pub(super) async fn plan(scene: Scene<'_>, run: &Run) -> Result<Planned, EngineE
         tools,
         client_tools: offer.client,
         mcp_servers: offer.servers,
+        endpoint,
         target,
-        deadline: deadline(now, wait),
+        deadline,
         on_timeout,
         realtime_seconds,
         max_hops: agent.max_hops.or(defaults.max_hops).unwrap_or(DEFAULT_MAX_HOPS),

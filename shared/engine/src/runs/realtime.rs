@@ -144,7 +144,7 @@ pub(super) async fn hop_request(scene: Scene<'_>, run: &Run, plan: &Plan) -> Res
         // A batch that goes on in realtime has shorter hops than it was planned with.
         thinking: plan.thinking.map(|mode| mode.within(plan.max_tokens)),
         cache,
-        mcp_servers: mcp_servers(scene, plan).await?,
+        mcp_servers: mcp_servers(scene, run, plan).await?,
         container: run.talk.container.clone(),
     })
 }
@@ -157,8 +157,9 @@ async fn spoken(scene: Scene<'_>, run: &Run, said: &[Said]) -> Result<Vec<TurnMe
     Ok(messages)
 }
 
-/// The configured MCP servers of the run, with their tokens, which are read anew for each hop and written nowhere.
-async fn mcp_servers(scene: Scene<'_>, plan: &Plan) -> Result<Vec<McpConnection>, EngineError> {
+/// The configured MCP servers of the run, with their tokens, which are read anew for each hop and written nowhere; and our
+/// own endpoint, with the run's token.
+async fn mcp_servers(scene: Scene<'_>, run: &Run, plan: &Plan) -> Result<Vec<McpConnection>, EngineError> {
     let mut servers = Vec::new();
     for name in &plan.mcp_servers {
         let missing = || EngineError::Secret(format!("the MCP server \"{name}\" is not configured any more"));
@@ -175,5 +176,6 @@ async fn mcp_servers(scene: Scene<'_>, plan: &Plan) -> Result<Vec<McpConnection>
         let token = token.map(|token| token.expose().to_owned());
         servers.push(McpConnection { name: name.clone(), url: server.url.clone(), token });
     }
+    servers.extend(plan.endpoint.as_ref().map(|endpoint| endpoint.connection(&run.key)));
     Ok(servers)
 }

@@ -1,7 +1,7 @@
 //! Fakes that keep the ports' promises in memory.
 //!
 //! They pass the same contract suites as the real adapters, which is why tests may believe them. They know nothing of
-//! faults: wrap them to inject some.
+//! faults, but that a commit of the table can be broken: wrap them to inject others.
 
 mod blobs;
 mod lists;
@@ -11,4 +11,4 @@ mod store;
 
 pub use blobs::MemoryBlobs;
 pub use outside::{NoSecrets, NoWeb};
-pub use store::MemoryStore;
+pub use store::{Break, MemoryStore};

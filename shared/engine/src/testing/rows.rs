@@ -46,6 +46,7 @@ pub(super) enum Place {
     Run(RunKey),
     Batch(AttemptId),
     Chunk(RunKey, String, u32),
+    EndpointCall(RunKey, String),
 }
 
 /// The whole table.
@@ -213,6 +214,10 @@ fn changes(writes: &[Write<'_>]) -> Result<Vec<(usize, Change)>, StoreError> {
                 }
             }
             Write::BatchPolled(batch) => add(put(Place::Batch(batch.id.clone()), batch.rev, batch, None)?),
+            Write::EndpointCall { call, expires_at } => {
+                let place = Place::EndpointCall(call.run.clone(), call.id.clone());
+                add(put(place, call.rev, call, Some(*expires_at))?);
+            }
             Write::Chunk { chunk, expires_at } => {
                 let place = Place::Chunk(chunk.run.clone(), chunk.origin.clone(), chunk.index);
                 add(put(place, chunk.rev, chunk, Some(*expires_at))?);

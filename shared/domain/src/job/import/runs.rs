@@ -165,6 +165,7 @@ fn plan(entry: &Value, ended_at: DateTime<Utc>) -> Option<Plan> {
         tools: None,
         client_tools: Vec::new(),
         mcp_servers: Vec::new(),
+        endpoint: None,
         system: None,
         target: None,
         deadline: ended_at,

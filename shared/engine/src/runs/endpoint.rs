@@ -1,0 +1,176 @@
+//! The MCP endpoint in a run's life: what of the run's tools it has, and what the provider's loop called there.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use nightshift_domain::config::Agent;
+use nightshift_domain::run::{CallState, Endpoint, Run, ToolCall, Via};
+use nightshift_domain::run_token::TokenKey;
+use nightshift_domain::tools::Offer;
+use nightshift_domain::tools::endpoint::{SERVER_NAME, over_endpoint};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::error::EngineError;
+
+use super::Scene;
+use super::texts::talk_text;
+use super::tools::cut;
+
+/// How long a token outlives the turn it is for: a batch that is told to stop goes on for a while.
+const SLACK: TimeDelta = TimeDelta::hours(1);
+/// The least a token lasts: a batch may live for 24 hours (Message Batches page), whatever the turn's own deadline.
+const LEAST: TimeDelta = TimeDelta::hours(25);
+
+/// The endpoint of a batch turn, with the tools that leave `offer` for it; `None` where it has no public address or nothing
+/// to offer. The key is new each time, so only the plan that is written counts.
+pub(crate) fn endpoint(
+    scene: Scene<'_>,
+    agent: &Agent,
+    offer: &mut Offer,
+    deadline: DateTime<Utc>,
+    realtime_seconds: u64,
+) -> Option<Endpoint> {
+    let base = scene.config.api.public_url.as_deref()?;
+    // The MCP connector takes https only; the local stack's model calls it on loopback.
+    if !base.starts_with("https://") && !scene.deps.settings.local {
+        return None;
+    }
+    let tools = over_endpoint(offer, &scene.config.tools_of(agent).endpoint);
+    if tools.is_empty() {
+        return None;
+    }
+    let entropy = scene.deps.entropy.as_ref();
+    // A batch turn that runs out of time may go on in realtime.
+    let realtime = i64::try_from(realtime_seconds).ok().and_then(TimeDelta::try_seconds).unwrap_or(TimeDelta::days(7));
+    Some(Endpoint {
+        url: format!("{}/mcp", base.trim_end_matches('/')),
+        tools,
+        key: TokenKey::new(entropy.bits(), entropy.bits()),
+        expires: (deadline + realtime + SLACK).max(scene.deps.clock.now() + LEAST),
+    })
+}
+
+/// Records in `run` what hop `n` called at the endpoint, as the provider tells it. A call whose result comes with a later
+/// answer (the turn was paused between the two) is begun until then.
+pub(crate) async fn record(
+    scene: Scene<'_>,
+    run: &mut Run,
+    n: u32,
+    content: &str,
+    now: DateTime<Utc>,
+) -> Result<(), EngineError> {
+    for said in said(content) {
+        match said {
+            Said::Used { id, name, input } => {
+                let input = talk_text(scene.deps, &run.key, input).await?;
+                let state = CallState::Started { at: now };
+                run.talk.calls.push(ToolCall { id, hop: n, name, input, via: Via::Endpoint, state });
+            }
+            Said::Came { id, is_error, text } => {
+                let open = |call: &ToolCall| call.via == Via::Endpoint && call.id == id && !call.is_done();
+                let Some(at) = run.talk.calls.iter().rposition(open) else { continue };
+                let (text, cut_from) = cut(text);
+                let result = talk_text(scene.deps, &run.key, text).await?;
+                run.talk.calls[at].state = CallState::Done { at: now, is_error, result, cut_from };
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What an answer tells of our endpoint.
+#[derive(Debug, PartialEq, Eq)]
+enum Said {
+    /// A tool was called.
+    Used {
+        id: String,
+        name: String,
+        /// Raw JSON.
+        input: String,
+    },
+    /// Its result.
+    Came { id: String, is_error: bool, text: String },
+}
+
+/// A block of any kind; only the type is sure to be what it seems.
+#[derive(Deserialize)]
+struct Block<'a> {
+    #[serde(rename = "type", default)]
+    kind: String,
+    #[serde(borrow, default)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    name: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    server_name: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    input: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    tool_use_id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    is_error: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    content: Option<&'a RawValue>,
+}
+
+fn text(raw: Option<&RawValue>) -> Option<String> {
+    serde_json::from_str(raw?.get()).ok()
+}
+
+/// The blocks of our server, in order: `mcp_tool_use {id, name, server_name, input}` and `mcp_tool_result {tool_use_id,
+/// is_error, content}`, which names no server (Python SDK 2.11.0, `BetaMCPToolUseBlock`, `BetaMCPToolResultBlock`).
+fn said(content: &str) -> Vec<Said> {
+    let blocks: Vec<Block<'_>> = serde_json::from_str(content).unwrap_or_default();
+    let read = |block: Block<'_>| match block.kind.as_str() {
+        "mcp_tool_use" if text(block.server_name).as_deref() == Some(SERVER_NAME) => {
+            let input = block.input.map_or_else(|| "{}".to_owned(), |input| input.get().to_owned());
+            Some(Said::Used { id: text(block.id)?, name: text(block.name)?, input })
+        }
+        "mcp_tool_result" => {
+            let is_error = block.is_error.is_some_and(|flag| flag.get() == "true");
+            let text = |raw: &RawValue| spoken(raw.get());
+            Some(Said::Came {
+                id: self::text(block.tool_use_id)?,
+                is_error,
+                text: block.content.map(text).unwrap_or_default(),
+            })
+        }
+        _ => None,
+    };
+    blocks.into_iter().filter_map(read).collect()
+}
+
+/// The text of a result: a string, or the text blocks of an array.
+fn spoken(raw: &str) -> String {
+    #[derive(Deserialize)]
+    struct Piece {
+        #[serde(default)]
+        text: String,
+    }
+    match serde_json::from_str::<String>(raw) {
+        Ok(text) => text,
+        Err(_) => {
+            let pieces: Vec<Piece> = serde_json::from_str(raw).unwrap_or_default();
+            pieces.into_iter().map(|piece| piece.text).collect::<Vec<_>>().join("\n")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_and_results_of_our_server_are_found_among_blocks_of_every_kind() {
+        let content = r#"[{"type":"text","text":"…"},
+            {"type":"mcp_tool_use","id":"m1","name":"http_fetch","server_name":"nightshift","input":{"n": 1.50}},
+            {"type":"mcp_tool_use","id":"g1","name":"search","server_name":"github","input":{}},
+            {"type":"mcp_tool_result","tool_use_id":"m1","is_error":false,"content":[{"type":"text","text":"one"},{"type":"text","text":"two"}]},
+            {"type":"mcp_tool_result","tool_use_id":"m2","is_error":true,"content":"no"},
+            {"type":"server_tool_use","id":"s1","name":"web_search","input":{}},{"type":"new","content":7}]"#;
+        let used = Said::Used { id: "m1".into(), name: "http_fetch".into(), input: r#"{"n": 1.50}"#.into() };
+        let came = Said::Came { id: "m1".into(), is_error: false, text: "one\ntwo".into() };
+        let failed = Said::Came { id: "m2".into(), is_error: true, text: "no".into() };
+        assert_eq!(said(content), [used, came, failed]);
+        assert_eq!(said("not JSON"), []);
+    }
+}
