@@ -11,10 +11,12 @@ pub mod event;
 pub mod fault;
 pub mod ids;
 pub mod job;
+pub mod memory;
 pub mod model;
 pub mod money;
 pub mod run;
 pub mod schedule;
+pub mod shelf;
 pub mod signing;
 pub mod tools;
 
