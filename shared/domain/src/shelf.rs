@@ -4,6 +4,8 @@
 //! so that changes of a shelf follow one another and its limits hold whoever writes at the same time. The index says how
 //! each text's row stands, so that a change names every row it touches with its `rev`.
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +34,15 @@ pub struct Limits {
     pub texts: usize,
     /// Most bytes of all texts together.
     pub total_bytes: u64,
+}
+
+impl fmt::Display for ShelfId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory(agent) => write!(out, "the memory of {agent}"),
+            Self::Documents => out.write_str("the documents"),
+        }
+    }
 }
 
 impl ShelfId {
