@@ -118,11 +118,12 @@ impl Command {
             shelf.entries.iter().filter(|it| path.holds(&it.name)).map(|it| it.name.clone()).collect()
         };
         match self {
-            Self::View { path, .. } | Self::Replace { path, .. } | Self::Insert { path, .. } => {
-                shelf.entry(path.as_str()).map(|it| it.name.clone()).into_iter().collect()
-            }
+            Self::View { path, .. }
+            | Self::Create { path, .. }
+            | Self::Replace { path, .. }
+            | Self::Insert { path, .. } => shelf.entry(path.as_str()).map(|it| it.name.clone()).into_iter().collect(),
             Self::Rename { from, .. } => under(from),
-            Self::Create { .. } | Self::Delete { .. } => Vec::new(),
+            Self::Delete { .. } => Vec::new(),
         }
     }
 
@@ -262,8 +263,8 @@ fn affected(shelf: &Shelf, path: &MemoryPath, most: usize) -> Result<Vec<String>
     }
 }
 
-/// Whether a file may be at `path`: no folder is there, and no file is on the way.
-fn vacant(shelf: &Shelf, path: &MemoryPath) -> Result<(), String> {
+/// Whether a file may be at `path`: no folder is there, and no file is on the way. The error is a sentence.
+pub fn vacant(shelf: &Shelf, path: &MemoryPath) -> Result<(), String> {
     if path.is_root() || is_folder(shelf, path) {
         return Err(format!("{path} is a folder; give a file's path"));
     }

@@ -13,7 +13,7 @@ use crate::run::Text;
 
 /// How many of the calls that changed a shelf are remembered, so that a repeat of one is told from a new one. A turn makes
 /// its calls one after the other or a few at once; a repeat comes within minutes.
-const REMEMBERED: usize = 32;
+const REMEMBERED: usize = 64;
 
 /// Which shelf.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -303,11 +303,11 @@ mod tests {
     #[test]
     fn only_the_last_calls_are_remembered() {
         let mut shelf = Shelf::empty(ShelfId::Memory("main".into()));
-        for n in 0..40 {
+        for n in 0..72 {
             shelf = Draft::new(&shelf, Some(&format!("run/{n}")), now()).shelf;
         }
         assert_eq!(shelf.recent.len(), REMEMBERED);
-        assert!(shelf.remembers("run/39") && shelf.remembers("run/8") && !shelf.remembers("run/7"));
+        assert!(shelf.remembers("run/71") && shelf.remembers("run/8") && !shelf.remembers("run/7"));
     }
 
     #[test]

@@ -94,4 +94,4 @@ impl Request<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
