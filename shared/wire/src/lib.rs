@@ -16,6 +16,7 @@ pub mod requests;
 pub const NOW_HEADER: &str = "nightshift-now-ms";
 mod run;
 pub mod schema;
+mod shelves;
 
 pub use answers::{
     CancelAnswer, ConfigAnswer, ConfigApplied, ConfigValidated, CostAnswer, CostRow, CostSum, EventAnswer,
@@ -27,6 +28,9 @@ pub use exit::ExitCode;
 pub use nightshift_domain::job::import::{Dropped, JobOutcome, JobReport, RefusedRun, RunsReport};
 pub use plan::{AwsKind, AwsView, PlanAnswer, PlannedStart, SkippedTime};
 pub use run::{BatchView, FailureView, HopView, RunView, SUMMARY_CHARS, summary_of};
+pub use shelves::{
+    DocumentAnswer, DocumentList, DocumentPut, DocumentView, MemoryAnswer, MemoryFileView, MemoryList, MemoryPut,
+};
 
 /// A job as the API shows it.
 pub type JobView = nightshift_domain::job::Job;

@@ -18,6 +18,7 @@ mod plan;
 mod read;
 mod refusal;
 mod settings;
+mod shelves;
 mod text;
 mod timing;
 
@@ -30,6 +31,10 @@ pub use plan::{Planned, plan};
 pub use read::{Listed, Shown, Status, get, list, run_get, runs, status};
 pub use refusal::Refusal;
 pub use settings::{Applied, Validated, config_apply, config_get, config_set, config_unset, config_validate};
+pub use shelves::{
+    Kept, Put, Remembered, documents_get, documents_list, documents_put, documents_remove, memory_get, memory_list,
+    memory_put, memory_remove,
+};
 pub use text::{load, load_job, load_message, store_form};
 pub use timing::{default_zone, next_start, timer_for};
 
