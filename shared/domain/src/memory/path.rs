@@ -13,7 +13,7 @@ pub struct MemoryPath(String);
 
 impl MemoryPath {
     /// Reads a path; the error is a sentence. Doubled slashes, a slash at the end and `.` are left out; `..` is refused
-    /// wherever it stands, so that no path is ever taken for another one.
+    /// wherever a name begins with it, and so are blanks around a name: no path is ever taken for another one.
     pub fn parse(text: &str) -> Result<Self, String> {
         let shown = || text.chars().take(LONGEST).collect::<String>().escape_debug().to_string();
         if text.chars().any(char::is_control) {
@@ -23,8 +23,11 @@ impl MemoryPath {
         if !text.starts_with('/') || parts.first() != Some(&&ROOT[1..]) {
             return Err(format!("the path \"{}\" does not begin with {ROOT}", shown()));
         }
-        if parts.iter().any(|part| part.trim() == "..") {
+        if parts.iter().any(|part| part.starts_with("..")) {
             return Err(format!("the path \"{}\" holds \"..\"", shown()));
+        }
+        if parts.iter().any(|part| part.trim() != *part) {
+            return Err(format!("the path \"{}\" has a name that begins or ends with a blank", shown()));
         }
         let path = format!("/{}", parts.join("/"));
         match path.chars().count() {
@@ -89,6 +92,8 @@ mod tests {
             "/memories/../etc/passwd",
             "/memories/a/../../b",
             "/memories/ .. /b",
+            "/memories/a /b",
+            "/memories/..a",
             "/../memories/a",
             "/memories/a\nb",
             "/memories/a\0",

@@ -18,7 +18,7 @@ pub struct GetDocument {
     /// Its name, 1 to 200 characters, such as `AGENTS.md`.
     #[schemars(
         length(min = 1, max = 200),
-        regex(pattern = r"^[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?$")
+        regex(pattern = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?$")
     )]
     pub name: String,
 }
@@ -34,7 +34,7 @@ pub struct PutDocument {
     /// Its name, 1 to 200 characters, such as `AGENTS.md`.
     #[schemars(
         length(min = 1, max = 200),
-        regex(pattern = r"^[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?$")
+        regex(pattern = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?$")
     )]
     pub name: String,
     /// The whole text; it may be empty.
@@ -54,7 +54,7 @@ pub struct RemoveDocument {
     /// Its name, 1 to 200 characters, such as `AGENTS.md`.
     #[schemars(
         length(min = 1, max = 200),
-        regex(pattern = r"^[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?$")
+        regex(pattern = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?$")
     )]
     pub name: String,
     /// The revision it was made from, 0 for a text that is not there; refused with 409 when there is another one by now.
@@ -80,7 +80,12 @@ pub struct GetMemory {
     #[schemars(length(min = 1, max = 33), regex(pattern = r"^[0-9A-Za-z-]{1,33}$"))]
     pub agent_id: Option<String>,
     /// The file, such as `/memories/people.md`; at most 200 characters, without `..`.
-    #[schemars(length(min = 1), regex(pattern = r"^/+memories(/|$)"))]
+    #[schemars(
+        length(min = 1, max = 200),
+        regex(
+            pattern = r"^/+memories(/+(\.|\.?[^./\s\x00-\x1f\x7f-\x9f]([^/\x00-\x1f\x7f-\x9f]*[^/\s\x00-\x1f\x7f-\x9f])?))*/*$"
+        )
+    )]
     pub path: String,
 }
 
@@ -95,7 +100,12 @@ pub struct PutMemory {
     #[schemars(length(min = 1, max = 33), regex(pattern = r"^[0-9A-Za-z-]{1,33}$"))]
     pub agent_id: Option<String>,
     /// The file, such as `/memories/people.md`; at most 200 characters, without `..`.
-    #[schemars(length(min = 1), regex(pattern = r"^/+memories(/|$)"))]
+    #[schemars(
+        length(min = 1, max = 200),
+        regex(
+            pattern = r"^/+memories(/+(\.|\.?[^./\s\x00-\x1f\x7f-\x9f]([^/\x00-\x1f\x7f-\x9f]*[^/\s\x00-\x1f\x7f-\x9f])?))*/*$"
+        )
+    )]
     pub path: String,
     /// The whole text; it may be empty.
     #[schemars(length(max = 32_768))]
@@ -113,7 +123,12 @@ pub struct RemoveMemory {
     #[schemars(length(min = 1, max = 33), regex(pattern = r"^[0-9A-Za-z-]{1,33}$"))]
     pub agent_id: Option<String>,
     /// The file, such as `/memories/people.md`; at most 200 characters, without `..`.
-    #[schemars(length(min = 1), regex(pattern = r"^/+memories(/|$)"))]
+    #[schemars(
+        length(min = 1, max = 200),
+        regex(
+            pattern = r"^/+memories(/+(\.|\.?[^./\s\x00-\x1f\x7f-\x9f]([^/\x00-\x1f\x7f-\x9f]*[^/\s\x00-\x1f\x7f-\x9f])?))*/*$"
+        )
+    )]
     pub path: String,
     /// The revision it was made from, 0 for a text that is not there; refused with 409 when there is another one by now.
     pub expected_revision: Option<u64>,
