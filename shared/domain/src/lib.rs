@@ -14,6 +14,7 @@ pub mod job;
 pub mod memory;
 pub mod model;
 pub mod money;
+pub mod prompt;
 pub mod run;
 pub mod schedule;
 pub mod shelf;

@@ -13,6 +13,7 @@ pub(crate) mod fire;
 pub(crate) mod occurrence;
 pub(crate) mod places;
 mod planning;
+mod prompt;
 mod realtime;
 pub(crate) mod submit;
 mod texts;

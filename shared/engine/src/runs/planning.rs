@@ -15,6 +15,7 @@ use crate::error::EngineError;
 use crate::ports::{ModelError, OpenChannelError, OpenModelError, OpenedModel};
 
 use super::Scene;
+use super::prompt::system_prompt;
 use super::texts::run_text;
 
 /// The model of jobs, agents and configurations that name none.
@@ -88,12 +89,14 @@ pub(super) async fn plan(scene: Scene<'_>, run: &Run) -> Result<Planned, EngineE
     }
     let (effort, clamped) = effort_for(run.turn.thinking.or(agent.thinking).or(defaults.thinking), &info);
     notes.extend(clamped);
-    let system = match system_prompt(&agent, defaults, run) {
+    let offer = offered(scene.config, run, &agent, &provider, &info);
+    notes.extend(offer.notes.iter().cloned());
+    let (system, remarks) = system_prompt(scene.deps, run, &agent, defaults, &offer.client).await?;
+    notes.extend(remarks);
+    let system = match system {
         Some(text) => Some(run_text(scene.deps, &run.key, text).await?),
         None => None,
     };
-    let offer = offered(scene.config, run, &agent, &provider, &info);
-    notes.extend(offer.notes.iter().cloned());
     let tools = match offer.tools.as_slice() {
         [] => None,
         some => Some(run_text(scene.deps, &run.key, serde_json::Value::from(some).to_string()).await?),
@@ -183,13 +186,6 @@ fn max_tokens(path: Path, info: &ModelInfo) -> u64 {
         Path::Batch => BATCH_MAX_TOKENS,
     };
     info.max_tokens.min(cap)
-}
-
-fn system_prompt(agent: &Agent, defaults: &Agent, run: &Run) -> Option<String> {
-    if run.turn.light_context {
-        return None;
-    }
-    first([&agent.instructions, &defaults.instructions]).map(str::to_owned)
 }
 
 /// The tools of the run.
