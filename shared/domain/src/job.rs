@@ -9,12 +9,14 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::schedule::Schedule;
 use crate::{JobId, RunKey};
 
+mod bounds;
 pub mod import;
 mod input;
 mod lifecycle;
 mod occurrences;
 mod patch;
 
+pub use bounds::Bounds;
 pub use input::{Defaults, parse_new, parse_schedule, zone_of};
 pub use lifecycle::{DISABLE_AFTER, JobStep, on_run_moved};
 pub use occurrences::{LATE_AT_MOST, MAKE_UP_MOST, Mark, Overdue, Verdict, overdue, prune_before, verdicts};
