@@ -26,6 +26,7 @@ pub use act::{Canceled, Ran, cancel, run_now, system_event};
 pub use cost::{CostReport, cost};
 pub use doctor::{Checkup, Finding, FindingKind, doctor};
 pub use edit::{add, remove, update};
+pub(crate) use edit::{add_within, update_within};
 pub use import::{Imported, import};
 pub use plan::{Planned, plan};
 pub use read::{Listed, Shown, Status, get, list, run_get, runs, status};
@@ -66,7 +67,7 @@ impl Stamp {
     }
 
     /// A job id: a random UUID (RFC 9562, version 4), as `OpenClaw`'s.
-    fn job_id(&self) -> Option<JobId> {
+    pub(crate) fn job_id(&self) -> Option<JobId> {
         let bits = (self.bits & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
         let hex = format!("{bits:032x}");
         let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
@@ -74,7 +75,7 @@ impl Stamp {
     }
 
     /// A ULID.
-    fn ulid(&self) -> String {
+    pub(crate) fn ulid(&self) -> String {
         ulid::Ulid::from_parts(u64::try_from(self.at.timestamp_millis()).unwrap_or(0), self.bits).to_string()
     }
 }
