@@ -511,6 +511,9 @@ pub struct JobRecord {
     /// After a failure, no occurrence starts before this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold_until: Option<DateTime<Utc>>,
+    /// Its next run was moved, once, to the occurrence this stands for; those before it are skipped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<DateTime<Utc>>,
     /// Where in its history some of its runs stand, so that old ones are found without counting.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub marks: Vec<Mark>,
@@ -540,6 +543,7 @@ impl JobRecord {
             settled: None,
             ahead: Vec::new(),
             hold_until: None,
+            check: None,
             marks: Vec::new(),
             sequence: 0,
             stray_fires: 0,

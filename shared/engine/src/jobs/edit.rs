@@ -13,7 +13,7 @@ use crate::runs::{Scene, load_config};
 
 use super::params::Params;
 use super::text::{load_job, store_form};
-use super::timing::{in_flight, next_start, set_timer, settle_timer, timer_for};
+use super::timing::{check_timer, in_flight, next_start, set_timer, settle_timer, timer_for};
 use super::{MAX_RACES, Refusal, Request};
 
 /// Adds a job; under a declaration key that is known, changes the job that has it.
@@ -135,12 +135,16 @@ async fn change(
             new.settled = in_flight(&old, &new, config, request.now);
             // What failed under the old timing does not hold up the new one.
             new.hold_until = None;
+            new.check = None;
             new.job.state.next_run_at_ms = next_start(&new.job, config, request.now).map(|at| at.timestamp_millis());
         }
         let stored = store_form(deps, &new).await?;
         if deps.store.commit(&[Write::Job(&stored)]).await? == Outcome::Applied {
             info!(job.id = %id, job.generation = new.generation, "job {id} is changed");
             set_timer(request, config, Some(&old), &stored, timing_changed || request.stamp.repeated).await?;
+            if let Some((name, ..)) = check_timer(&old, config).filter(|_| timing_changed) {
+                deps.timers.remove(&name).await?;
+            }
             settle_timer(request, config, stored).await?;
             return Ok(new.job);
         }
@@ -173,6 +177,9 @@ pub async fn remove(request: &Request<'_>, input: &Value) -> Result<(), Refusal>
         let timer = timer_for(&record, &config, request.now);
         let name = timer.map_or_else(|| record.job.job_id.timer_name(), |timer| timer.name);
         deps.timers.remove(&name).await.map_err(EngineError::Timer)?;
+        if let Some((name, ..)) = check_timer(&record, &config) {
+            deps.timers.remove(&name).await.map_err(EngineError::Timer)?;
+        }
         if deps.store.commit(&[Write::RemoveJob(&record)]).await? == Outcome::Applied {
             info!(job.id = %id, "job {id} is removed");
             return Ok(());

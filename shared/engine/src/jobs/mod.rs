@@ -9,6 +9,7 @@
 //! without a job.
 
 mod act;
+mod check;
 mod cost;
 mod doctor;
 mod edit;
@@ -23,6 +24,7 @@ mod text;
 mod timing;
 
 pub use act::{Canceled, Ran, cancel, run_now, system_event};
+pub(crate) use check::next_check;
 pub use cost::{CostReport, cost};
 pub use doctor::{Checkup, Finding, FindingKind, doctor};
 pub use edit::{add, remove, update};

@@ -1,5 +1,6 @@
 //! The use cases on a table in memory and timers that keep a list.
 
+mod check;
 mod config;
 mod cost;
 mod doctor;

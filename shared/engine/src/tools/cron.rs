@@ -11,6 +11,7 @@ use std::sync::Mutex;
 use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::job::{Bounds, Job, JobRecord};
 use nightshift_domain::run::CallState;
+use nightshift_domain::schedule::parse_duration;
 use nightshift_domain::{FieldError, JobId};
 use serde_json::{Map, Value, json};
 use tracing::warn;
@@ -29,6 +30,11 @@ const KEPT: TimeDelta = TimeDelta::hours(24);
 const LOOKED_AT_MOST: usize = 20_000;
 /// Runs that are shown.
 const RUNS_SHOWN: u64 = 10;
+
+/// Soonest a next run is moved to: timers are precise to a minute.
+const CHECK_LEAST: TimeDelta = TimeDelta::seconds(60);
+/// Latest.
+const CHECK_MOST: TimeDelta = TimeDelta::days(30);
 
 /// What the model is told of something it did wrong.
 type Told = Result<Value, String>;
@@ -61,6 +67,7 @@ async fn carry_out(call: Call<'_>, input: Value) -> Result<Answer, EngineError> 
         "update" => Box::pin(desk.update(&input)).await,
         "remove" => Box::pin(desk.remove(&input)).await,
         "run" => Box::pin(desk.start(&input)).await,
+        "next_check" => Box::pin(desk.next_check(&input)).await,
         "" => Err(Refusal::from(FieldError::new("missing_field", "action", "action is missing"))),
         other => {
             let message = format!("there is no action \"{}\"", other.escape_debug());
@@ -287,6 +294,25 @@ impl<'a> Desk<'a> {
             Ran::Enqueued(key) => json!({ "ok": true, "enqueued": true, "runId": key }),
             Ran::Not(reason) => json!({ "ok": true, "enqueued": false, "reason": reason }),
         })
+    }
+
+    /// # Crash safety
+    /// As [`jobs::next_check`]; the time is counted from when the call was begun, so that a repeat moves to the same instant.
+    async fn next_check(&self, input: &Value) -> Result<Value, Refusal> {
+        let text = input.get("in").and_then(Value::as_str).unwrap_or_default();
+        let wait = parse_duration(text).ok().filter(|wait| (CHECK_LEAST..=CHECK_MOST).contains(wait));
+        let Some(wait) = wait else {
+            let message = format!("in is not a duration from 60s to 30d: \"{}\"", text.escape_debug());
+            return Err(FieldError::new("invalid_field", "in", message).hint("such as 20m or 2h").into());
+        };
+        let id = &self.call.run.job_id;
+        let record = self.request.deps.store.job(id).await?;
+        if !record.is_some_and(|record| self.owns(record.job.agent_id.as_deref())) {
+            return Err(Refusal::NoJob(id.to_string()));
+        }
+        let at = (self.request.stamp.at + wait).max(self.request.now);
+        let job = jobs::next_check(self.call.scene, &self.request, id, at).await?;
+        Ok(json!({ "ok": true, "jobId": id, "nextRunAt": shown::instant(job.state.next_run_at_ms) }))
     }
 
     /// Whether this very call made the run before.

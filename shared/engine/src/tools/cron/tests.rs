@@ -234,6 +234,39 @@ async fn the_time_of_a_call_is_when_it_was_begun() {
 }
 
 #[tokio::test]
+async fn the_next_run_of_the_running_job_is_moved_once_per_call() {
+    let agent = agent();
+    let moves = |wait: &str| json!({ "action": "next_check", "in": wait });
+    assert_eq!(agent.refused("1-a", moves("20m")).await, "there is no job brief");
+    agent.world.add(person("brief", &json!("main"), &json!({}))).await;
+    for bad in ["", "59s", "31d", "20", "soon"] {
+        assert!(agent.refused("1-a", moves(bad)).await.contains("from 60s to 30d"), "{bad}");
+    }
+    let moved = agent.ok("1-a", moves("20m")).await;
+    assert_eq!(moved["nextRunAt"], "2026-11-20T12:20:00Z");
+    agent.world.clock.advance(TimeDelta::minutes(1));
+    assert_eq!(agent.ok("1-a", moves("20m")).await, moved, "a repeat");
+    assert_eq!(
+        agent.ok("1-b", moves("30d")).await["nextRunAt"],
+        "2026-12-20T12:00:00Z",
+        "counted from when it was begun"
+    );
+    // A stop before the timer was armed: the repeat arms it.
+    *agent.world.outside.fails.lock().unwrap() = Some("arm");
+    let scene = Scene { deps: &agent.world.deps, invocation: &agent.world.invocation, config: &agent.config };
+    let call = Call { scene, run: &agent.run, key: "1-c", deadline: agent.world.invocation.deadline };
+    assert!(super::run(call, moves("2h")).await.is_err());
+    *agent.world.outside.fails.lock().unwrap() = None;
+    agent.world.outside.calls();
+    assert_eq!(agent.ok("1-c", moves("2h")).await["nextRunAt"], "2026-11-20T14:00:00Z");
+    assert_eq!(agent.world.outside.calls(), ["arm o-brief-20261120T140000Z-1"]);
+    let mut other = self::agent();
+    other.world.add(person("brief", &json!("scout"), &json!({}))).await;
+    other.run.agent_id = "main".into();
+    assert_eq!(other.refused("1-a", moves("20m")).await, "there is no job brief");
+}
+
+#[tokio::test]
 async fn the_status_says_which_job_is_running() {
     let agent = agent();
     agent.world.add(person("brief", &json!("main"), &json!({}))).await;
