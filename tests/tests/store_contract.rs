@@ -29,6 +29,8 @@ mod lists;
 mod overview;
 #[path = "store_contract/places.rs"]
 mod places;
+#[path = "store_contract/shelves.rs"]
+mod shelves;
 #[path = "store_contract/small.rs"]
 mod small;
 #[path = "store_contract/worlds.rs"]
@@ -124,6 +126,13 @@ contract![
     places::the_queue_is_in_order_of_since_and_as_long_as_asked_for,
     places::the_most_places_do_not_hide_the_queue_nor_it_them,
     places::a_place_or_waiter_is_named_once_in_a_commit,
+    shelves::a_text_and_its_index_are_written_read_back_and_removed_as_one,
+    shelves::shelves_do_not_see_each_other,
+    shelves::a_change_from_an_older_index_is_lost_and_changes_nothing,
+    shelves::a_repeated_change_is_applied_once,
+    shelves::of_24_concurrent_writers_each_gets_its_turn_and_the_limit_holds,
+    shelves::the_largest_texts_and_names_fit,
+    shelves::memory_does_not_expire,
     small::expired_rows_are_hidden_at_once_and_may_be_created_anew,
     small::chunks_are_listed_in_order_and_by_origin,
     small::counters_add_up,

@@ -141,6 +141,17 @@ fn refused(refusal: &Refusal) -> (u16, ErrorBody) {
                 "`nightshift cron runs` shows the runs there are; they are kept 30 days unless configured otherwise";
             (404, say("run_not_found", refusal.to_string()).hint(hint))
         }
+        Refusal::NoDocument(_) => {
+            let hint = "`nightshift documents list` shows the documents there are";
+            (404, say("document_not_found", refusal.to_string()).hint(hint))
+        }
+        Refusal::NoMemory { agent, .. } => {
+            let hint = format!("`nightshift memory list --agent {agent}` shows the files there are");
+            (404, say("memory_not_found", refusal.to_string()).hint(hint))
+        }
+        Refusal::TextChanged { .. } => {
+            (409, say("revision_conflict", refusal.to_string()).hint("read it again and apply your change to that"))
+        }
         Refusal::JobExists(_) => {
             (409, say("job_exists", refusal.to_string()).hint("leave jobId out, or change the job with cron.update"))
         }

@@ -9,6 +9,7 @@ mod error;
 mod idempotency;
 mod methods;
 mod openapi;
+mod shelves;
 mod views;
 
 use std::borrow::Cow;

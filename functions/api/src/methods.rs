@@ -10,7 +10,7 @@ use nightshift_wire::{
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::views;
+use crate::{shelves, views};
 
 /// Longest list; Lambda's limit of an answer is 6 MB (Lambda quotas page). Longer ones are cut to fewer rows.
 const LIST_MAX: usize = 4 * 1024 * 1024;
@@ -58,10 +58,26 @@ pub(crate) enum Method {
     ConfigValidate,
     /// `cron.cost`.
     Cost,
+    /// `documents.list`.
+    DocumentsList,
+    /// `documents.get`.
+    DocumentsGet,
+    /// `documents.put`.
+    DocumentsPut,
+    /// `documents.remove`.
+    DocumentsRemove,
+    /// `memory.list`.
+    MemoryList,
+    /// `memory.get`.
+    MemoryGet,
+    /// `memory.put`.
+    MemoryPut,
+    /// `memory.remove`.
+    MemoryRemove,
 }
 
 /// Every method.
-pub(crate) const METHODS: [Method; 20] = [
+pub(crate) const METHODS: [Method; 28] = [
     Method::List,
     Method::Get,
     Method::Add,
@@ -82,6 +98,14 @@ pub(crate) const METHODS: [Method; 20] = [
     Method::ConfigUnset,
     Method::ConfigValidate,
     Method::Cost,
+    Method::DocumentsList,
+    Method::DocumentsGet,
+    Method::DocumentsPut,
+    Method::DocumentsRemove,
+    Method::MemoryList,
+    Method::MemoryGet,
+    Method::MemoryPut,
+    Method::MemoryRemove,
 ];
 
 /// Whether a call of `path` changes something.
@@ -123,6 +147,14 @@ impl Method {
             Self::ConfigUnset => "config.unset",
             Self::ConfigValidate => "config.validate",
             Self::Cost => "cron.cost",
+            Self::DocumentsList => "documents.list",
+            Self::DocumentsGet => "documents.get",
+            Self::DocumentsPut => "documents.put",
+            Self::DocumentsRemove => "documents.remove",
+            Self::MemoryList => "memory.list",
+            Self::MemoryGet => "memory.get",
+            Self::MemoryPut => "memory.put",
+            Self::MemoryRemove => "memory.remove",
         }
     }
 
@@ -139,7 +171,11 @@ impl Method {
             | Self::SystemEvent
             | Self::ConfigApply
             | Self::ConfigSet
-            | Self::ConfigUnset => true,
+            | Self::ConfigUnset
+            | Self::DocumentsPut
+            | Self::DocumentsRemove
+            | Self::MemoryPut
+            | Self::MemoryRemove => true,
             Self::List
             | Self::Get
             | Self::Runs
@@ -148,7 +184,11 @@ impl Method {
             | Self::ConfigGet
             | Self::ConfigValidate
             | Self::Plan
-            | Self::Cost => false,
+            | Self::Cost
+            | Self::DocumentsList
+            | Self::DocumentsGet
+            | Self::MemoryList
+            | Self::MemoryGet => false,
         }
     }
 
@@ -227,6 +267,20 @@ impl Method {
                     notes,
                 }))
             }
+            Self::DocumentsList => shelves::documents_list(request, input).await,
+            Self::DocumentsGet => shelves::documents_get(request, input).await,
+            Self::DocumentsPut => shelves::documents_put(request, input).await,
+            Self::MemoryList => shelves::memory_list(request, input).await,
+            Self::MemoryGet => shelves::memory_get(request, input).await,
+            Self::MemoryPut => shelves::memory_put(request, input).await,
+            Self::DocumentsRemove => {
+                jobs::documents_remove(request, input).await?;
+                Ok(shown(&RemoveAnswer { ok: true, removed: true }))
+            }
+            Self::MemoryRemove => {
+                jobs::memory_remove(request, input).await?;
+                Ok(shown(&RemoveAnswer { ok: true, removed: true }))
+            }
             Self::ConfigValidate => {
                 let Validated { faults, notes } = jobs::config_validate(request, input)?;
                 Ok(shown(&ConfigValidated { ok: faults.is_empty(), faults, notes }))
@@ -251,7 +305,7 @@ fn applied(applied: Applied) -> Value {
 }
 
 /// Wire types serialise; `null` stands in for one that one day would not.
-fn shown(answer: &impl Serialize) -> Value {
+pub(crate) fn shown(answer: &impl Serialize) -> Value {
     serde_json::to_value(answer).unwrap_or_default()
 }
 

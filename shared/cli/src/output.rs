@@ -140,6 +140,15 @@ impl Output {
         self.out.line(text);
     }
 
+    /// Data byte for byte, so that it can be sent back unchanged; a terminal is given the line end it lacks.
+    pub fn exact(&mut self, text: &str) {
+        self.finish_line();
+        self.told = true;
+        let end = if self.out_is_terminal() && !text.ends_with('\n') { "\n" } else { "" };
+        let _ = write!(self.out.sink, "{text}{end}");
+        let _ = self.out.sink.flush();
+    }
+
     /// Data, as indented JSON.
     pub fn json(&mut self, value: &Value) {
         self.data(&format!("{value:#}"));

@@ -9,12 +9,14 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::schedule::Schedule;
 use crate::{JobId, RunKey};
 
+mod bounds;
 pub mod import;
 mod input;
 mod lifecycle;
 mod occurrences;
 mod patch;
 
+pub use bounds::Bounds;
 pub use input::{Defaults, parse_new, parse_schedule, zone_of};
 pub use lifecycle::{DISABLE_AFTER, JobStep, on_run_moved};
 pub use occurrences::{LATE_AT_MOST, MAKE_UP_MOST, Mark, Overdue, Verdict, overdue, prune_before, verdicts};
@@ -509,6 +511,9 @@ pub struct JobRecord {
     /// After a failure, no occurrence starts before this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold_until: Option<DateTime<Utc>>,
+    /// Its next run was moved, once, to the occurrence this stands for; those before it are skipped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<DateTime<Utc>>,
     /// Where in its history some of its runs stand, so that old ones are found without counting.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub marks: Vec<Mark>,
@@ -541,6 +546,7 @@ impl JobRecord {
             settled: None,
             ahead: Vec::new(),
             hold_until: None,
+            check: None,
             marks: Vec::new(),
             sequence: 0,
             last_hops: None,

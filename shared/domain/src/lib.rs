@@ -11,11 +11,14 @@ pub mod event;
 pub mod fault;
 pub mod ids;
 pub mod job;
+pub mod memory;
 pub mod model;
 pub mod money;
+pub mod prompt;
 pub mod run;
 pub mod run_token;
 pub mod schedule;
+pub mod shelf;
 pub mod signing;
 pub mod tools;
 

@@ -135,12 +135,12 @@ pub fn definition(name: &str) -> Option<Value> {
 }
 
 /// Whether this call changes something outside the conversation, so that it must not be repeated blindly. A tool the user
-/// declared is taken to act.
+/// declared is taken to act. Changes of the memory are not among them: each is written together with the call that made it,
+/// so that a repeat finds itself done.
 pub fn acts(name: &str, input: &Value) -> bool {
     match name {
-        "memory" => memory::acts(input),
+        "memory" | "http_fetch" => false,
         "cron" => cron::acts(input),
-        "http_fetch" => false,
         face if endpoint::behind(face).is_some() => false,
         // `message`, and what the user declared.
         _ => true,

@@ -13,6 +13,7 @@ pub mod heartbeat;
 pub mod jobs;
 pub mod ports;
 pub mod runs;
+mod shelves;
 pub mod sweep;
 pub mod testing;
 pub mod tools;

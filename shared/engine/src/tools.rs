@@ -98,3 +98,6 @@ async fn dispatch(call: Call<'_>, name: &str, input: Value) -> Result<Answer, En
         },
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

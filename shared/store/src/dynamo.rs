@@ -13,6 +13,7 @@ use nightshift_domain::batch::Batch;
 use nightshift_domain::delivery::Chunk;
 use nightshift_domain::job::JobRecord;
 use nightshift_domain::run::{EndpointCall, Run};
+use nightshift_domain::shelf::{Sheet, Shelf, ShelfId};
 use nightshift_domain::{AttemptId, JobId, RunKey};
 use nightshift_engine::Clock;
 use nightshift_engine::ports::{
@@ -171,6 +172,17 @@ impl Store for DynamoStore {
     /// Strongly consistent.
     async fn endpoint_call(&self, run: &RunKey, id: &str) -> Result<Option<EndpointCall>, StoreError> {
         self.record(&format!("read call {id} of run {run}"), &Key::endpoint_call(run, id)).await
+    }
+
+    /// Strongly consistent.
+    async fn shelf(&self, id: &ShelfId) -> Result<Shelf, StoreError> {
+        let found = self.record(&format!("read the index of {id}"), &Key::shelf(id)).await?;
+        Ok(found.unwrap_or_else(|| Shelf::empty(id.clone())))
+    }
+
+    /// Strongly consistent.
+    async fn sheet(&self, id: &ShelfId, name: &str) -> Result<Option<Sheet>, StoreError> {
+        self.record(&format!("read a text of {id}"), &Key::sheet(id, name)).await
     }
 
     /// From an index that lags behind by moments and names rows only: read them again before acting.

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use nightshift_domain::ids::slot_text;
+use nightshift_domain::shelf::ShelfId;
 use nightshift_domain::{AttemptId, JobId, RunKey};
 use nightshift_engine::ports::DueItem;
 
@@ -59,6 +60,15 @@ impl Key {
         Self { pk: session_partition(agent), sk: format!("{EVENT_PREFIX}{id}") }
     }
 
+    pub(crate) fn shelf(id: &ShelfId) -> Self {
+        Self { pk: shelf_partition(id), sk: "INDEX".to_owned() }
+    }
+
+    /// A name has at most 200 characters of four bytes, so that it fits a sort key.
+    pub(crate) fn sheet(id: &ShelfId, name: &str) -> Self {
+        Self { pk: shelf_partition(id), sk: format!("TEXT#{name}") }
+    }
+
     pub(crate) fn counter(name: &str) -> Self {
         Self { pk: COUNTERS.to_owned(), sk: name.to_owned() }
     }
@@ -106,6 +116,13 @@ pub(crate) const BATCHES: &str = "BATCHES";
 
 pub(crate) fn job_partition(id: &JobId) -> String {
     format!("JOB#{id}")
+}
+
+fn shelf_partition(id: &ShelfId) -> String {
+    match id {
+        ShelfId::Memory(agent) => format!("MEM#{agent}"),
+        ShelfId::Documents => "DOCS".to_owned(),
+    }
 }
 
 pub(crate) fn session_partition(agent: &str) -> String {

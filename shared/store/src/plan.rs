@@ -5,6 +5,7 @@ use nightshift_domain::batch::{Batch, BatchState};
 use nightshift_domain::delivery::{Chunk, ChunkState};
 use nightshift_domain::job::JobRecord;
 use nightshift_domain::run::{CallState, EndpointCall, Run, attention_at};
+use nightshift_domain::shelf::{Sheet, Shelf};
 use nightshift_domain::{JobId, RunKey};
 use nightshift_engine::ports::{DueItem, MOST_PLACES, StoreError, SystemEvent, Write, is_counter_name};
 use serde::Serialize;
@@ -99,6 +100,12 @@ pub(crate) fn actions(operation: &str, writes: &[Write<'_>]) -> Result<Vec<Actio
             Write::BatchPolled(batch) => plan.batch_row(index, batch, None)?,
             Write::Chunk { chunk, expires_at } => plan.chunk(index, chunk, *expires_at)?,
             Write::EndpointCall { call, expires_at } => plan.endpoint_call(index, call, *expires_at)?,
+            Write::Shelf(shelf) => plan.shelf(index, shelf)?,
+            Write::Sheet(sheet) => plan.sheet(index, sheet)?,
+            Write::RemoveSheet { shelf, name, rev } => {
+                let key = Key::sheet(shelf, name);
+                plan.actions.push(Action::new(index, key, Change::Delete, Guard::Rev(*rev)));
+            }
             Write::Event(event) => plan.event(index, event)?,
             Write::HoldPlace { place, run } => plan.hold(index, *place, run)?,
             Write::FreePlace { place, run } => plan.free(index, *place, run),
@@ -127,6 +134,9 @@ pub(crate) fn subject(writes: &[Write<'_>]) -> String {
         Some(Write::Batch { batch, .. } | Write::BatchPolled(batch)) => format!("batch {}", batch.id),
         Some(Write::Chunk { chunk, .. }) => format!("chunk {} of run {}", chunk.index, chunk.run),
         Some(Write::EndpointCall { call, .. }) => format!("call {} of run {}", call.id, call.run),
+        Some(Write::Shelf(shelf)) => format!("the index of {}", shelf.id),
+        Some(Write::Sheet(sheet)) => format!("a text of {}", sheet.shelf),
+        Some(Write::RemoveSheet { shelf, .. }) => format!("the removal of a text of {shelf}"),
         Some(Write::Event(event)) => format!("event {}", event.id),
         Some(Write::HoldPlace { place, run } | Write::FreePlace { place, run }) => {
             format!("place {place} of run {run}")
@@ -270,6 +280,19 @@ impl Plan<'_> {
         row.name = Some(call.tool.clone());
         row.state = Some(state.to_owned());
         self.put(write, key, Guard::before(call.rev), &row)
+    }
+
+    fn shelf(&mut self, write: usize, shelf: &Shelf) -> Result<(), StoreError> {
+        let key = Key::shelf(&shelf.id);
+        let row = self.record(&key, "shelf", shelf.rev, shelf)?;
+        self.put(write, key, Guard::before(shelf.rev), &row)
+    }
+
+    fn sheet(&mut self, write: usize, sheet: &Sheet) -> Result<(), StoreError> {
+        let key = Key::sheet(&sheet.shelf, &sheet.name);
+        let mut row = self.record(&key, "sheet", sheet.rev, sheet)?;
+        row.name = Some(sheet.name.clone());
+        self.put(write, key, Guard::before(sheet.rev), &row)
     }
 
     fn event(&mut self, write: usize, event: &SystemEvent) -> Result<(), StoreError> {

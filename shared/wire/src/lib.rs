@@ -12,6 +12,7 @@ pub mod profile;
 pub mod requests;
 mod run;
 pub mod schema;
+mod shelves;
 mod tool;
 
 /// The header with the time at the API, epoch ms: what `20m` and "in 5m" count from, also on a stack whose clock is not the
@@ -28,6 +29,9 @@ pub use exit::ExitCode;
 pub use nightshift_domain::job::import::{Dropped, JobOutcome, JobReport, RefusedRun, RunsReport};
 pub use plan::{AwsKind, AwsView, PlanAnswer, PlannedStart, SkippedTime};
 pub use run::{BatchView, FailureView, HopView, RunView, SUMMARY_CHARS, summary_of};
+pub use shelves::{
+    DocumentAnswer, DocumentList, DocumentPut, DocumentView, MemoryAnswer, MemoryFileView, MemoryList, MemoryPut,
+};
 pub use tool::{ToolState, ToolView};
 
 /// A job as the API shows it.

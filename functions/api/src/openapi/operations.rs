@@ -7,8 +7,9 @@ use nightshift_engine::jobs::Refusal;
 use nightshift_engine::ports::TimerError;
 use nightshift_wire::schema::Schemas;
 use nightshift_wire::{
-    CancelAnswer, ConfigAnswer, ConfigApplied, ConfigValidated, CostAnswer, DoctorAnswer, EventAnswer, ImportAnswer,
-    JobAnswer, JobPage, PlanAnswer, RemoveAnswer, RunAnswer, RunPage, RunView, StatusAnswer, requests,
+    CancelAnswer, ConfigAnswer, ConfigApplied, ConfigValidated, CostAnswer, DoctorAnswer, DocumentAnswer, DocumentList,
+    DocumentPut, EventAnswer, ImportAnswer, JobAnswer, JobPage, MemoryAnswer, MemoryList, MemoryPut, PlanAnswer,
+    RemoveAnswer, RunAnswer, RunPage, RunView, StatusAnswer, requests,
 };
 use schemars::JsonSchema;
 use serde_json::{Map, Value, json};
@@ -26,6 +27,12 @@ enum May {
     MissRun,
     /// The id it gives belongs to another job.
     MeetJob,
+    /// The document it names is not there.
+    MissDocument,
+    /// The file it names is not there.
+    MissMemory,
+    /// The text is at another revision.
+    MeetText,
     /// The configuration is at another revision.
     MeetRevision,
     /// Others change the same row, again and again.
@@ -41,7 +48,10 @@ enum May {
 /// The description of `method`. A new method needs a type of what it takes and one of what it answers (`shared/wire`), and its
 /// line here.
 pub(super) fn describe(method: Method, schemas: &mut Schemas) -> Operation {
-    use May::{LackBlobs, LackConfig, LackTimers, MeetJob, MeetRevision, MissJob, MissRun, Race};
+    use May::{
+        LackBlobs, LackConfig, LackTimers, MeetJob, MeetRevision, MeetText, MissDocument, MissJob, MissMemory, MissRun,
+        Race,
+    };
     let mut of = Describer { method, schemas };
     match method {
         Method::List => of.line::<requests::ListJobs, JobPage>(&[LackBlobs]),
@@ -65,6 +75,16 @@ pub(super) fn describe(method: Method, schemas: &mut Schemas) -> Operation {
         Method::Doctor => of.line::<requests::CheckUp, DoctorAnswer>(&[Race, LackConfig, LackTimers, LackBlobs]),
         Method::Import => of.line::<requests::ImportJobs, ImportAnswer>(&[Race, LackConfig, LackTimers, LackBlobs]),
         Method::Cost => of.line::<requests::SumCosts, CostAnswer>(&[LackConfig]),
+        Method::DocumentsList => of.line::<requests::ListDocuments, DocumentList>(&[]),
+        Method::DocumentsGet => of.line::<requests::GetDocument, DocumentAnswer>(&[MissDocument, Race, LackBlobs]),
+        Method::DocumentsPut => of.line::<requests::PutDocument, DocumentPut>(&[MeetText, Race, LackBlobs]),
+        Method::DocumentsRemove => of.line::<requests::RemoveDocument, RemoveAnswer>(&[MissDocument, MeetText, Race]),
+        Method::MemoryList => of.line::<requests::ListMemory, MemoryList>(&[LackConfig]),
+        Method::MemoryGet => of.line::<requests::GetMemory, MemoryAnswer>(&[MissMemory, Race, LackConfig]),
+        Method::MemoryPut => of.line::<requests::PutMemory, MemoryPut>(&[MeetText, Race, LackConfig]),
+        Method::MemoryRemove => {
+            of.line::<requests::RemoveMemory, RemoveAnswer>(&[MissMemory, MeetText, Race, LackConfig])
+        }
         Method::ConfigApply => of.line::<requests::ApplyConfig, ConfigApplied>(&[MeetRevision, Race, LackTimers]),
     }
 }
@@ -116,6 +136,9 @@ impl May {
             Self::MissJob => Refusal::NoJob("brief".to_owned()),
             Self::MissRun => Refusal::NoRun("brief_20261120T070000Z".to_owned()),
             Self::MeetJob => brief.map_or_else(Refusal::from, Refusal::JobExists),
+            Self::MissDocument => Refusal::NoDocument("AGENTS.md".to_owned()),
+            Self::MissMemory => Refusal::NoMemory { agent: "main".to_owned(), path: "/memories/people.md".to_owned() },
+            Self::MeetText => Refusal::TextChanged { name: "AGENTS.md".to_owned(), expected: 3, found: 4 },
             Self::MeetRevision => Refusal::ConfigChanged { expected: 3, found: 4 },
             Self::Race => Refusal::Changed("job brief".to_owned()),
             Self::LackConfig => Refusal::Failed(EngineError::Config(FieldError::new("", "", ""))),

@@ -214,6 +214,24 @@ async fn every_method_answers_and_refuses_as_described() {
         ("cron.cost", json!({ "by": "day" })),
         ("cron.cost", json!({ "by": "weather" })),
         ("config.apply", json!({ "config": { "cron": { "retention": { "runsDays": 4_000_000_000_u64 } } } })),
+        ("documents.put", json!({ "name": "AGENTS.md", "text": "Be brief." })),
+        ("documents.put", json!({ "name": "AGENTS.md", "text": "Be kind.", "expectedRevision": 7 })),
+        ("documents.put", json!({ "name": " ", "text": 7 })),
+        ("documents.get", json!({ "name": "AGENTS.md" })),
+        ("documents.get", json!({ "name": "nothing" })),
+        ("documents.list", json!({})),
+        ("documents.remove", json!({ "name": "AGENTS.md", "expectedRevision": 7 })),
+        ("documents.remove", json!({ "name": "AGENTS.md" })),
+        ("documents.remove", json!({ "name": "AGENTS.md" })),
+        ("memory.put", json!({ "path": "/memories/a", "text": "x" })),
+        ("memory.put", json!({ "path": "/memories/a", "text": "y", "expectedRevision": 7 })),
+        ("memory.put", json!({ "path": "/etc/passwd", "text": "x" })),
+        ("memory.get", json!({ "agentId": "main", "path": "/memories/a" })),
+        ("memory.get", json!({ "agentId": "other", "path": "/memories/a" })),
+        ("memory.list", json!({})),
+        ("memory.remove", json!({ "path": "/memories/a", "expectedRevision": 7 })),
+        ("memory.remove", json!({ "path": "/memories/a" })),
+        ("memory.remove", json!({ "path": "/memories/a" })),
         ("cron.remove", json!({ "jobId": "a" })),
         ("cron.remove", json!({ "jobId": "a" })),
     ];
@@ -246,6 +264,8 @@ async fn the_examples_of_the_description_are_accepted() {
     for id in ["brief", "old-brief"] {
         assert_eq!(api.call("cron.add", &job(&json!({ "jobId": id }))).await.status, 200);
     }
+    api.call("documents.put", &json!({ "name": "AGENTS.md", "text": "Be long." })).await;
+    api.call("memory.put", &json!({ "path": "/memories/people.md", "text": "Ada likes it long." })).await;
     let mut tried = 0;
     for (path, item) in document["paths"].as_object().unwrap() {
         let Some(method) = path.strip_prefix("/v1/") else { continue };

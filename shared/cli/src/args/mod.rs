@@ -12,6 +12,7 @@ mod foreign;
 mod job;
 mod plan;
 mod runs;
+mod shelves;
 mod slips;
 mod transfer;
 mod words;
@@ -24,6 +25,10 @@ pub use foreign::{Flags, Foreign, ForeignCommand, OfConnections, OfEvents, OfJob
 pub use job::{AddArgs, BatchFlags, DeliveryFlags, EditArgs, PayloadFlags, RuleFlags, ScheduleFlags};
 pub use plan::{DoctorArgs, PlanArgs};
 pub use runs::{CancelArgs, MOST_RUNS, RunArgs, RunsArgs};
+pub use shelves::{
+    DocumentArg, Documents, Memory, MemoryArgs, MemoryFileArgs, PutDocumentArgs, PutMemoryArgs, RemovalFlags,
+    RmDocumentArgs, RmMemoryArgs, TextFlags,
+};
 pub use slips::slip;
 pub use transfer::{ExportArgs, ImportArgs};
 pub use words::{AlertMode, BatchMode, DeliveryStatus, Missed, OnTimeout, Overlap, RunPath, RunStatus, Sort, Wake};
@@ -100,6 +105,14 @@ pub enum Command {
     /// The configuration document
     #[command(subcommand)]
     Config(Config),
+
+    /// The workspace's documents, which agents have in their system prompts
+    #[command(subcommand)]
+    Documents(Documents),
+
+    /// What agents remember from run to run
+    #[command(subcommand)]
+    Memory(Memory),
 
     /// Print a completion script for a shell
     #[command(after_help = WHERE_SCRIPTS_GO)]

@@ -18,6 +18,7 @@ mod import;
 mod jobs;
 mod plan;
 mod runs;
+mod shelves;
 mod show;
 mod system;
 mod wait;
@@ -81,6 +82,8 @@ pub(crate) async fn dispatch(cli: Cli, output: &mut Output) -> anyhow::Result<()
                 Ok(())
             }
         },
+        Command::Documents(command) => shelves::documents(&mut session, &command).await,
+        Command::Memory(command) => shelves::memory(&mut session, &command).await,
         Command::Completions { shell } => {
             completions::completions(&mut session, shell);
             Ok(())

@@ -86,7 +86,11 @@ fn offers(script: &str, line: &str) -> Vec<String> {
          printf '%s\\n' \"${{COMPREPLY[@]}}\"",
         words.len() - 1
     );
-    let output = Command::new("bash").args(["--norc", "-c", &program]).output().unwrap();
+    // A file: the script is longer than an argument may be (128 KiB on Linux).
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("offers.bash");
+    std::fs::write(&path, program).unwrap();
+    let output = Command::new("bash").arg("--norc").arg(&path).output().unwrap();
     String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
 }
 

@@ -443,8 +443,9 @@ impl Stepper {
 
     /// The run is planned again for its next model.
     fn fall_back(&mut self, code: &str, message: &str) -> bool {
-        self.run.talk.fallback += 1;
-        let failed = self.run.plan.as_ref().map_or("", |plan| plan.model.as_str());
+        // Planning may have passed over models that could not be opened.
+        let (failed, which) = self.run.plan.as_ref().map_or(("", 0), |plan| (plan.model.as_str(), plan.fallback));
+        self.run.talk.fallback = which + 1;
         let detail = format!("{failed} failed ({code}: {message})");
         self.go(State::Due, "another model", Some(detail));
         self.effects.push(Effect::Plan);

@@ -2,9 +2,6 @@
 
 use serde_json::{Value, json};
 
-/// Commands that only read.
-const READS: [&str; 1] = ["view"];
-
 pub(super) fn definition() -> Value {
     json!({
         "name": "memory",
@@ -27,8 +24,4 @@ pub(super) fn definition() -> Value {
             "additionalProperties": false
         }
     })
-}
-
-pub(super) fn acts(input: &Value) -> bool {
-    input["command"].as_str().is_none_or(|command| !READS.contains(&command))
 }

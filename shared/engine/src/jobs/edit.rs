@@ -13,7 +13,7 @@ use crate::runs::{Scene, load_config};
 
 use super::params::Params;
 use super::text::{load_job, store_form};
-use super::timing::{in_flight, next_start, set_timer, settle_timer, timer_for};
+use super::timing::{check_timer, in_flight, next_start, set_timer, settle_timer, timer_for};
 use super::{MAX_RACES, Refusal, Request};
 
 /// Adds a job; under a declaration key that is known, changes the job that has it.
@@ -23,16 +23,27 @@ use super::{MAX_RACES, Refusal, Request};
 /// has no timer until the request is repeated, or the sweep finds its next run overdue: a repeat with the same stamp, or with
 /// the same id, finds the row, takes it for its own and sets the timer.
 pub async fn add(request: &Request<'_>, input: &Value) -> Result<Job, Refusal> {
+    add_within(request, input, &|_, _| Ok(())).await
+}
+
+/// What somebody who may not do everything makes of a job before it is written: the job as it stands, where there is one,
+/// and as it is to be. Nothing it changes may touch the job's timing.
+pub(crate) type Bound<'b> = &'b (dyn Fn(Option<&Job>, &mut Job) -> Result<(), Vec<FieldError>> + Sync);
+
+/// The same as [`add`] within bounds.
+pub(crate) async fn add_within(request: &Request<'_>, input: &Value, bound: Bound<'_>) -> Result<Job, Refusal> {
     let deps = request.deps;
     let config = load_config(deps).await?;
     let defaults = request.defaults(&config);
     let made_up = request.stamp.job_id().ok_or_else(|| Refusal::Changed("the new job's id".to_owned()))?;
     for _ in 0..MAX_RACES {
         if let Some(id) = declared(request, input).await? {
-            return change(request, &config, &id, |job| redeclare(job, input, &defaults)).await;
+            let make = |job: &Job| bounded(job, redeclare(job, input, &defaults)?, bound);
+            return change(request, &config, &id, make).await;
         }
         let mut record = JobRecord::new(parse_new(input, &defaults, made_up.clone())?);
         let job = &mut record.job;
+        bound(None, job)?;
         job.state.next_run_at_ms = next_start(job, &config, request.now).map(|at| at.timestamp_millis());
         let stored = store_form(deps, &record).await?;
         if deps.store.commit(&[Write::Job(&stored)]).await? == Outcome::Applied {
@@ -52,6 +63,11 @@ pub async fn add(request: &Request<'_>, input: &Value) -> Result<Job, Refusal> {
         }
     }
     Err(Refusal::Changed("the job".to_owned()))
+}
+
+fn bounded(old: &Job, mut patched: Patched, bound: Bound<'_>) -> Result<Patched, Vec<FieldError>> {
+    bound(Some(old), &mut patched.job)?;
+    Ok(patched)
 }
 
 /// The job that was added under the request's declaration key.
@@ -81,6 +97,11 @@ fn same_definition(one: &Job, other: &Job) -> bool {
 /// As [`add`]. The timer is set again even where the timing did not change, so that a repeat of a request that was cut off
 /// mends what it left.
 pub async fn update(request: &Request<'_>, input: &Value) -> Result<Job, Refusal> {
+    update_within(request, input, &|_, _| Ok(())).await
+}
+
+/// The same as [`update`] within bounds.
+pub(crate) async fn update_within(request: &Request<'_>, input: &Value, bound: Bound<'_>) -> Result<Job, Refusal> {
     let mut params = Params::new(input, &["jobId", "id", "patch"]);
     let id = params.needed_job();
     let patch = params.get("patch");
@@ -90,7 +111,7 @@ pub async fn update(request: &Request<'_>, input: &Value) -> Result<Job, Refusal
     let (id, patch) = params.needed(id.zip(patch))?;
     let config = load_config(request.deps).await?;
     let defaults = request.defaults(&config);
-    change(request, &config, &id, |job| apply_patch(job, patch, &defaults)).await
+    change(request, &config, &id, |job| bounded(job, apply_patch(job, patch, &defaults)?, bound)).await
 }
 
 /// Writes what `make` makes of the job, and sets its timer.
@@ -114,12 +135,16 @@ async fn change(
             new.settled = in_flight(&old, &new, config, request.now);
             // What failed under the old timing does not hold up the new one.
             new.hold_until = None;
+            new.check = None;
             new.job.state.next_run_at_ms = next_start(&new.job, config, request.now).map(|at| at.timestamp_millis());
         }
         let stored = store_form(deps, &new).await?;
         if deps.store.commit(&[Write::Job(&stored)]).await? == Outcome::Applied {
             info!(job.id = %id, job.generation = new.generation, "job {id} is changed");
             set_timer(request, config, Some(&old), &stored, timing_changed || request.stamp.repeated).await?;
+            if let Some((name, ..)) = check_timer(&old, config).filter(|_| timing_changed) {
+                deps.timers.remove(&name).await?;
+            }
             settle_timer(request, config, stored).await?;
             return Ok(new.job);
         }
@@ -152,6 +177,9 @@ pub async fn remove(request: &Request<'_>, input: &Value) -> Result<(), Refusal>
         let timer = timer_for(&record, &config, request.now);
         let name = timer.map_or_else(|| record.job.job_id.timer_name(), |timer| timer.name);
         deps.timers.remove(&name).await.map_err(EngineError::Timer)?;
+        if let Some((name, ..)) = check_timer(&record, &config) {
+            deps.timers.remove(&name).await.map_err(EngineError::Timer)?;
+        }
         if deps.store.commit(&[Write::RemoveJob(&record)]).await? == Outcome::Applied {
             info!(job.id = %id, "job {id} is removed");
             return Ok(());

@@ -136,6 +136,9 @@ async fn one_job(
             | Refusal::NoRun(_)
             | Refusal::JobExists(_)
             | Refusal::ConfigChanged { .. }
+            | Refusal::NoDocument(_)
+            | Refusal::NoMemory { .. }
+            | Refusal::TextChanged { .. }
             | Refusal::Failed(_)),
         ) => return Err(refusal),
     };

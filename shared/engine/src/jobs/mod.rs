@@ -9,6 +9,7 @@
 //! without a job.
 
 mod act;
+mod check;
 mod cost;
 mod doctor;
 mod edit;
@@ -18,18 +19,25 @@ mod plan;
 mod read;
 mod refusal;
 mod settings;
+mod shelves;
 mod text;
 mod timing;
 
 pub use act::{Canceled, Ran, cancel, run_now, system_event};
+pub(crate) use check::next_check;
 pub use cost::{CostReport, cost};
 pub use doctor::{Checkup, Finding, FindingKind, doctor};
 pub use edit::{add, remove, update};
+pub(crate) use edit::{add_within, update_within};
 pub use import::{Imported, import};
 pub use plan::{Planned, plan};
 pub use read::{Listed, Shown, Status, get, list, run_get, runs, status};
 pub use refusal::Refusal;
 pub use settings::{Applied, Validated, config_apply, config_get, config_set, config_unset, config_validate};
+pub use shelves::{
+    Kept, Put, Remembered, documents_get, documents_list, documents_put, documents_remove, memory_get, memory_list,
+    memory_put, memory_remove,
+};
 pub use text::{load, load_job, load_message, store_form};
 pub use timing::{default_zone, next_start, timer_for};
 
@@ -61,7 +69,7 @@ impl Stamp {
     }
 
     /// A job id: a random UUID (RFC 9562, version 4), as `OpenClaw`'s.
-    fn job_id(&self) -> Option<JobId> {
+    pub(crate) fn job_id(&self) -> Option<JobId> {
         let bits = (self.bits & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
         let hex = format!("{bits:032x}");
         let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
@@ -69,7 +77,7 @@ impl Stamp {
     }
 
     /// A ULID.
-    fn ulid(&self) -> String {
+    pub(crate) fn ulid(&self) -> String {
         ulid::Ulid::from_parts(u64::try_from(self.at.timestamp_millis()).unwrap_or(0), self.bits).to_string()
     }
 }

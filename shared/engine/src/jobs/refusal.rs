@@ -17,6 +17,27 @@ pub enum Refusal {
     /// There is no such run.
     #[error("there is no run {0}")]
     NoRun(String),
+    /// There is no such document.
+    #[error("there is no document \"{}\"", .0.escape_debug())]
+    NoDocument(String),
+    /// The agent remembers no such file.
+    #[error("the memory of {agent} has no file {path}")]
+    NoMemory {
+        /// The agent.
+        agent: String,
+        /// The file.
+        path: String,
+    },
+    /// A text is not the one the change was made for.
+    #[error("\"{}\" is at revision {found}, not {expected}", name.escape_debug())]
+    TextChanged {
+        /// The document's name, or the file's path.
+        name: String,
+        /// What the request was made for; 0 is none.
+        expected: u64,
+        /// What there is; 0 is none.
+        found: u64,
+    },
     /// The id that was given belongs to another job.
     #[error("there is a job {0} already, and it is another one")]
     JobExists(JobId),

@@ -229,11 +229,14 @@ async fn move_followers(request: &Request<'_>, follow: &Follow<'_>) -> Result<u6
     }
 }
 
-/// Where the job's next run is to be, if it is elsewhere. One that pauses after a failure, or has occurrences to make up
+/// Where the job's next run is to be, if it is elsewhere. One that pauses after a failure, was moved once, or has occurrences to make up
 /// for, is where it belongs.
 fn misplaced(record: &JobRecord, config: &Config, request: &Request<'_>) -> Option<i64> {
     let now_ms = request.now.timestamp_millis();
-    if record.hold_until.is_some() || record.job.state.next_run_at_ms.is_some_and(|next| next <= now_ms) {
+    if record.hold_until.is_some()
+        || record.check.is_some()
+        || record.job.state.next_run_at_ms.is_some_and(|next| next <= now_ms)
+    {
         return None;
     }
     let next = next_start(&record.job, config, request.now)?.timestamp_millis();

@@ -1,5 +1,6 @@
 //! The use cases on a table in memory and timers that keep a list.
 
+mod check;
 mod config;
 mod cost;
 mod doctor;
@@ -7,6 +8,7 @@ mod import;
 mod off;
 pub(crate) mod outside;
 mod plan;
+mod shelves;
 
 use std::sync::Arc;
 
@@ -27,16 +29,16 @@ use crate::ports::{PageRequest, RunFilter, TimerSpec};
 use crate::runs::INLINE_MAX;
 use crate::testing::{MemoryBlobs, MemoryStore, NoSecrets, NoWeb};
 
-use outside::Outside;
+pub(crate) use outside::Outside;
 
-struct World {
-    outside: Arc<Outside>,
-    clock: ManualClock,
-    deps: Deps,
-    invocation: Invocation,
+pub(crate) struct World {
+    pub(crate) outside: Arc<Outside>,
+    pub(crate) clock: ManualClock,
+    pub(crate) deps: Deps,
+    pub(crate) invocation: Invocation,
 }
 
-fn world() -> World {
+pub(crate) fn world() -> World {
     let clock = ManualClock::new("2026-11-20T12:00:00Z".parse().unwrap());
     let outside = Arc::new(Outside::default());
     let deps = Deps {
@@ -57,12 +59,12 @@ fn world() -> World {
 }
 
 impl World {
-    fn request(&self) -> Request<'_> {
+    pub(crate) fn request(&self) -> Request<'_> {
         let now = self.clock.now();
         Request { deps: &self.deps, invocation: &self.invocation, now, stamp: Stamp::fresh(&self.deps, now) }
     }
 
-    async fn add(&self, input: Value) -> Job {
+    pub(crate) async fn add(&self, input: Value) -> Job {
         add(&self.request(), &input).await.unwrap()
     }
 
@@ -70,7 +72,7 @@ impl World {
         self.deps.store.jobs(&PageRequest { limit: 200, cursor: None }).await.unwrap().items.len()
     }
 
-    async fn runs_of(&self, job: &JobId) -> Vec<nightshift_domain::run::Run> {
+    pub(crate) async fn runs_of(&self, job: &JobId) -> Vec<nightshift_domain::run::Run> {
         let page = PageRequest { limit: 200, cursor: None };
         self.deps.store.runs(&RunFilter::OfJob(job.clone()), &page).await.unwrap().items
     }

@@ -83,6 +83,15 @@ pub fn timer_for(record: &JobRecord, config: &Config, now: DateTime<Utc>) -> Opt
     }
 }
 
+/// The timer of the instant that `record`'s next run was moved to: its name, when it fires and what it says. It stands beside
+/// the job's own timer, and is named as a chain's one-shot.
+pub(super) fn check_timer(record: &JobRecord, config: &Config) -> Option<(String, DateTime<Utc>, Envelope)> {
+    let (slot, (_, offset)) = (record.check?, timetable(&record.job, config)?);
+    let (j, g, at) = (record.job.job_id.clone(), record.generation, slot + offset);
+    let name = format!("o-{j}-{}-{g}", slot_text(slot));
+    Some((name, at, Envelope::new(Wake::Job { j, g, s: at.to_rfc3339(), slot: Some(slot), nb: Some(at) })))
+}
+
 /// Up to where `new` counts its occurrences as settled, where `old`'s last one may be on its way just now: its timer has
 /// fired or is about to, nobody claimed it, and it is an occurrence of the new timing too. `None` where there is no such one.
 pub(super) fn in_flight(

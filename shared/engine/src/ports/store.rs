@@ -10,6 +10,7 @@ use nightshift_domain::config::Config;
 use nightshift_domain::delivery::Chunk;
 use nightshift_domain::job::JobRecord;
 use nightshift_domain::run::{EndpointCall, Run};
+use nightshift_domain::shelf::{Sheet, Shelf, ShelfId};
 use nightshift_domain::{AttemptId, JobId, RunKey};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -52,6 +53,19 @@ pub enum Write<'a> {
         call: &'a EndpointCall,
         /// When the row may go.
         expires_at: DateTime<Utc>,
+    },
+    /// The index of a shelf: an agent's memory, or the workspace's documents. It goes with every change of a text there.
+    Shelf(&'a Shelf),
+    /// A text of a shelf.
+    Sheet(&'a Sheet),
+    /// Removes a text of a shelf that stands at `rev`.
+    RemoveSheet {
+        /// Where it is.
+        shelf: &'a ShelfId,
+        /// Its name there.
+        name: &'a str,
+        /// How it stands.
+        rev: u64,
     },
     /// A system event for an agent's main session; a repeat of the same id changes nothing.
     Event(&'a SystemEvent),
@@ -227,6 +241,10 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// The call of a run that is known by `id`.
     async fn endpoint_call(&self, run: &RunKey, id: &str) -> Result<Option<EndpointCall>, StoreError>;
+    /// The index of a shelf; an empty one at `rev` 0 where nothing was ever put there. It has no expiry.
+    async fn shelf(&self, id: &ShelfId) -> Result<Shelf, StoreError>;
+    /// A text of a shelf. It has no expiry.
+    async fn sheet(&self, id: &ShelfId, name: &str) -> Result<Option<Sheet>, StoreError>;
 
     /// What was due before `before` and has not moved, oldest first. Runs, batches and jobs have equal shares of `limit`, and
     /// what one kind leaves the others have: a flood of one never hides the rest.

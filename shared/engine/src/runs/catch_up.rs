@@ -18,6 +18,7 @@ use crate::ports::{Outcome, Write};
 use super::Scene;
 use super::claim::{bare_run, new_run, prune, skip};
 use super::commit::{MAX_RACES, run_retention};
+use super::fire::PUT_OFF;
 use super::occurrence::Timing;
 
 /// Rows written at once; a transaction takes 100 (`TransactWriteItems` page, 2026-10), one of them the job.
@@ -58,8 +59,10 @@ pub(crate) async fn catch_up(
         return Ok(done);
     }
     let busy = !record.active.is_empty() || !record.waiting.is_empty();
-    let told = verdicts(&record.job, &missed.slots, timing.offset, on_time.is_some(), busy, now);
-    let told = told.into_iter().map(|verdict| if switched_off { Verdict::Skip("cron_disabled") } else { verdict });
+    let put_off = missed.slots.partition_point(|slot| record.check.is_some_and(|check| *slot < check));
+    let rest = verdicts(&record.job, &missed.slots[put_off..], timing.offset, on_time.is_some(), busy, now);
+    let told = std::iter::repeat_n(Verdict::Skip(PUT_OFF), put_off).chain(rest);
+    let told = told.map(|verdict| if switched_off { Verdict::Skip("cron_disabled") } else { verdict });
     let mut rows: Vec<(DateTime<Utc>, Verdict)> = missed.slots.iter().copied().zip(told).collect();
     info!(job.id = %record.job.job_id, "{} occurrences of job {} were missed", rows.len(), record.job.job_id);
     let mut unlisted = missed.unlisted;

@@ -61,7 +61,7 @@ pub(crate) async fn record(
     for said in said(content) {
         match said {
             Said::Used { id, name, input } => {
-                let input = talk_text(scene.deps, &run.key, input).await?;
+                let input = talk_text(scene.deps, run, input).await?;
                 let state = CallState::Started { at: now };
                 run.talk.calls.push(ToolCall { id, hop: n, name, input, via: Via::Endpoint, state });
             }
@@ -69,7 +69,7 @@ pub(crate) async fn record(
                 let open = |call: &ToolCall| call.via == Via::Endpoint && call.id == id && !call.is_done();
                 let Some(at) = run.talk.calls.iter().rposition(open) else { continue };
                 let (text, cut_from) = cut(text);
-                let result = talk_text(scene.deps, &run.key, text).await?;
+                let result = talk_text(scene.deps, run, text).await?;
                 run.talk.calls[at].state = CallState::Done { at: now, is_error, result, cut_from };
             }
         }

@@ -20,6 +20,9 @@ use super::occurrence::Timing;
 /// Longest a handler sleeps for the part of a start that timers cannot express: they are precise to a minute.
 const LONGEST_SLEEP: TimeDelta = TimeDelta::seconds(90);
 
+/// Why an occurrence is skipped that comes before the instant the next run was moved to.
+pub(super) const PUT_OFF: &str = "next_check";
+
 /// What a job's timer said.
 #[derive(Debug, Clone)]
 pub struct Fire {
@@ -75,7 +78,16 @@ pub async fn fire(scene: Scene<'_>, fire: &Fire) -> Result<Fired, EngineError> {
     }
     let switched_off = is_switched_off(scene);
     let Some(timing) = Timing::of(&record, scene) else { return Ok(Fired::Ignored) };
-    let Some(slot) = timing.occurrence(fire, &record) else { return stray(scene, record).await };
+    let Some(slot) = timing.occurrence(fire, &record) else {
+        // The retry of a fire whose run was claimed: an instant the next run was moved to is no occurrence any more then.
+        if let Some(named) = fire.slot {
+            let key = RunKey::of_slot(&fire.job, named);
+            if scene.deps.store.run(&key).await?.is_some() {
+                return taken_up(scene, key).await;
+            }
+        }
+        return stray(scene, record).await;
+    };
     let start = fire.not_before.unwrap_or(slot + timing.offset);
     let now = scene.deps.clock.now();
     if !switched_off && start > now && start - now <= LONGEST_SLEEP {
@@ -99,6 +111,7 @@ pub async fn fire(scene: Scene<'_>, fire: &Fire) -> Result<Fired, EngineError> {
     // The chain goes on and the occurrence leaves its record, so that switching timers on again finds every job as it was.
     let skip = match () {
         () if switched_off => Some("cron_disabled"),
+        () if record.check.is_some_and(|check| slot < check) => Some(PUT_OFF),
         () if record.job.is_too_late(late) => Some("too_late"),
         () if held => Some("backoff"),
         () => None,

@@ -15,6 +15,7 @@ pub(crate) mod occurrence;
 mod picking;
 pub(crate) mod places;
 mod planning;
+mod prompt;
 mod realtime;
 pub(crate) mod submit;
 mod texts;

@@ -17,6 +17,8 @@ pub(crate) struct Timing {
     /// How long after each occurrence the job starts.
     pub offset: TimeDelta,
     shift: TimeDelta,
+    /// The one its next run was moved to, when it was read.
+    check: Option<DateTime<Utc>>,
 }
 
 impl Timing {
@@ -26,12 +28,15 @@ impl Timing {
         let table = Timetable::new(&record.job.schedule, &zone).ok()?;
         let offset = stagger_offset(record.job.job_id.as_str(), stagger_ms(&record.job.schedule));
         let shift = plan(&table, offset).shift;
-        Some(Self { table, offset, shift })
+        Some(Self { table, offset, shift, check: record.check })
     }
 
     /// The occurrence the fire stands for under the *current* schedule, whatever generation armed it.
     pub(super) fn occurrence(&self, fire: &Fire, record: &JobRecord) -> Option<DateTime<Utc>> {
         if let Some(named) = fire.slot {
+            if record.check == Some(named) {
+                return Some(named);
+            }
             let last_ms = named + TimeDelta::milliseconds(999);
             let real = self.table.latest_at_or_before(last_ms).filter(|real| *real >= named - TimeDelta::seconds(1));
             return real.filter(|_| {
@@ -43,17 +48,26 @@ impl Timing {
 
     /// The latest occurrence whose start has come by `now`.
     pub(crate) fn due(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        self.table.latest_at_or_before(now - self.offset)
+        let by = now - self.offset;
+        self.table.latest_at_or_before(by).max(self.check.filter(|check| *check <= by))
     }
 
-    /// The start of the first occurrence after `now`, and not before the job's pause after a failure is over.
-    pub(super) fn next_start(&self, record: &JobRecord, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    /// The first occurrence after `after`, whether it is to run or to be skipped.
+    fn next_slot(&self, record: &JobRecord, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let check = record.check.filter(|check| *check > after);
+        [self.table.next_after(after), check].into_iter().flatten().min()
+    }
+
+    /// The start of the first occurrence after `after` that is to run: not before the job's pause after a failure is over,
+    /// and not before the one its next run was moved to.
+    pub(crate) fn next_start(&self, record: &JobRecord, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let from = record.hold_until.map_or(after, |until| after.max(until - self.offset - TimeDelta::milliseconds(1)));
-        self.table.next_after(from).map(|next| next + self.offset)
+        let check = record.check.filter(|check| *check > from && !record.ahead.contains(check));
+        check.or_else(|| self.table.next_after(from)).map(|next| next + self.offset)
     }
 
     /// Up to where every occurrence has its record: as the row says, else just before the next run it shows.
-    pub(super) fn settled(&self, record: &JobRecord) -> Option<DateTime<Utc>> {
+    pub(crate) fn settled(&self, record: &JobRecord) -> Option<DateTime<Utc>> {
         let next = record.job.state.next_run_at_ms.and_then(DateTime::from_timestamp_millis);
         record.settled.or_else(|| next.map(|start| start - self.offset - TimeDelta::milliseconds(1)))
     }
@@ -62,7 +76,7 @@ impl Timing {
     /// ones are still missing, that lies in the past, and the sweeper sees it.
     pub(super) fn settle(&self, updated: &mut JobRecord, read: &JobRecord, slot: DateTime<Utc>) {
         let before = self.settled(read);
-        let gap = before.filter(|settled| self.table.next_after(*settled).is_some_and(|next| next < slot));
+        let gap = before.filter(|settled| self.next_slot(read, *settled).is_some_and(|next| next < slot));
         if gap.is_some() && !updated.ahead.contains(&slot) {
             updated.ahead.push(slot);
         }
@@ -73,11 +87,12 @@ impl Timing {
     /// Enters in `updated` that every occurrence up to `settled` has its record.
     pub(super) fn settle_up_to(&self, updated: &mut JobRecord, settled: DateTime<Utc>) {
         let mut settled = settled;
-        while let Some(next) = self.table.next_after(settled).filter(|next| updated.ahead.contains(next)) {
+        while let Some(next) = self.next_slot(updated, settled).filter(|next| updated.ahead.contains(next)) {
             settled = next;
         }
         updated.ahead.retain(|slot| *slot > settled);
         updated.settled = Some(settled);
+        updated.check = updated.check.filter(|check| *check > settled);
         let next = if updated.job.enabled { self.next_start(updated, settled) } else { None };
         updated.job.state.next_run_at_ms = next.map(|at| at.timestamp_millis());
     }
@@ -98,6 +113,11 @@ impl Timing {
             return Overdue::default();
         }
         let mut found = overdue(&self.table, settled, until, most);
+        if let Some(check) = record.check.filter(|check| *check > settled && *check <= until)
+            && let Err(at) = found.slots.binary_search(&check)
+        {
+            found.slots.insert(at, check);
+        }
         found.slots.retain(|slot| !record.ahead.contains(slot));
         found
     }

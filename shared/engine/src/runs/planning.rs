@@ -20,6 +20,7 @@ use crate::ports::{OpenChannelError, OpenedModel};
 use super::Scene;
 use super::endpoint::endpoint;
 use super::picking::{Picked, pick};
+use super::prompt::system_prompt;
 use super::texts::run_text;
 
 /// Longest realtime turn of those.
@@ -76,7 +77,11 @@ pub(super) async fn plan(scene: Scene<'_>, run: &Run) -> Result<Planned, EngineE
     let level = run.turn.thinking.or(agent.thinking).or(defaults.thinking);
     let Chosen { effort, mode: thinking, notes: clamped } = thinking_for(level, &info, max_tokens);
     notes.extend(clamped);
-    let system = match system_prompt(&agent, defaults, run) {
+    let mut offer = offered(scene.config, run, &agent, &provider, &info);
+    notes.extend(offer.notes.iter().cloned());
+    let (system, remarks) = system_prompt(scene.deps, run, &agent, defaults, &offer.client).await?;
+    notes.extend(remarks);
+    let system = match system {
         Some(text) => Some(run_text(scene.deps, &run.key, text).await?),
         None => None,
     };
@@ -84,8 +89,6 @@ pub(super) async fn plan(scene: Scene<'_>, run: &Run) -> Result<Planned, EngineE
         run.turn.timeout_seconds.or(agent.timeout_seconds).or(defaults.timeout_seconds).unwrap_or(DEFAULT_TIMEOUT_S);
     let (wait, on_timeout) = patience(scene.config, run, path, realtime_seconds);
     let deadline = deadline(now, wait);
-    let mut offer = offered(scene.config, run, &agent, &provider, &info);
-    notes.extend(offer.notes.iter().cloned());
     let endpoint = match path {
         Path::Batch if provider.is_anthropic() => endpoint(scene, &agent, &mut offer, deadline, realtime_seconds),
         Path::Batch | Path::Realtime => None,
@@ -174,23 +177,12 @@ pub(super) fn refused(code: &str, message: String) -> Event {
     Event::Refused { code: code.to_owned(), message }
 }
 
-fn first<const N: usize>(choices: [&Option<String>; N]) -> Option<&str> {
-    choices.into_iter().flatten().map(String::as_str).next()
-}
-
 fn max_tokens(path: Path, info: &ModelInfo) -> u64 {
     let cap = match path {
         Path::Realtime => REALTIME_MAX_TOKENS,
         Path::Batch => BATCH_MAX_TOKENS,
     };
     info.max_tokens.min(cap)
-}
-
-fn system_prompt(agent: &Agent, defaults: &Agent, run: &Run) -> Option<String> {
-    if run.turn.light_context {
-        return None;
-    }
-    first([&agent.instructions, &defaults.instructions]).map(str::to_owned)
 }
 
 /// The tools of the run.

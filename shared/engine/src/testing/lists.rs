@@ -72,7 +72,7 @@ impl Rows {
                     let at = next_run_at(&row.read(operation)?);
                     jobs.extend(at.map(|at| (instant(at), DueItem::Job(id.clone()))));
                 }
-                Place::Chunk(..) | Place::EndpointCall(..) => {}
+                Place::Chunk(..) | Place::EndpointCall(..) | Place::Shelf(_) | Place::Sheet(..) => {}
             }
         }
         let before = instant(before);

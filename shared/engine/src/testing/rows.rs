@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use nightshift_domain::batch::BatchState;
+use nightshift_domain::shelf::ShelfId;
 use nightshift_domain::{AttemptId, JobId, RunKey};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -47,6 +48,8 @@ pub(super) enum Place {
     Batch(AttemptId),
     Chunk(RunKey, String, u32),
     EndpointCall(RunKey, String),
+    Shelf(ShelfId),
+    Sheet(ShelfId, String),
 }
 
 /// The whole table.
@@ -221,6 +224,13 @@ fn changes(writes: &[Write<'_>]) -> Result<Vec<(usize, Change)>, StoreError> {
             Write::Chunk { chunk, expires_at } => {
                 let place = Place::Chunk(chunk.run.clone(), chunk.origin.clone(), chunk.index);
                 add(put(place, chunk.rev, chunk, Some(*expires_at))?);
+            }
+            Write::Shelf(shelf) => add(put(Place::Shelf(shelf.id.clone()), shelf.rev, shelf, None)?),
+            Write::Sheet(sheet) => {
+                add(put(Place::Sheet(sheet.shelf.clone(), sheet.name.clone()), sheet.rev, sheet, None)?);
+            }
+            Write::RemoveSheet { shelf, name, rev } => {
+                add(Change::Remove { place: Place::Sheet((*shelf).clone(), (*name).to_owned()), rev: *rev });
             }
             Write::Event(event) => add(Change::Event((*event).clone())),
             Write::HoldPlace { place, run } => add(Change::Hold { place: *place, run: (*run).clone() }),

@@ -9,6 +9,7 @@ use nightshift_domain::delivery::Chunk;
 use nightshift_domain::ids::slot_text;
 use nightshift_domain::job::JobRecord;
 use nightshift_domain::run::{EndpointCall, Run};
+use nightshift_domain::shelf::{Sheet, Shelf, ShelfId};
 use nightshift_domain::{AttemptId, JobId, RunKey};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -136,6 +137,15 @@ impl Store for MemoryStore {
 
     async fn endpoint_call(&self, run: &RunKey, id: &str) -> Result<Option<EndpointCall>, StoreError> {
         self.record(&format!("read call {id} of run {run}"), &Place::EndpointCall(run.clone(), id.to_owned()))
+    }
+
+    async fn shelf(&self, id: &ShelfId) -> Result<Shelf, StoreError> {
+        let found = self.record(&format!("read the index of {id}"), &Place::Shelf(id.clone()))?;
+        Ok(found.unwrap_or_else(|| Shelf::empty(id.clone())))
+    }
+
+    async fn sheet(&self, id: &ShelfId, name: &str) -> Result<Option<Sheet>, StoreError> {
+        self.record(&format!("read a text of {id}"), &Place::Sheet(id.clone(), name.to_owned()))
     }
 
     async fn due(&self, before: DateTime<Utc>, limit: u32) -> Result<Vec<DueItem>, StoreError> {

@@ -118,6 +118,8 @@ fn leftover(record: &JobRecord, wanted: Option<&JobTimer>, now: DateTime<Utc>, t
         Named::Link { slot, .. } if slot <= now => {
             (now - slot > FAR_PAST).then(|| "it should have fired and gone long ago".to_owned())
         }
+        // The next run was moved to it, once.
+        Named::Link { slot, .. } if record.job.enabled && record.check == Some(slot) => None,
         Named::Link { .. } if !record.job.enabled => Some(format!("job {id} is disabled")),
         Named::Link { generation, .. } if generation != record.generation => {
             Some(format!("it was armed for an earlier definition of job {id}"))

@@ -16,14 +16,14 @@ use crate::ports::{
 #[derive(Debug, Default)]
 pub(crate) struct Outside {
     calls: Mutex<Vec<String>>,
-    pub(super) timers: Mutex<Vec<JobTimer>>,
-    pub(super) envelopes: Mutex<Vec<Envelope>>,
+    pub(crate) timers: Mutex<Vec<JobTimer>>,
+    pub(crate) envelopes: Mutex<Vec<Envelope>>,
     chance: Mutex<u128>,
     /// The calls that fail, by their beginning.
-    pub(super) fails: Mutex<Option<&'static str>>,
-    pub(super) refuses_expressions: Mutex<bool>,
+    pub(crate) fails: Mutex<Option<&'static str>>,
+    pub(crate) refuses_expressions: Mutex<bool>,
     /// What lists show, where they lag behind.
-    pub(super) stale_list: Mutex<Option<Vec<JobTimer>>>,
+    pub(crate) stale_list: Mutex<Option<Vec<JobTimer>>>,
 }
 
 impl Outside {
@@ -34,11 +34,11 @@ impl Outside {
         if failing { Err(error) } else { Ok(()) }
     }
 
-    pub(super) fn calls(&self) -> Vec<String> {
+    pub(crate) fn calls(&self) -> Vec<String> {
         std::mem::take(&mut *self.calls.lock().unwrap())
     }
 
-    pub(super) fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         self.timers.lock().unwrap().iter().map(|timer| timer.name.clone()).collect()
     }
 }
