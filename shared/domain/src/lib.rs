@@ -15,6 +15,7 @@ pub mod model;
 pub mod money;
 pub mod run;
 pub mod schedule;
+pub mod session;
 pub mod signing;
 pub mod tools;
 

@@ -13,6 +13,7 @@ use crate::delivery::Target;
 use crate::job::{AgentTurn, Delivery, DeliveryStatus, OnTimeout, RunStatus, WakeMode};
 use crate::model::{CacheFor, Role, ThinkingMode};
 use crate::money::Cost;
+use crate::session::InSession;
 use crate::{AttemptId, JobId, RunKey};
 
 mod call;
@@ -88,6 +89,9 @@ pub struct Run {
     /// How the turn is run; set once, before anything is paid.
     #[serde(default)]
     pub plan: Option<Plan>,
+    /// The named session it goes on with; a fresh one otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<InSession>,
     /// What was said after the first message, and the tools that were called.
     #[serde(default)]
     pub talk: Talk,
@@ -285,6 +289,9 @@ pub struct Hop {
     pub cost: Cost,
     /// When it answered.
     pub at: DateTime<Utc>,
+    /// Whether it summarised the session the run goes on with, and did not answer its prompt.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub compaction: bool,
 }
 
 /// Something that happened to a run.

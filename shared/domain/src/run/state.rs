@@ -113,6 +113,8 @@ pub enum State {
 pub enum WaitReason {
     /// The job's earlier run.
     Overlap,
+    /// The session it goes on with, which another run has.
+    Session,
     /// One of the places that bound how many realtime turns are in flight.
     Place {
         /// The hop to go on with.
