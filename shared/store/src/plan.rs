@@ -129,9 +129,8 @@ pub(crate) fn subject(writes: &[Write<'_>]) -> String {
         Some(Write::Batch { batch, .. } | Write::BatchPolled(batch)) => format!("batch {}", batch.id),
         Some(Write::Chunk { chunk, .. }) => format!("chunk {} of run {}", chunk.index, chunk.run),
         Some(Write::Event(event)) => format!("event {}", event.id),
-        Some(Write::Session(session::Change { session, .. }) | Write::RemoveSession(session)) => {
-            format!("session {} of agent {}", session.name, session.agent)
-        }
+        Some(Write::Session(session::Change { session, .. })) => session_named(session),
+        Some(Write::RemoveSession(session)) => format!("the removal of {}", session_named(session)),
         Some(Write::HoldPlace { place, run } | Write::FreePlace { place, run }) => {
             format!("place {place} of run {run}")
         }
@@ -142,6 +141,10 @@ pub(crate) fn subject(writes: &[Write<'_>]) -> String {
         0 | 1 => format!("write {first}"),
         many => format!("write {first} and {} more", many - 1),
     }
+}
+
+fn session_named(session: &Session) -> String {
+    format!("session {} of agent {}", session.name, session.agent)
 }
 
 struct Plan<'a> {

@@ -14,6 +14,7 @@ pub(crate) mod occurrence;
 pub(crate) mod places;
 mod planning;
 mod realtime;
+pub(crate) mod sessions;
 pub(crate) mod submit;
 mod texts;
 mod tools;
