@@ -27,6 +27,8 @@ mod lists;
 mod overview;
 #[path = "store_contract/places.rs"]
 mod places;
+#[path = "store_contract/sessions.rs"]
+mod sessions;
 #[path = "store_contract/small.rs"]
 mod small;
 #[path = "store_contract/worlds.rs"]
@@ -118,6 +120,13 @@ contract![
     places::the_queue_is_in_order_of_since_and_as_long_as_asked_for,
     places::the_most_places_do_not_hide_the_queue_nor_it_them,
     places::a_place_or_waiter_is_named_once_in_a_commit,
+    sessions::a_session_and_its_exchanges_change_together_or_not_at_all,
+    sessions::exchanges_come_and_go_with_their_session,
+    sessions::a_repeat_of_a_sessions_change_is_applied_once,
+    sessions::sessions_of_an_agent_are_listed_by_name_and_no_others,
+    sessions::a_removed_session_leaves_nothing_and_may_begin_anew,
+    sessions::of_24_concurrent_takers_exactly_one_gets_the_session,
+    sessions::the_longest_session_is_written_off_in_one_commit,
     small::expired_rows_are_hidden_at_once_and_may_be_created_anew,
     small::chunks_are_listed_in_order_and_by_origin,
     small::counters_add_up,

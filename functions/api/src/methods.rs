@@ -5,7 +5,8 @@ use nightshift_engine::jobs::{self, Applied, CostReport, Listed, Ran, Refusal, R
 use nightshift_engine::runs;
 use nightshift_wire::{
     CancelAnswer, ConfigAnswer, ConfigApplied, ConfigValidated, CostAnswer, CostRow, CostSum, EventAnswer,
-    ImportAnswer, JobAnswer, JobPage, RemoveAnswer, RunAnswer, RunPage, RunView, StatusAnswer,
+    ImportAnswer, JobAnswer, JobPage, RemoveAnswer, RunAnswer, RunPage, RunView, SessionPage, SessionView,
+    StatusAnswer,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -58,10 +59,16 @@ pub(crate) enum Method {
     ConfigValidate,
     /// `cron.cost`.
     Cost,
+    /// `sessions.list`.
+    SessionsList,
+    /// `sessions.get`.
+    SessionsGet,
+    /// `sessions.remove`.
+    SessionsRemove,
 }
 
 /// Every method.
-pub(crate) const METHODS: [Method; 20] = [
+pub(crate) const METHODS: [Method; 23] = [
     Method::List,
     Method::Get,
     Method::Add,
@@ -82,6 +89,9 @@ pub(crate) const METHODS: [Method; 20] = [
     Method::ConfigUnset,
     Method::ConfigValidate,
     Method::Cost,
+    Method::SessionsList,
+    Method::SessionsGet,
+    Method::SessionsRemove,
 ];
 
 /// Whether a call of `path` changes something.
@@ -123,6 +133,9 @@ impl Method {
             Self::ConfigUnset => "config.unset",
             Self::ConfigValidate => "config.validate",
             Self::Cost => "cron.cost",
+            Self::SessionsList => "sessions.list",
+            Self::SessionsGet => "sessions.get",
+            Self::SessionsRemove => "sessions.remove",
         }
     }
 
@@ -137,6 +150,7 @@ impl Method {
             | Self::Doctor
             | Self::Import
             | Self::SystemEvent
+            | Self::SessionsRemove
             | Self::ConfigApply
             | Self::ConfigSet
             | Self::ConfigUnset => true,
@@ -148,6 +162,8 @@ impl Method {
             | Self::ConfigGet
             | Self::ConfigValidate
             | Self::Plan
+            | Self::SessionsList
+            | Self::SessionsGet
             | Self::Cost => false,
         }
     }
@@ -225,6 +241,19 @@ impl Method {
                     truncated,
                     notes,
                 }))
+            }
+            Self::SessionsList => {
+                let Listed { rows, next } = jobs::sessions_list(request, input).await?;
+                let sessions = rows.iter().map(SessionView::from).collect();
+                Ok(shown(&SessionPage { sessions, next_cursor: next }))
+            }
+            Self::SessionsGet => {
+                let (session, history) = jobs::session_get(request, input).await?;
+                Ok(shown(&views::session(&session, &history)))
+            }
+            Self::SessionsRemove => {
+                jobs::session_remove(request, input).await?;
+                Ok(shown(&RemoveAnswer { ok: true, removed: true }))
             }
             Self::ConfigValidate => {
                 let Validated { faults, notes } = jobs::config_validate(request, input)?;

@@ -44,6 +44,8 @@ struct Shown {
     #[serde(default)]
     max_tokens: Option<u64>,
     #[serde(default)]
+    max_input_tokens: Option<u64>,
+    #[serde(default)]
     lifecycle: Option<String>,
     #[serde(default)]
     capabilities: Option<Capabilities>,
@@ -97,6 +99,7 @@ fn info(shown: &[u8]) -> serde_json::Result<ModelInfo> {
         id: shown.id,
         batch: batch.is_none_or(|batch| batch.supported),
         max_tokens: shown.max_tokens.unwrap_or(CAUTIOUS_MAX_TOKENS),
+        max_input_tokens: shown.max_input_tokens,
         efforts,
         retired: shown.lifecycle.as_deref() == Some("retired"),
         ..ModelInfo::default()
@@ -139,6 +142,7 @@ mod tests {
             id: "claude-opus-4-6".into(),
             batch: true,
             max_tokens: 128_000,
+            max_input_tokens: Some(1_000_000),
             efforts: ["low", "high", "max"].map(str::to_owned).to_vec(),
             ..ModelInfo::default()
         };

@@ -9,11 +9,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::job::{AgentTurn, DeliveryStatus, OnTimeout};
 use nightshift_domain::model::{ModelErrorKind, Reply, Role, StopReason};
 use nightshift_domain::money::Cost;
-use nightshift_domain::session::{Cut, Hold, InSession};
 use nightshift_domain::run::{
-    CancelReason, Effect, Event, Origin, Path, Plan, RowResult, Run, Said, State, Talk, Task, Text, Transition, WaitReason, attention_at,
-    next,
+    CancelReason, Effect, Event, Origin, Path, Plan, RowResult, Run, Said, State, Talk, Task, Text, Transition,
+    WaitReason, attention_at, next,
 };
+use nightshift_domain::session::{Cut, Hold, InSession};
 use nightshift_domain::{AttemptId, JobId, RunKey};
 
 fn now() -> DateTime<Utc> {
@@ -222,7 +222,9 @@ fn walk(mut see: impl FnMut(&Run, &Event, &nightshift_domain::run::Transition)) 
                 let before = run(state.clone(), plan.clone(), canceled);
                 let mut compacting = before.clone();
                 compacting.session = Some(in_session());
-                for (before, event) in [before, compacting].iter().flat_map(|run| events().map(move |event| (run, event))) {
+                for (before, event) in
+                    [before, compacting].iter().flat_map(|run| events().map(move |event| (run, event)))
+                {
                     if let Ok(transition) = next(before, event.clone(), now()) {
                         see(before, &event, &transition);
                         // The same where all places for realtime turns are taken.

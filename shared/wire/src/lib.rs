@@ -16,6 +16,7 @@ pub mod requests;
 pub const NOW_HEADER: &str = "nightshift-now-ms";
 mod run;
 pub mod schema;
+mod session;
 
 pub use answers::{
     CancelAnswer, ConfigAnswer, ConfigApplied, ConfigValidated, CostAnswer, CostRow, CostSum, EventAnswer,
@@ -27,6 +28,7 @@ pub use exit::ExitCode;
 pub use nightshift_domain::job::import::{Dropped, JobOutcome, JobReport, RefusedRun, RunsReport};
 pub use plan::{AwsKind, AwsView, PlanAnswer, PlannedStart, SkippedTime};
 pub use run::{BatchView, FailureView, HopView, RunView, SUMMARY_CHARS, summary_of};
+pub use session::{SAID_CHARS, SaidView, SessionAnswer, SessionPage, SessionView};
 
 /// A job as the API shows it.
 pub type JobView = nightshift_domain::job::Job;

@@ -1,14 +1,15 @@
 //! What each method takes, answers and refuses: a line per method.
 
 use nightshift_domain::job::Job;
-use nightshift_domain::{FieldError, JobId};
+use nightshift_domain::{FieldError, JobId, RunKey};
 use nightshift_engine::EngineError;
 use nightshift_engine::jobs::Refusal;
 use nightshift_engine::ports::TimerError;
 use nightshift_wire::schema::Schemas;
 use nightshift_wire::{
     CancelAnswer, ConfigAnswer, ConfigApplied, ConfigValidated, CostAnswer, DoctorAnswer, EventAnswer, ImportAnswer,
-    JobAnswer, JobPage, PlanAnswer, RemoveAnswer, RunAnswer, RunPage, RunView, StatusAnswer, requests,
+    JobAnswer, JobPage, PlanAnswer, RemoveAnswer, RunAnswer, RunPage, RunView, SessionAnswer, SessionPage,
+    StatusAnswer, requests,
 };
 use schemars::JsonSchema;
 use serde_json::{Map, Value, json};
@@ -24,6 +25,10 @@ enum May {
     MissJob,
     /// The run it names is not there.
     MissRun,
+    /// The session it names is not there.
+    MissSession,
+    /// A run is using the session.
+    MeetHolder,
     /// The id it gives belongs to another job.
     MeetJob,
     /// The configuration is at another revision.
@@ -41,7 +46,9 @@ enum May {
 /// The description of `method`. A new method needs a type of what it takes and one of what it answers (`shared/wire`), and its
 /// line here.
 pub(super) fn describe(method: Method, schemas: &mut Schemas) -> Operation {
-    use May::{LackBlobs, LackConfig, LackTimers, MeetJob, MeetRevision, MissJob, MissRun, Race};
+    use May::{
+        LackBlobs, LackConfig, LackTimers, MeetHolder, MeetJob, MeetRevision, MissJob, MissRun, MissSession, Race,
+    };
     let mut of = Describer { method, schemas };
     match method {
         Method::List => of.line::<requests::ListJobs, JobPage>(&[LackBlobs]),
@@ -65,6 +72,11 @@ pub(super) fn describe(method: Method, schemas: &mut Schemas) -> Operation {
         Method::Doctor => of.line::<requests::CheckUp, DoctorAnswer>(&[Race, LackConfig, LackTimers, LackBlobs]),
         Method::Import => of.line::<requests::ImportJobs, ImportAnswer>(&[Race, LackConfig, LackTimers, LackBlobs]),
         Method::Cost => of.line::<requests::SumCosts, CostAnswer>(&[LackConfig]),
+        Method::SessionsList => of.line::<requests::ListSessions, SessionPage>(&[LackConfig]),
+        Method::SessionsGet => of.line::<requests::GetSession, SessionAnswer>(&[MissSession, LackConfig, LackBlobs]),
+        Method::SessionsRemove => {
+            of.line::<requests::RemoveSession, RemoveAnswer>(&[MissSession, MeetHolder, Race, LackConfig])
+        }
         Method::ConfigApply => of.line::<requests::ApplyConfig, ConfigApplied>(&[MeetRevision, Race, LackTimers]),
     }
 }
@@ -115,6 +127,11 @@ impl May {
         Fault::Refused(match self {
             Self::MissJob => Refusal::NoJob("brief".to_owned()),
             Self::MissRun => Refusal::NoRun("brief_20261120T070000Z".to_owned()),
+            Self::MissSession => Refusal::NoSession { agent: "main".to_owned(), name: "standup".to_owned() },
+            Self::MeetHolder => match RunKey::parse("brief_20261120T070000Z") {
+                Ok(run) => Refusal::SessionBusy { name: "standup".to_owned(), run },
+                Err(fault) => fault.into(),
+            },
             Self::MeetJob => brief.map_or_else(Refusal::from, Refusal::JobExists),
             Self::MeetRevision => Refusal::ConfigChanged { expected: 3, found: 4 },
             Self::Race => Refusal::Changed("job brief".to_owned()),

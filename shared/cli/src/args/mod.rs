@@ -12,6 +12,7 @@ mod foreign;
 mod job;
 mod plan;
 mod runs;
+mod sessions;
 mod slips;
 mod transfer;
 mod words;
@@ -24,6 +25,7 @@ pub use foreign::{Flags, Foreign, ForeignCommand, OfConnections, OfEvents, OfJob
 pub use job::{AddArgs, BatchFlags, DeliveryFlags, EditArgs, PayloadFlags, RuleFlags, ScheduleFlags};
 pub use plan::{DoctorArgs, PlanArgs};
 pub use runs::{CancelArgs, MOST_RUNS, RunArgs, RunsArgs};
+pub use sessions::{ListSessionsArgs, RmSessionArgs, SessionArg, Sessions};
 pub use slips::slip;
 pub use transfer::{ExportArgs, ImportArgs};
 pub use words::{AlertMode, BatchMode, DeliveryStatus, Missed, OnTimeout, Overlap, RunPath, RunStatus, Sort, Wake};
@@ -96,6 +98,10 @@ pub enum Command {
     /// The agent's main session
     #[command(subcommand)]
     System(System),
+
+    /// Named sessions, whose history stays from run to run
+    #[command(subcommand)]
+    Sessions(Sessions),
 
     /// The configuration document
     #[command(subcommand)]

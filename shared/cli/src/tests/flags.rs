@@ -100,7 +100,11 @@ fn refused(cli: &Cli) -> Option<Foreign> {
         Command::Cron(Cron::Add(args)) => args.foreign.given(),
         Command::Cron(Cron::Edit(args)) => args.foreign.given(),
         Command::System(System::Event(args)) => args.foreign.given(),
-        Command::Cron(_) | Command::System(_) | Command::Config(_) | Command::Completions { .. } => None,
+        Command::Cron(_)
+        | Command::System(_)
+        | Command::Sessions(_)
+        | Command::Config(_)
+        | Command::Completions { .. } => None,
     };
     own.or(cli.connection.foreign.given())
 }
@@ -111,7 +115,11 @@ fn sent(cli: &Cli) -> Option<Value> {
     match &cli.command {
         Command::Cron(Cron::Add(args)) => request::add(args, None, now).ok(),
         Command::Cron(Cron::Edit(args)) => request::edit(args, None, now).ok(),
-        Command::Cron(_) | Command::System(_) | Command::Config(_) | Command::Completions { .. } => None,
+        Command::Cron(_)
+        | Command::System(_)
+        | Command::Sessions(_)
+        | Command::Config(_)
+        | Command::Completions { .. } => None,
     }
 }
 

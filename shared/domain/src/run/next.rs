@@ -128,9 +128,9 @@ impl Stepper {
     fn running(&mut self, event: Event, hop: u32, starts: u32, tries: u32) -> bool {
         match event {
             Event::Replied(reply) => self.replied(reply, hop),
-            Event::ModelFailed { kind: kind @ (ModelErrorKind::Invalid | ModelErrorKind::TooLarge), message, .. }
-                if self.run.is_compacting() =>
-            {
+            Event::ModelFailed {
+                kind: kind @ (ModelErrorKind::Invalid | ModelErrorKind::TooLarge), message, ..
+            } if self.run.is_compacting() => {
                 self.run.log(self.now, "summary refused", Some(format!("{}: {message}", kind.code())));
                 let detail = self.compact();
                 let resume_at = self.now + crate::batch::LEAST_AHEAD;

@@ -161,6 +161,16 @@ impl State {
         }
     }
 
+    /// What it waits for, where it waits: `overlap`, `session` or `place`.
+    pub fn waits_for(&self) -> Option<&'static str> {
+        let Self::Waiting { reason } = self else { return None };
+        Some(match reason {
+            WaitReason::Overlap => "overlap",
+            WaitReason::Session => "session",
+            WaitReason::Place { .. } => "place",
+        })
+    }
+
     /// Whether nothing can happen to it any more.
     pub fn is_terminal(&self) -> bool {
         match self {

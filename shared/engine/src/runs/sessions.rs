@@ -294,12 +294,7 @@ struct Block {
 
 /// A text as a session keeps it, and its length. Long ones are blobs of this run's own, so that what one exchange names no
 /// other does.
-async fn session_text(
-    deps: &Deps,
-    run: &Run,
-    session: &Session,
-    text: &str,
-) -> Result<(Text, u64), EngineError> {
+async fn session_text(deps: &Deps, run: &Run, session: &Session, text: &str) -> Result<(Text, u64), EngineError> {
     let raw = Value::from(text).to_string();
     let bytes = raw.len() as u64;
     // Names may hold what no key can.

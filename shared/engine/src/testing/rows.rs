@@ -71,20 +71,58 @@ pub(super) struct Rows {
 /// One change of a commit.
 #[derive(Debug)]
 enum Change {
-    Put { place: Place, row: Row },
-    Remove { place: Place, rev: u64 },
+    Put {
+        place: Place,
+        row: Row,
+    },
+    Remove {
+        place: Place,
+        rev: u64,
+    },
     /// A row under the condition of another one of its commit: it becomes this, or goes.
-    Set { place: Place, row: Option<Row> },
-    Declare { key: String, job: JobId },
-    Undeclare { key: String, job: JobId },
-    Remote { remote: String, batch: AttemptId, ttl: Option<i64>, owned: bool },
-    Release { remote: String, batch: AttemptId },
+    Set {
+        place: Place,
+        row: Option<Row>,
+    },
+    Declare {
+        key: String,
+        job: JobId,
+    },
+    Undeclare {
+        key: String,
+        job: JobId,
+    },
+    Remote {
+        remote: String,
+        batch: AttemptId,
+        ttl: Option<i64>,
+        owned: bool,
+    },
+    Release {
+        remote: String,
+        batch: AttemptId,
+    },
     Event(SystemEvent),
-    Hold { place: u32, run: RunKey },
-    Free { place: u32, run: RunKey },
-    Queue { since: i64, run: RunKey },
-    Unqueue { since: i64, run: RunKey },
-    Count { name: String, by: i64 },
+    Hold {
+        place: u32,
+        run: RunKey,
+    },
+    Free {
+        place: u32,
+        run: RunKey,
+    },
+    Queue {
+        since: i64,
+        run: RunKey,
+    },
+    Unqueue {
+        since: i64,
+        run: RunKey,
+    },
+    Count {
+        name: String,
+        by: i64,
+    },
 }
 
 /// How a change would fare.

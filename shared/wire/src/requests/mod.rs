@@ -14,6 +14,7 @@ mod other;
 mod parts;
 mod patch;
 mod runs;
+mod sessions;
 
 pub use job::{
     AgentTurnPayload, AtSchedule, BatchInput, CronSchedule, EverySchedule, JobInput, PayloadInput, ScheduleInput,
@@ -27,3 +28,4 @@ pub use other::{
 pub use parts::{AlertInput, AlertRuleInput, DeliveryInput, DestinationInput, ModeInput};
 pub use patch::{JobPatch, PayloadPatch, SchedulePatch};
 pub use runs::{CancelRun, GetRun, ListRuns, PathWord, StatusWord};
+pub use sessions::{GetSession, ListSessions, RemoveSession};
