@@ -344,6 +344,14 @@ impl Run {
         self.events.push(LogLine { at_ms: now.timestamp_millis(), event: event.to_owned(), detail });
     }
 
+    /// What its session is called: `session:<name>`, or `cron:<jobId>` for a session of its own.
+    pub fn session_key(&self) -> String {
+        match &self.session {
+            Some(session) => format!("session:{}", session.name),
+            None => format!("cron:{}", self.job_id),
+        }
+    }
+
     /// How long it has taken, or took.
     pub fn duration(&self, now: DateTime<Utc>) -> TimeDelta {
         self.started_at.map_or(TimeDelta::zero(), |started| self.ended_at.unwrap_or(now) - started)

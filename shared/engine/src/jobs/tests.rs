@@ -7,6 +7,7 @@ mod import;
 mod off;
 mod outside;
 mod plan;
+mod sessions;
 
 use std::sync::Arc;
 

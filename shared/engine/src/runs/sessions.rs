@@ -31,7 +31,7 @@ const AT_ONCE: usize = 8;
 
 /// A transition, and what becomes of its run's session with it.
 #[derive(Debug)]
-pub(super) struct Stepped {
+pub(crate) struct Stepped {
     /// The transition; another one where the run has to wait.
     pub transition: Transition,
     /// What is written with it.
@@ -49,7 +49,7 @@ impl From<Transition> for Stepped {
 }
 
 /// What `transition` of `before` means for its session. `room` is what is known of the model's context, in tokens.
-pub(super) async fn step(
+pub(crate) async fn step(
     scene: Scene<'_>,
     before: &Run,
     transition: Transition,
