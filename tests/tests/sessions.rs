@@ -61,10 +61,10 @@ fn asked(local: &Local) -> Vec<Vec<(String, String)>> {
 }
 
 fn messages(body: &Value) -> Vec<(String, String)> {
-    let text = |content: &Value| match content {
-        Value::String(text) => text.clone(),
-        blocks => blocks.as_array().unwrap().iter().filter_map(|block| block["text"].as_str()).collect(),
+    let of_blocks = |blocks: &Value| {
+        blocks.as_array().unwrap().iter().filter_map(|block| block["text"].as_str()).collect::<String>()
     };
+    let text = |content: &Value| content.as_str().map_or_else(|| of_blocks(content), str::to_owned);
     let messages = body["messages"].as_array().unwrap();
     messages.iter().map(|one| (one["role"].as_str().unwrap().to_owned(), text(&one["content"]))).collect()
 }

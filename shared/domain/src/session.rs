@@ -356,18 +356,13 @@ impl Run {
         cut.done = true;
         let opening = &mut self.talk.opening;
         let stays = opening.len().saturating_sub(cut.messages);
-        match &cut.summary {
-            Some(summary) => {
-                opening.splice(..stays, [summary_message(summary.content.clone())]);
-                format!("a summary stands for the {stays} oldest messages of the session")
-            }
-            None => {
-                let first = usize::from(cut.again).min(stays);
-                opening.drain(first..stays);
-                let dropped = stays - first;
-                format!("the model gave no summary of the session: its {dropped} oldest messages were dropped")
-            }
+        if let Some(summary) = &cut.summary {
+            opening.splice(..stays, [summary_message(summary.content.clone())]);
+            return format!("a summary stands for the {stays} oldest messages of the session");
         }
+        let first = usize::from(cut.again).min(stays);
+        opening.drain(first..stays);
+        format!("the model gave no summary of the session: its {} oldest messages were dropped", stays - first)
     }
 }
 
@@ -404,12 +399,12 @@ mod tests {
         (session, exchanges)
     }
 
-    fn reply(stop_reason: StopReason, text: &str) -> Reply {
+    fn reply(stop_reason: &StopReason, text: &str) -> Reply {
         let reply = json!({ "messageId": "m", "model": "x", "stopReason": stop_reason, "content": "[]", "text": text, "usage": {} });
         serde_json::from_value(reply).unwrap()
     }
 
-    fn run_with(session: &Session, exchanges: &[Exchange], cut: Option<Cut>) -> Run {
+    fn run_with(session: &Session, exchanges: &[Exchange], cut: Option<&Cut>) -> Run {
         let run = json!({
             "key": key("a"), "jobId": "a", "jobName": "a", "agentId": "main", "origin": "schedule", "slot": at(0),
             "sequence": 1, "task": { "task": "turn" }, "createdAt": at(0), "startedAt": null, "endedAt": null,
@@ -462,9 +457,9 @@ mod tests {
     fn a_summary_stands_for_the_older_part_in_the_run_and_then_in_the_session() {
         let (session, exchanges) = session(&[300_000, 1, 2, 3, 4, 5]);
         let cut = session.cut(None, &exchanges).unwrap();
-        let mut run = run_with(&session, &exchanges, Some(cut));
+        let mut run = run_with(&session, &exchanges, Some(&cut));
         assert!(run.is_compacting());
-        let text = summary_in(&reply(StopReason::EndTurn, " All was well. ")).unwrap();
+        let text = summary_in(&reply(&StopReason::EndTurn, " All was well. ")).unwrap();
         let summary = Summary { content: Text::Inline(json!(text).to_string()), bytes: 50 };
         run.session.as_mut().unwrap().cut.as_mut().unwrap().summary = Some(summary.clone());
         run.compact();
@@ -486,7 +481,7 @@ mod tests {
         let (mut session, exchanges) = session(&[300_000, 1, 2, 3, 4, 5]);
         let earlier = Summary { content: Text::Inline(json!("earlier").to_string()), bytes: 9 };
         session.summary = Some(earlier.clone());
-        let mut run = run_with(&session, &exchanges, session.cut(None, &exchanges));
+        let mut run = run_with(&session, &exchanges, session.cut(None, &exchanges).as_ref());
         assert!(run.compact().contains("its 4 oldest messages were dropped"));
         assert_eq!(texts(&run.talk.opening)[..2], ["earlier", "asked 2"]);
         let cut = run.session.unwrap().cut;
@@ -505,10 +500,10 @@ mod tests {
     #[test]
     fn only_a_whole_text_is_a_summary() {
         for stop in [StopReason::MaxTokens, StopReason::Refusal, StopReason::ToolUse, StopReason::Other("x".into())] {
-            assert_eq!(summary_in(&reply(stop, "Half of")), None);
+            assert_eq!(summary_in(&reply(&stop, "Half of")), None);
         }
-        assert_eq!(summary_in(&reply(StopReason::EndTurn, " \n")), None);
-        assert!(summary_in(&reply(StopReason::StopSequence, "x")).is_some());
+        assert_eq!(summary_in(&reply(&StopReason::EndTurn, " \n")), None);
+        assert!(summary_in(&reply(&StopReason::StopSequence, "x")).is_some());
     }
 
     #[test]
@@ -529,7 +524,7 @@ mod tests {
         assert_eq!(queued.waiting, [b.clone(), c.clone()]);
         assert_eq!(queued.queued(&b), None);
         assert_eq!(queued.left(&a), None);
-        assert_eq!(queued.left(&b).unwrap().session.waiting, [c.clone()]);
+        assert_eq!(queued.left(&b).unwrap().session.waiting, std::slice::from_ref(&c));
         let released = queued.released(None, None, at(1)).session;
         assert_eq!((released.holder.clone(), released.waiting.len()), (None, 2));
         let next = released.taken(&c, &[b]).session;

@@ -1,5 +1,7 @@
 //! `sessions list|show|rm`.
 
+use std::fmt::Write as _;
+
 use nightshift_wire::{SessionAnswer, SessionPage, SessionView};
 use serde_json::{Value, json};
 
@@ -74,7 +76,8 @@ pub(super) async fn show(session: &mut Session<'_>, args: &SessionArg) -> anyhow
     );
     for said in &history {
         let from = said.run_id.as_deref().map(|run| format!("  {run}")).unwrap_or_default();
-        text.push_str(&format!("\n\n{}{from}\n{}", said.role, said.text));
+        // Writing to a String cannot fail.
+        let _ = write!(text, "\n\n{}{from}\n{}", said.role, said.text);
     }
     session.output.data(&text);
     Ok(())

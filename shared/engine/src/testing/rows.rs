@@ -200,10 +200,8 @@ impl Rows {
 
     fn apply(&mut self, change: Change) {
         match change {
-            Change::Put { place, row } => drop(self.records.insert(place, row)),
-            Change::Remove { place, .. } => drop(self.records.remove(&place)),
-            Change::Set { place, row: Some(row) } => drop(self.records.insert(place, row)),
-            Change::Set { place, row: None } => drop(self.records.remove(&place)),
+            Change::Put { place, row } | Change::Set { place, row: Some(row) } => drop(self.records.insert(place, row)),
+            Change::Remove { place, .. } | Change::Set { place, row: None } => drop(self.records.remove(&place)),
             Change::Declare { key, job } => drop(self.declarations.insert(key, job)),
             Change::Undeclare { key, .. } => drop(self.declarations.remove(&key)),
             Change::Remote { remote, batch, ttl, .. } => drop(self.remotes.insert(remote, (batch, ttl))),

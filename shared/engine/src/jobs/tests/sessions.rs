@@ -15,6 +15,7 @@ fn key(n: u32) -> RunKey {
 }
 
 /// A run of session `work`, standing so.
+#[expect(clippy::needless_pass_by_value, reason = "a state is written where it is used")]
 fn standing(n: u32, state: State, hold: Hold) -> Run {
     let at: DateTime<Utc> = "2026-11-20T12:00:00Z".parse().unwrap();
     let run = json!({
@@ -97,7 +98,7 @@ async fn a_holder_that_works_keeps_its_session_and_one_that_is_over_or_gone_is_r
         let Stepped { transition, change, wake, .. } = world.planned(&mine).await;
         assert_eq!(transition.run.state, State::Waiting { reason: WaitReason::Session }, "{there:?}");
         assert_eq!((transition.run.plan, transition.run.lease, wake), (None, None, None));
-        assert_eq!(change.unwrap().session.waiting, [mine.key.clone()]);
+        assert_eq!(change.unwrap().session.waiting, std::slice::from_ref(&mine.key));
     }
 }
 
