@@ -366,8 +366,8 @@ async fn a_session_in_use_is_not_removed() {
     local.ok("sessions.remove", &json!({ "name": "standup" })).await;
 }
 
-/// Two runs of a session, of two jobs, of which the second finds a history that is long by then, with the table's calls from
-/// the `n`-th on broken; answers how many calls there were.
+/// Two runs of a session, of two jobs, of which the second finds a history that is long by then, with the table's
+/// transactions from the `n`-th on broken; answers how many there were.
 async fn broken(fault: Fault) -> u64 {
     let local = Local::start().await;
     local.script(json!({
@@ -385,11 +385,11 @@ async fn broken(fault: Fault) -> u64 {
         ids.push(local.add(&job).await);
     }
     let context = format!("{fault:?}");
-    let table = |from| local.stack.gate.calls(from).iter().filter(|call| call.service == "dynamodb").count() as u64;
+    let writes = |from| local.stack.gate.calls(from).iter().filter(|call| call.operation == TRANSACTION).count() as u64;
     let before = local.stack.gate.calls(0).len() as u64;
     local.stack.gate.set_faults(vec![fault]);
     local.advance(20).await;
-    let calls = table(before);
+    let calls = writes(before);
     local.advance(4 * 60).await;
     for id in &ids {
         let run = local.last_run(id).await;
@@ -408,22 +408,26 @@ async fn broken(fault: Fault) -> u64 {
 /// How many stacks run at once: they mostly wait for the SDK's own pauses between its attempts.
 const AT_ONCE: usize = 6;
 
-/// Breaks each call of the table in turn, for longer than the SDK tries, so that the function itself fails there.
-async fn every_call(when: When) {
-    let service = Some("dynamodb".to_owned());
-    let fault =
-        |n| Fault { service: service.clone(), operation: None, nth: n, times: Some(5), when, action: Action::Fail };
+/// Every change of a session is one.
+const TRANSACTION: &str = "TransactWriteItems";
+
+/// Breaks each of them in turn, for longer than the SDK tries, so that the function itself fails there.
+async fn every_transaction(when: When) {
+    let fault = |n| {
+        let (service, operation) = (Some("dynamodb".to_owned()), Some(TRANSACTION.to_owned()));
+        Fault { service, operation, nth: n, times: Some(5), when, action: Action::Fail }
+    };
     let calls = broken(fault(u64::MAX)).await;
-    assert!(calls > 40, "only {calls} calls were seen");
+    assert!(calls > 15, "only {calls} transactions were seen");
     stream::iter(1..=calls).map(|n| broken(fault(n))).buffer_unordered(AT_ONCE).for_each(|_| async {}).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_call_that_fails_before_it_takes_effect_leaves_a_session_held_or_a_turn_out_of_it() {
-    every_call(When::Before).await;
+async fn no_write_that_fails_before_it_takes_effect_leaves_a_session_held_or_a_turn_out_of_it() {
+    every_transaction(When::Before).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_call_whose_answer_is_lost_leaves_a_session_held_or_a_turn_in_it_twice() {
-    every_call(When::After).await;
+async fn no_write_whose_answer_is_lost_leaves_a_session_held_or_a_turn_in_it_twice() {
+    every_transaction(When::After).await;
 }
