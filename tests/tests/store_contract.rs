@@ -29,6 +29,8 @@ mod lists;
 mod overview;
 #[path = "store_contract/places.rs"]
 mod places;
+#[path = "store_contract/sessions.rs"]
+mod sessions;
 #[path = "store_contract/shelves.rs"]
 mod shelves;
 #[path = "store_contract/small.rs"]
@@ -126,6 +128,13 @@ contract![
     places::the_queue_is_in_order_of_since_and_as_long_as_asked_for,
     places::the_most_places_do_not_hide_the_queue_nor_it_them,
     places::a_place_or_waiter_is_named_once_in_a_commit,
+    sessions::a_session_and_its_exchanges_change_together_or_not_at_all,
+    sessions::exchanges_come_and_go_with_their_session,
+    sessions::a_repeat_of_a_sessions_change_is_applied_once,
+    sessions::sessions_of_an_agent_are_listed_by_name_and_no_others,
+    sessions::a_removed_session_leaves_nothing_and_may_begin_anew,
+    sessions::of_24_concurrent_takers_exactly_one_gets_the_session,
+    sessions::the_longest_session_is_written_off_in_one_commit,
     shelves::a_text_and_its_index_are_written_read_back_and_removed_as_one,
     shelves::shelves_do_not_see_each_other,
     shelves::a_change_from_an_older_index_is_lost_and_changes_nothing,

@@ -152,6 +152,14 @@ fn refused(refusal: &Refusal) -> (u16, ErrorBody) {
         Refusal::TextChanged { .. } => {
             (409, say("revision_conflict", refusal.to_string()).hint("read it again and apply your change to that"))
         }
+        Refusal::NoSession { .. } => {
+            let hint = "`nightshift sessions list` shows the sessions there are";
+            (404, say("session_not_found", refusal.to_string()).hint(hint))
+        }
+        Refusal::SessionBusy { .. } => {
+            let hint = "wait until the run has ended, or stop it with cron.cancel";
+            (409, say("session_busy", refusal.to_string()).hint(hint))
+        }
         Refusal::JobExists(_) => {
             (409, say("job_exists", refusal.to_string()).hint("leave jobId out, or change the job with cron.update"))
         }

@@ -5,7 +5,8 @@ use nightshift_engine::jobs::{self, Applied, CostReport, Listed, Ran, Refusal, R
 use nightshift_engine::runs;
 use nightshift_wire::{
     CancelAnswer, ConfigAnswer, ConfigApplied, ConfigValidated, CostAnswer, CostRow, CostSum, EventAnswer,
-    ImportAnswer, JobAnswer, JobPage, RemoveAnswer, RunAnswer, RunPage, RunView, StatusAnswer,
+    ImportAnswer, JobAnswer, JobPage, RemoveAnswer, RunAnswer, RunPage, RunView, SessionPage, SessionView,
+    StatusAnswer,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -74,10 +75,16 @@ pub(crate) enum Method {
     MemoryPut,
     /// `memory.remove`.
     MemoryRemove,
+    /// `sessions.list`.
+    SessionsList,
+    /// `sessions.get`.
+    SessionsGet,
+    /// `sessions.remove`.
+    SessionsRemove,
 }
 
 /// Every method.
-pub(crate) const METHODS: [Method; 28] = [
+pub(crate) const METHODS: [Method; 31] = [
     Method::List,
     Method::Get,
     Method::Add,
@@ -106,6 +113,9 @@ pub(crate) const METHODS: [Method; 28] = [
     Method::MemoryGet,
     Method::MemoryPut,
     Method::MemoryRemove,
+    Method::SessionsList,
+    Method::SessionsGet,
+    Method::SessionsRemove,
 ];
 
 /// Whether a call of `path` changes something.
@@ -155,6 +165,9 @@ impl Method {
             Self::MemoryGet => "memory.get",
             Self::MemoryPut => "memory.put",
             Self::MemoryRemove => "memory.remove",
+            Self::SessionsList => "sessions.list",
+            Self::SessionsGet => "sessions.get",
+            Self::SessionsRemove => "sessions.remove",
         }
     }
 
@@ -169,6 +182,7 @@ impl Method {
             | Self::Doctor
             | Self::Import
             | Self::SystemEvent
+            | Self::SessionsRemove
             | Self::ConfigApply
             | Self::ConfigSet
             | Self::ConfigUnset
@@ -188,7 +202,10 @@ impl Method {
             | Self::DocumentsList
             | Self::DocumentsGet
             | Self::MemoryList
-            | Self::MemoryGet => false,
+            | Self::MemoryGet
+            | Self::SessionsList
+            | Self::SessionsGet
+            | Self::Cost => false,
         }
     }
 
@@ -279,6 +296,19 @@ impl Method {
             }
             Self::MemoryRemove => {
                 jobs::memory_remove(request, input).await?;
+                Ok(shown(&RemoveAnswer { ok: true, removed: true }))
+            }
+            Self::SessionsList => {
+                let Listed { rows, next } = jobs::sessions_list(request, input).await?;
+                let sessions = rows.iter().map(SessionView::from).collect();
+                Ok(shown(&SessionPage { sessions, next_cursor: next }))
+            }
+            Self::SessionsGet => {
+                let (session, history) = jobs::session_get(request, input).await?;
+                Ok(shown(&views::session(&session, &history)))
+            }
+            Self::SessionsRemove => {
+                jobs::session_remove(request, input).await?;
                 Ok(shown(&RemoveAnswer { ok: true, removed: true }))
             }
             Self::ConfigValidate => {

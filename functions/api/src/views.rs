@@ -1,8 +1,12 @@
 //! Answers of use cases in the API's words.
 
 use nightshift_domain::schedule::AwsPlan;
-use nightshift_engine::jobs::{Checkup, Planned};
-use nightshift_wire::{AwsKind, AwsView, DoctorAnswer, FindingView, PlanAnswer, PlannedStart, SkippedTime};
+use nightshift_domain::session::Session;
+use nightshift_engine::jobs::{Checkup, Message, Planned};
+use nightshift_wire::{
+    AwsKind, AwsView, DoctorAnswer, FindingView, PlanAnswer, PlannedStart, SaidView, SessionAnswer, SessionView,
+    SkippedTime,
+};
 
 /// `cron.plan`.
 pub(crate) fn planned(planned: Planned) -> PlanAnswer {
@@ -32,6 +36,12 @@ pub(crate) fn planned(planned: Planned) -> PlanAnswer {
         aws: AwsView { kind, expression, timezone, note: planned.aws_note },
         notes: planned.notes,
     }
+}
+
+/// `sessions.get`.
+pub(crate) fn session(session: &Session, history: &[Message]) -> SessionAnswer {
+    let said = |one: &Message| SaidView::new(one.role, &one.text, one.from.as_ref().map(|(run, at)| (run, *at)));
+    SessionAnswer { session: SessionView::from(session), history: history.iter().map(said).collect() }
 }
 
 /// `cron.doctor`.

@@ -16,7 +16,13 @@ async fn serve() -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base_url = format!("http://{}", listener.local_addr().unwrap());
     let clock = Arc::new(ManualClock::new(DateTime::from_timestamp(1_795_219_200, 0).unwrap()));
-    let fake = Fake::open(Options { clock, state_dir: None, base_url: base_url.clone(), mcp_origins: std::collections::BTreeMap::default() }).unwrap();
+    let fake = Fake::open(Options {
+        clock,
+        state_dir: None,
+        base_url: base_url.clone(),
+        mcp_origins: std::collections::BTreeMap::default(),
+    })
+    .unwrap();
     tokio::spawn(async move { axum::serve(listener, fake.router()).await });
     base_url
 }

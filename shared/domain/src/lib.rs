@@ -18,6 +18,7 @@ pub mod prompt;
 pub mod run;
 pub mod run_token;
 pub mod schedule;
+pub mod session;
 pub mod shelf;
 pub mod signing;
 pub mod tools;

@@ -7,12 +7,13 @@ use std::fmt::Write as _;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::job::{AgentTurn, DeliveryStatus, OnTimeout};
-use nightshift_domain::model::{ModelErrorKind, Reply, StopReason};
+use nightshift_domain::model::{ModelErrorKind, Reply, Role, StopReason};
 use nightshift_domain::money::Cost;
 use nightshift_domain::run::{
-    CallState, CancelReason, Effect, Event, Origin, Path, Plan, RowResult, Run, State, Talk, Task, Text, ToolCall, Via,
-    WaitReason, attention_at, next,
+    CallState, CancelReason, Effect, Event, Origin, Path, Plan, RowResult, Run, Said, State, Talk, Task, Text,
+    ToolCall, Transition, Via, WaitReason, attention_at, next,
 };
+use nightshift_domain::session::{Cut, Hold, InSession};
 use nightshift_domain::{AttemptId, JobId, RunKey};
 
 fn now() -> DateTime<Utc> {
@@ -71,6 +72,7 @@ fn run(state: State, plan: Option<Plan>, cancel_requested: bool) -> Run {
         prompt: Text::Inline("hello".into()),
         delivery: None,
         plan,
+        session: None,
         talk: Talk { calls: vec![call(1), call(2)], ..Talk::default() },
         hops: Vec::new(),
         planning_tries: 0,
@@ -91,6 +93,7 @@ fn states() -> Vec<State> {
     let mut all = vec![
         State::Due,
         State::Waiting { reason: WaitReason::Overlap },
+        State::Waiting { reason: WaitReason::Session },
         State::Waiting { reason: WaitReason::Place { hop: 1, tries: 0 } },
         State::Delivering,
         State::Succeeded,
@@ -165,7 +168,13 @@ const KINDS: [ModelErrorKind; 13] = [
     ModelErrorKind::Unanswered,
 ];
 
-fn events() -> Vec<Event> {
+/// A session that is being summarised.
+fn in_session() -> InSession {
+    let cut = Cut { from: 2, messages: 2, again: false, done: false, summary: None };
+    InSession { agent: "main".into(), name: "work".into(), hold: Hold::Held, cut: Some(cut) }
+}
+
+fn events() -> impl Iterator<Item = Event> {
     let text = || "x".to_owned();
     let mut all = vec![
         Event::Planned(Box::new(plan(Path::Realtime, OnTimeout::Fail))),
@@ -206,7 +215,7 @@ fn events() -> Vec<Event> {
     ] {
         all.push(Event::Delivered(status));
     }
-    all
+    all.into_iter()
 }
 
 /// Every run, every event, and what the machine makes of them.
@@ -223,12 +232,16 @@ fn walk(mut see: impl FnMut(&Run, &Event, &nightshift_domain::run::Transition)) 
         for plan in &plans {
             for canceled in [false, true] {
                 let before = run(state.clone(), plan.clone(), canceled);
-                for event in events() {
-                    if let Ok(transition) = next(&before, event.clone(), now()) {
-                        see(&before, &event, &transition);
+                let mut compacting = before.clone();
+                compacting.session = Some(in_session());
+                for (before, event) in
+                    [before, compacting].iter().flat_map(|run| events().map(move |event| (run, event)))
+                {
+                    if let Ok(transition) = next(before, event.clone(), now()) {
+                        see(before, &event, &transition);
                         // The same where all places for realtime turns are taken.
                         if transition.run.state.is_running() && !before.state.is_running() {
-                            see(&before, &event, &transition.parked(now()));
+                            see(before, &event, &transition.parked(now()));
                         }
                     }
                 }
@@ -377,4 +390,66 @@ fn a_hop_that_stops_for_tools_has_them_run_before_the_next_on_the_path_of_its_pl
     let code = |run: &Run| next(run, Event::Replied(asked.clone()), now()).unwrap().run.state.failure().unwrap().0;
     assert_eq!(code(&running(2)), "hop_cap");
     assert_eq!(code(&Run { talk: Talk::default(), ..running(1) }), "unexpected_tool_use");
+}
+
+/// A run whose first hop summarises its session, in this state.
+fn compacting(state: State, path: Path) -> Run {
+    let mut run = run(state, Some(plan(path, OnTimeout::Fail)), false);
+    let said = |text: &str| Said { role: Role::User, content: Text::Inline(format!("\"{text}\"")) };
+    run.talk.opening = ["1", "2", "3", "4"].map(said).into();
+    run.session = Some(in_session());
+    run
+}
+
+#[test]
+fn whatever_a_summarising_hop_answers_the_turn_itself_comes_next() {
+    let batch = AttemptId::new("01KAHJ5Z3M7Q2W4E6R8T0YABCD");
+    for reply in replies() {
+        let running = compacting(State::Running { hop: 1, starts: 1, tries: 0 }, Path::Realtime);
+        let Transition { run, effects } = next(&running, Event::Replied(reply.clone()), now()).unwrap();
+        assert_eq!(run.state, State::Running { hop: 2, starts: 1, tries: 0 }, "{:?}", reply.stop_reason);
+        assert_eq!((effects, run.is_compacting()), (vec![Effect::CallModel], false));
+        assert_eq!(run.talk.opening.len(), 2, "no summary was put there: the older half is dropped");
+        assert_eq!(run.plan.unwrap().notes.len(), 1);
+
+        let submitted = compacting(State::Submitted { hop: 1, attempt: 1, batch: batch.clone() }, Path::Batch);
+        let ended = Event::BatchEnded(RowResult::Succeeded(Box::new(reply)));
+        let Transition { run, effects } = next(&submitted, ended, now()).unwrap();
+        assert_eq!(run.state, State::Ready { hop: 2, attempt: 1, tries: 0 });
+        assert_eq!((effects, run.is_compacting()), (vec![Effect::Submit], false));
+    }
+}
+
+#[test]
+fn a_history_that_no_longer_fits_the_model_is_shortened_and_what_may_pass_is_tried_again() {
+    let running = || compacting(State::Running { hop: 1, starts: 1, tries: 0 }, Path::Realtime);
+    for kind in KINDS {
+        let failed = Event::ModelFailed { kind, message: "x".into(), retry_after: None };
+        let run = next(&running(), failed, now()).unwrap().run;
+        match (kind, &run.state) {
+            (ModelErrorKind::Invalid | ModelErrorKind::TooLarge, State::Paused { hop: 2, tries: 0, .. }) => {
+                assert_eq!((run.talk.opening.len(), run.is_compacting()), (2, false));
+            }
+            (_, State::Paused { hop: 1, tries: 1, .. }) => assert!(kind.is_transient() && run.is_compacting()),
+            (_, state) => assert!(!kind.is_transient() && matches!(state, State::Failed { .. }), "{kind:?}: {state:?}"),
+        }
+    }
+    let batch = AttemptId::new("01KAHJ5Z3M7Q2W4E6R8T0YABCD");
+    let submitted = compacting(State::Submitted { hop: 1, attempt: 1, batch }, Path::Batch);
+    let refused = RowResult::Errored { kind: ModelErrorKind::Invalid, message: "prompt is too long".into() };
+    let run = next(&submitted, Event::BatchEnded(refused), now()).unwrap().run;
+    assert_eq!(run.state, State::Ready { hop: 2, attempt: 1, tries: 0 });
+    assert_eq!(run.talk.opening.len(), 2);
+}
+
+#[test]
+fn a_run_whose_session_is_busy_waits_unplanned_and_is_planned_when_it_is_free() {
+    let before = run(State::Due, None, false);
+    let behind = Transition::behind(&before, "busy".into(), now());
+    assert_eq!((behind.run.rev, behind.run.plan.is_none(), behind.effects), (before.rev + 1, true, vec![]));
+    assert!(attention_at(&behind.run).is_some(), "the sweeper looks at it");
+    assert!(behind.run.state.occupies_job());
+    let freed = next(&behind.run, Event::PlaceFreed, now()).unwrap();
+    assert_eq!((freed.run.state, freed.effects), (State::Due, vec![Effect::Plan]));
+    assert_eq!(next(&behind.run, Event::CancelRequested, now()).unwrap().run.state, State::Canceled);
 }

@@ -76,6 +76,14 @@ impl Blobs for ObjectBlobs {
             Err(error) => Err(failed(key, error)),
         }
     }
+
+    /// S3 does not tell whether the object was there; a file that is not there is gone already.
+    async fn remove(&self, key: &str) -> Result<(), BlobError> {
+        match self.store.delete(&self.path(key)?).await {
+            Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(failed(key, error)),
+        }
+    }
 }
 
 fn failed(key: &str, error: impl std::error::Error + Send + Sync + 'static) -> BlobError {
@@ -96,6 +104,9 @@ mod tests {
         blobs.put("runs/a_1/ff", body.clone()).await.unwrap();
         let again = ObjectBlobs::local(dir.path().join("new")).unwrap();
         assert_eq!(again.get("runs/a_1/ff").await.unwrap(), Some(body));
+        again.remove("runs/a_1/ff").await.unwrap();
+        again.remove("runs/a_1/ff").await.unwrap();
+        assert_eq!(blobs.get("runs/a_1/ff").await.unwrap(), None);
     }
 
     #[tokio::test]

@@ -13,6 +13,7 @@ use nightshift_domain::batch::Batch;
 use nightshift_domain::delivery::Chunk;
 use nightshift_domain::job::JobRecord;
 use nightshift_domain::run::{EndpointCall, Run};
+use nightshift_domain::session::{Exchange, Session};
 use nightshift_domain::shelf::{Sheet, Shelf, ShelfId};
 use nightshift_domain::{AttemptId, JobId, RunKey};
 use nightshift_engine::Clock;
@@ -26,7 +27,7 @@ use serde_json::Value;
 
 use crate::error::{corrupt, refused, store_error};
 use crate::item::{Answer, Attributes, ITEM_VERSION, Pointer, Record, Settings};
-use crate::keys::{self, DUE_SHARDS, EVENT_PREFIX, JOBS, Key, NEXT, RUN_PREFIX};
+use crate::keys::{self, DUE_SHARDS, EVENT_PREFIX, JOBS, Key, NEXT, RUN_PREFIX, SESSION_PREFIX};
 use crate::page::{List, document};
 use crate::plan::{self, Action, Change, Guard, attributes, new_record};
 use crate::request::{Terms, key};
@@ -213,6 +214,25 @@ impl Store for DynamoStore {
         let delete = |row: Attributes| self.client.delete_item().table_name(&self.table).set_key(Some(row)).send();
         let deletes = stream::iter(keys).map(delete).buffer_unordered(DELETES_AT_ONCE);
         deletes.try_for_each(|_| async { Ok(()) }).await.map_err(|error| store_error(&operation, error))
+    }
+
+    /// Strongly consistent.
+    async fn session(&self, agent: &str, name: &str) -> Result<Option<Session>, StoreError> {
+        self.record(&format!("read session {name} of agent {agent}"), &Key::session(agent, name)).await
+    }
+
+    /// Strongly consistent.
+    async fn exchanges(&self, agent: &str, name: &str) -> Result<Vec<Exchange>, StoreError> {
+        let list = List::of_table(keys::session_partition(agent), Some(keys::exchange_prefix(name)));
+        let operation = format!("list the exchanges of session {name} of agent {agent}");
+        let page = PageRequest { limit: 100, cursor: None };
+        Ok(self.page(&operation, &list, &page).await?.items)
+    }
+
+    /// Strongly consistent. The lines of runs that wait are read with the sessions.
+    async fn sessions(&self, agent: &str, page: &PageRequest) -> Result<Page<Session>, StoreError> {
+        let list = List::of_table(keys::session_partition(agent), Some(SESSION_PREFIX.to_owned()));
+        self.page(&format!("list the sessions of agent {agent}"), &list, page).await
     }
 
     /// Strongly consistent. Places stand before those that wait, so one query has both; a second one is sent where so many

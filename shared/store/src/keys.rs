@@ -69,6 +69,14 @@ impl Key {
         Self { pk: shelf_partition(id), sk: format!("TEXT#{name}") }
     }
 
+    pub(crate) fn session(agent: &str, name: &str) -> Self {
+        Self { pk: session_partition(agent), sk: format!("{SESSION_PREFIX}{name}") }
+    }
+
+    pub(crate) fn exchange(agent: &str, name: &str, n: u64) -> Self {
+        Self { pk: session_partition(agent), sk: format!("{}{n:012}", exchange_prefix(name)) }
+    }
+
     pub(crate) fn counter(name: &str) -> Self {
         Self { pk: COUNTERS.to_owned(), sk: name.to_owned() }
     }
@@ -102,6 +110,7 @@ impl Key {
 
 pub(crate) const RUN_PREFIX: &str = "RUN#";
 pub(crate) const EVENT_PREFIX: &str = "EVT#";
+pub(crate) const SESSION_PREFIX: &str = "HEAD#";
 /// Counters, places and those that wait for one, in this order, so that one query has the first two and one the last two.
 /// Counters begin with a letter, which sorts between `#` and `~`.
 pub(crate) const COUNTERS: &str = "COUNT";
@@ -127,6 +136,11 @@ fn shelf_partition(id: &ShelfId) -> String {
 
 pub(crate) fn session_partition(agent: &str) -> String {
     format!("SESS#{agent}")
+}
+
+/// A session's name has no `#`, so that no other session's exchanges begin so.
+pub(crate) fn exchange_prefix(name: &str) -> String {
+    format!("SAID#{name}#")
 }
 
 pub(crate) fn chunk_prefix(run: &RunKey, origin: &str) -> String {

@@ -5,6 +5,7 @@ use nightshift_domain::batch::{Batch, BatchState};
 use nightshift_domain::delivery::{Chunk, ChunkState};
 use nightshift_domain::job::JobRecord;
 use nightshift_domain::run::{CallState, EndpointCall, Run, attention_at};
+use nightshift_domain::session::{self, Session};
 use nightshift_domain::shelf::{Sheet, Shelf};
 use nightshift_domain::{JobId, RunKey};
 use nightshift_engine::ports::{DueItem, MOST_PLACES, StoreError, SystemEvent, Write, is_counter_name};
@@ -107,6 +108,8 @@ pub(crate) fn actions(operation: &str, writes: &[Write<'_>]) -> Result<Vec<Actio
                 plan.actions.push(Action::new(index, key, Change::Delete, Guard::Rev(*rev)));
             }
             Write::Event(event) => plan.event(index, event)?,
+            Write::Session(change) => plan.session(index, change)?,
+            Write::RemoveSession(session) => plan.remove_session(index, session),
             Write::HoldPlace { place, run } => plan.hold(index, *place, run)?,
             Write::FreePlace { place, run } => plan.free(index, *place, run),
             Write::Queue { run, since } => {
@@ -138,6 +141,8 @@ pub(crate) fn subject(writes: &[Write<'_>]) -> String {
         Some(Write::Sheet(sheet)) => format!("a text of {}", sheet.shelf),
         Some(Write::RemoveSheet { shelf, .. }) => format!("the removal of a text of {shelf}"),
         Some(Write::Event(event)) => format!("event {}", event.id),
+        Some(Write::Session(session::Change { session, .. })) => session_named(session),
+        Some(Write::RemoveSession(session)) => format!("the removal of {}", session_named(session)),
         Some(Write::HoldPlace { place, run } | Write::FreePlace { place, run }) => {
             format!("place {place} of run {run}")
         }
@@ -148,6 +153,10 @@ pub(crate) fn subject(writes: &[Write<'_>]) -> String {
         0 | 1 => format!("write {first}"),
         many => format!("write {first} and {} more", many - 1),
     }
+}
+
+fn session_named(session: &Session) -> String {
+    format!("session {} of agent {}", session.name, session.agent)
 }
 
 struct Plan<'a> {
@@ -293,6 +302,34 @@ impl Plan<'_> {
         let mut row = self.record(&key, "sheet", sheet.rev, sheet)?;
         row.name = Some(sheet.name.clone());
         self.put(write, key, Guard::before(sheet.rev), &row)
+    }
+
+    /// Exchanges change with their session only, so its condition is theirs.
+    fn session(&mut self, write: usize, change: &session::Change) -> Result<(), StoreError> {
+        let session::Change { session, put, drop } = change;
+        let key = Key::session(&session.agent, &session.name);
+        let mut row = self.record(&key, "session", session.rev, session)?;
+        row.name = Some(session.name.clone());
+        row.state = Some(if session.holder.is_some() { "held" } else { "free" }.to_owned());
+        self.put(write, key, Guard::before(session.rev), &row)?;
+        if let Some(exchange) = put {
+            let key = Key::exchange(&session.agent, &session.name, exchange.n);
+            let row = self.record(&key, "exchange", 1, exchange)?;
+            self.put(write, key, Guard::None, &row)?;
+        }
+        self.drop_exchanges(write, session, drop.iter().copied());
+        Ok(())
+    }
+
+    fn remove_session(&mut self, write: usize, session: &Session) {
+        let key = Key::session(&session.agent, &session.name);
+        self.actions.push(Action::new(write, key, Change::Delete, Guard::Rev(session.rev)));
+        self.drop_exchanges(write, session, session.kept.iter().map(|kept| kept.n));
+    }
+
+    fn drop_exchanges(&mut self, write: usize, session: &Session, numbers: impl Iterator<Item = u64>) {
+        let key = |n| Key::exchange(&session.agent, &session.name, n);
+        self.actions.extend(numbers.map(|n| Action::new(write, key(n), Change::Delete, Guard::None)));
     }
 
     fn event(&mut self, write: usize, event: &SystemEvent) -> Result<(), StoreError> {

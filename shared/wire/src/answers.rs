@@ -96,13 +96,13 @@ pub struct ImportAnswer {
     pub runs: RunsReport,
 }
 
-/// `cron.remove`.
+/// `cron.remove`, `sessions.remove`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RemoveAnswer {
     /// The request was understood.
     pub ok: bool,
-    /// The job is gone.
+    /// It is gone.
     pub removed: bool,
 }
 

@@ -12,6 +12,7 @@ pub mod profile;
 pub mod requests;
 mod run;
 pub mod schema;
+mod session;
 mod shelves;
 mod tool;
 
@@ -29,6 +30,7 @@ pub use exit::ExitCode;
 pub use nightshift_domain::job::import::{Dropped, JobOutcome, JobReport, RefusedRun, RunsReport};
 pub use plan::{AwsKind, AwsView, PlanAnswer, PlannedStart, SkippedTime};
 pub use run::{BatchView, FailureView, HopView, RunView, SUMMARY_CHARS, summary_of};
+pub use session::{SAID_CHARS, SaidView, SessionAnswer, SessionPage, SessionView};
 pub use shelves::{
     DocumentAnswer, DocumentList, DocumentPut, DocumentView, MemoryAnswer, MemoryFileView, MemoryList, MemoryPut,
 };

@@ -93,6 +93,13 @@ pub struct RunView {
     /// The batch it is in now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<BatchView>,
+    /// The named session it goes on with; none where its session is its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// What it waits for, where it does: `overlap` (the job's earlier run), `session` (another run has it) or `place` (one of
+    /// the places for realtime turns).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<String>,
 }
 
 /// A model call that answered.
@@ -126,6 +133,9 @@ pub struct HopView {
     pub realtime_cost_usd: f64,
     /// When it answered.
     pub at_ms: i64,
+    /// Whether it summarised the session's history, and did not answer the prompt.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub compaction: bool,
 }
 
 /// Why a run did not do what it was for.
@@ -195,6 +205,8 @@ impl RunView {
             notes: plan.map(|plan| plan.notes.clone()).unwrap_or_default(),
             events: run.events.clone(),
             batch: run.state.batch().and_then(find).map(BatchView::new),
+            session: run.session.as_ref().map(|session| session.name.clone()),
+            waits_for: run.state.waits_for().map(str::to_owned),
         }
     }
 
@@ -234,6 +246,7 @@ impl HopView {
             cost_usd: usd(hop.cost.paid_nano_usd),
             realtime_cost_usd: usd(hop.cost.realtime_nano_usd),
             at_ms: hop.at.timestamp_millis(),
+            compaction: hop.compaction,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What each method takes, answers and refuses: a line per method.
 
 use nightshift_domain::job::Job;
-use nightshift_domain::{FieldError, JobId};
+use nightshift_domain::{FieldError, JobId, RunKey};
 use nightshift_engine::EngineError;
 use nightshift_engine::jobs::Refusal;
 use nightshift_engine::ports::TimerError;
@@ -9,7 +9,7 @@ use nightshift_wire::schema::Schemas;
 use nightshift_wire::{
     CancelAnswer, ConfigAnswer, ConfigApplied, ConfigValidated, CostAnswer, DoctorAnswer, DocumentAnswer, DocumentList,
     DocumentPut, EventAnswer, ImportAnswer, JobAnswer, JobPage, MemoryAnswer, MemoryList, MemoryPut, PlanAnswer,
-    RemoveAnswer, RunAnswer, RunPage, RunView, StatusAnswer, requests,
+    RemoveAnswer, RunAnswer, RunPage, RunView, SessionAnswer, SessionPage, StatusAnswer, requests,
 };
 use schemars::JsonSchema;
 use serde_json::{Map, Value, json};
@@ -25,6 +25,10 @@ enum May {
     MissJob,
     /// The run it names is not there.
     MissRun,
+    /// The session it names is not there.
+    MissSession,
+    /// A run is using the session.
+    MeetHolder,
     /// The id it gives belongs to another job.
     MeetJob,
     /// The document it names is not there.
@@ -49,8 +53,8 @@ enum May {
 /// line here.
 pub(super) fn describe(method: Method, schemas: &mut Schemas) -> Operation {
     use May::{
-        LackBlobs, LackConfig, LackTimers, MeetJob, MeetRevision, MeetText, MissDocument, MissJob, MissMemory, MissRun,
-        Race,
+        LackBlobs, LackConfig, LackTimers, MeetHolder, MeetJob, MeetRevision, MeetText, MissDocument, MissJob,
+        MissMemory, MissRun, MissSession, Race,
     };
     let mut of = Describer { method, schemas };
     match method {
@@ -84,6 +88,11 @@ pub(super) fn describe(method: Method, schemas: &mut Schemas) -> Operation {
         Method::MemoryPut => of.line::<requests::PutMemory, MemoryPut>(&[MeetText, Race, LackConfig]),
         Method::MemoryRemove => {
             of.line::<requests::RemoveMemory, RemoveAnswer>(&[MissMemory, MeetText, Race, LackConfig])
+        }
+        Method::SessionsList => of.line::<requests::ListSessions, SessionPage>(&[LackConfig]),
+        Method::SessionsGet => of.line::<requests::GetSession, SessionAnswer>(&[MissSession, LackConfig, LackBlobs]),
+        Method::SessionsRemove => {
+            of.line::<requests::RemoveSession, RemoveAnswer>(&[MissSession, MeetHolder, Race, LackConfig])
         }
         Method::ConfigApply => of.line::<requests::ApplyConfig, ConfigApplied>(&[MeetRevision, Race, LackTimers]),
     }
@@ -135,6 +144,11 @@ impl May {
         Fault::Refused(match self {
             Self::MissJob => Refusal::NoJob("brief".to_owned()),
             Self::MissRun => Refusal::NoRun("brief_20261120T070000Z".to_owned()),
+            Self::MissSession => Refusal::NoSession { agent: "main".to_owned(), name: "standup".to_owned() },
+            Self::MeetHolder => match RunKey::parse("brief_20261120T070000Z") {
+                Ok(run) => Refusal::SessionBusy { name: "standup".to_owned(), run },
+                Err(fault) => fault.into(),
+            },
             Self::MeetJob => brief.map_or_else(Refusal::from, Refusal::JobExists),
             Self::MissDocument => Refusal::NoDocument("AGENTS.md".to_owned()),
             Self::MissMemory => Refusal::NoMemory { agent: "main".to_owned(), path: "/memories/people.md".to_owned() },

@@ -3,6 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use boon::{Compiler, Schemas};
+use nightshift_domain::RunKey;
+use nightshift_domain::model::Role;
+use nightshift_domain::run::{Said, Text};
+use nightshift_domain::session::{Exchange, Hold, InSession, Session};
+use nightshift_engine::Clock as _;
+use nightshift_engine::ports::{Outcome, Write};
 use serde_json::{Value, json};
 
 use super::{Answer, Api, api, job, refused};
@@ -149,6 +155,23 @@ impl Described {
     }
 }
 
+/// A session with a history, and one that the run is using.
+async fn with_sessions(api: &Api, run_id: &Value) {
+    let store = &api.deps.store;
+    let now = api.clock.now();
+    let key = RunKey::parse(run_id.as_str().unwrap()).unwrap();
+    let mut run = store.run(&key).await.unwrap().unwrap();
+    run.rev += 1;
+    run.session = Some(InSession { agent: "main".into(), name: "busy".into(), hold: Hold::Held, cut: None });
+    let said = |role, text: &str| Said { role, content: Text::Inline(json!(text).to_string()) };
+    let said = vec![said(Role::User, "Well?"), said(Role::Assistant, "All is well.")];
+    let exchange = Exchange { n: 0, run: key.clone(), at: now, said, bytes: 20 };
+    let free = Session::new("main", "standup", now).released(None, Some(exchange), now);
+    let busy = Session::new("main", "busy", now).taken(&key, &[]);
+    let writes = [Write::Run { run: &run, expires_at: None }, Write::Session(&free), Write::Session(&busy)];
+    assert_eq!(store.commit(&writes).await.unwrap(), Outcome::Applied);
+}
+
 #[tokio::test]
 async fn every_method_answers_and_refuses_as_described() {
     let api = api();
@@ -158,6 +181,7 @@ async fn every_method_answers_and_refuses_as_described() {
     let ran = api.call("cron.run", &json!({ "jobId": "a" })).await;
     let run_id = ran.body["runId"].clone();
     let config = json!({ "cron": { "timezone": "Europe/Vienna" } });
+    with_sessions(&api, &run_id).await;
     let calls = [
         (
             "cron.add",
@@ -213,6 +237,14 @@ async fn every_method_answers_and_refuses_as_described() {
         ("cron.import", json!({ "jobs": 7 })),
         ("cron.cost", json!({ "by": "day" })),
         ("cron.cost", json!({ "by": "weather" })),
+        ("sessions.list", json!({})),
+        ("sessions.list", json!({ "limit": 0 })),
+        ("sessions.get", json!({ "name": "standup" })),
+        ("sessions.get", json!({ "name": "nobody" })),
+        ("sessions.get", json!({ "name": "no name" })),
+        ("sessions.remove", json!({ "name": "busy" })),
+        ("sessions.remove", json!({ "name": "standup" })),
+        ("sessions.remove", json!({ "name": "standup" })),
         ("config.apply", json!({ "config": { "cron": { "retention": { "runsDays": 4_000_000_000_u64 } } } })),
         ("documents.put", json!({ "name": "AGENTS.md", "text": "Be brief." })),
         ("documents.put", json!({ "name": "AGENTS.md", "text": "Be kind.", "expectedRevision": 7 })),

@@ -12,6 +12,7 @@ mod foreign;
 mod job;
 mod plan;
 mod runs;
+mod sessions;
 mod shelves;
 mod slips;
 mod transfer;
@@ -25,6 +26,7 @@ pub use foreign::{Flags, Foreign, ForeignCommand, OfConnections, OfEvents, OfJob
 pub use job::{AddArgs, BatchFlags, DeliveryFlags, EditArgs, PayloadFlags, RuleFlags, ScheduleFlags};
 pub use plan::{DoctorArgs, PlanArgs};
 pub use runs::{CancelArgs, MOST_RUNS, RunArgs, RunsArgs};
+pub use sessions::{ListSessionsArgs, RmSessionArgs, SessionArg, Sessions};
 pub use shelves::{
     DocumentArg, Documents, Memory, MemoryArgs, MemoryFileArgs, PutDocumentArgs, PutMemoryArgs, RemovalFlags,
     RmDocumentArgs, RmMemoryArgs, TextFlags,
@@ -101,6 +103,10 @@ pub enum Command {
     /// The agent's main session
     #[command(subcommand)]
     System(System),
+
+    /// Named sessions, whose history stays from run to run
+    #[command(subcommand)]
+    Sessions(Sessions),
 
     /// The configuration document
     #[command(subcommand)]

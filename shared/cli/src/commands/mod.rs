@@ -18,12 +18,13 @@ mod import;
 mod jobs;
 mod plan;
 mod runs;
+mod sessions;
 mod shelves;
 mod show;
 mod system;
 mod wait;
 
-use crate::args::{Cli, Command, Config, Connection, Cron, Refused, System};
+use crate::args::{Cli, Command, Config, Connection, Cron, Refused, Sessions, System};
 use crate::client::Client;
 use crate::clock;
 use crate::error::ExpectedError;
@@ -71,6 +72,11 @@ pub(crate) async fn dispatch(cli: Cli, output: &mut Output) -> anyhow::Result<()
         Command::System(System::Presence(_)) => {
             Err(foreign("system presence", "there is no gateway whose clients could be present"))
         }
+        Command::Sessions(sessions) => match sessions {
+            Sessions::List(args) => sessions::list(&mut session, &args).await,
+            Sessions::Show(args) => sessions::show(&mut session, &args).await,
+            Sessions::Rm(args) => sessions::remove(&mut session, &args).await,
+        },
         Command::Config(config) => match config {
             Config::Get(args) => config::get(&mut session, &args).await,
             Config::Set(args) => config::set(&mut session, &args).await,

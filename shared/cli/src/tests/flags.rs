@@ -105,6 +105,7 @@ fn refused(cli: &Cli) -> Option<Foreign> {
         | Command::Config(_)
         | Command::Documents(_)
         | Command::Memory(_)
+        | Command::Sessions(_)
         | Command::Completions { .. } => None,
     };
     own.or(cli.connection.foreign.given())
@@ -121,6 +122,7 @@ fn sent(cli: &Cli) -> Option<Value> {
         | Command::Config(_)
         | Command::Documents(_)
         | Command::Memory(_)
+        | Command::Sessions(_)
         | Command::Completions { .. } => None,
     }
 }

@@ -13,6 +13,7 @@ mod history;
 mod looks;
 mod plan;
 mod server;
+mod sessions;
 mod shelves;
 mod transfer;
 

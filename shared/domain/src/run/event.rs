@@ -143,6 +143,19 @@ impl Transition {
         }
         self
     }
+
+    /// What becomes of `run`, which was to be planned, where another run has its session: it waits, and is planned anew when
+    /// its turn comes, because what it is planned by may have changed by then.
+    #[must_use]
+    pub fn behind(run: &Run, why: String, now: DateTime<Utc>) -> Self {
+        let mut run = run.clone();
+        run.rev += 1;
+        run.state = State::Waiting { reason: WaitReason::Session };
+        run.state_since = now;
+        run.lease = None;
+        run.log(now, "waiting", Some(why));
+        Self { run, effects: Vec::new() }
+    }
 }
 
 /// The event has nothing to say to a run that stands like this: it was late, or a repeat.

@@ -64,7 +64,7 @@ pub fn attention_at(run: &Run) -> Option<DateTime<Utc>> {
     match &run.state {
         State::Paused { resume_at, .. } => Some(*resume_at),
         State::Due
-        | State::Waiting { reason: WaitReason::Overlap }
+        | State::Waiting { reason: WaitReason::Overlap | WaitReason::Session }
         | State::Running { .. }
         | State::Tools { .. }
         | State::Ready { .. }

@@ -13,6 +13,7 @@ use crate::delivery::Target;
 use crate::job::{AgentTurn, Delivery, DeliveryStatus, OnTimeout, RunStatus, WakeMode};
 use crate::model::{Role, ThinkingMode};
 use crate::money::Cost;
+use crate::session::InSession;
 use crate::{AttemptId, JobId, RunKey};
 
 mod call;
@@ -92,6 +93,9 @@ pub struct Run {
     /// How the turn is run; set once, before anything is paid.
     #[serde(default)]
     pub plan: Option<Plan>,
+    /// The named session it goes on with; a fresh one otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<InSession>,
     /// What was said after the first message, and the tools that were called.
     #[serde(default)]
     pub talk: Talk,
@@ -298,6 +302,9 @@ pub struct Hop {
     pub cost: Cost,
     /// When it answered.
     pub at: DateTime<Utc>,
+    /// Whether it summarised the session the run goes on with, and did not answer its prompt.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub compaction: bool,
 }
 
 /// Something that happened to a run.
@@ -348,6 +355,14 @@ impl Run {
     /// Adds a line to its log.
     pub fn log(&mut self, now: DateTime<Utc>, event: &str, detail: Option<String>) {
         self.events.push(LogLine { at_ms: now.timestamp_millis(), event: event.to_owned(), detail });
+    }
+
+    /// What its session is called: `session:<name>`, or `cron:<jobId>` for a session of its own.
+    pub fn session_key(&self) -> String {
+        match &self.session {
+            Some(session) => format!("session:{}", session.name),
+            None => format!("cron:{}", self.job_id),
+        }
     }
 
     /// How long it has taken, or took.

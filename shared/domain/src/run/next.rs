@@ -112,7 +112,7 @@ impl Stepper {
     fn waiting(&mut self, event: Event, reason: WaitReason) -> bool {
         match event {
             Event::PlaceFreed => match reason {
-                WaitReason::Overlap => {
+                WaitReason::Overlap | WaitReason::Session => {
                     self.go(State::Due, "place freed", None);
                     self.effects.push(Effect::Plan);
                     true
@@ -137,6 +137,14 @@ impl Stepper {
             Event::Replied(reply) => self.replied(reply, hop),
             Event::ModelFailed { kind, message, .. } if kind.is_transient() && self.may_fall_back(hop) => {
                 self.fall_back(kind.code(), &message)
+            }
+            Event::ModelFailed {
+                kind: kind @ (ModelErrorKind::Invalid | ModelErrorKind::TooLarge), message, ..
+            } if self.run.is_compacting() => {
+                self.run.log(self.now, "summary refused", Some(format!("{}: {message}", kind.code())));
+                let detail = self.compact();
+                let resume_at = self.now + crate::batch::LEAST_AHEAD;
+                self.pause(hop + 1, resume_at, 0, 1, "compacted", detail)
             }
             // The model may have worked for us, and been paid, each time: a hop is started twice at most.
             Event::ModelFailed {
@@ -280,6 +288,13 @@ impl Stepper {
     fn submitted(&mut self, event: Event, hop: u32, attempt: u32, batch: AttemptId) -> bool {
         match event {
             Event::BatchEnded(RowResult::Succeeded(reply)) => self.replied(*reply, hop),
+            Event::BatchEnded(RowResult::Errored {
+                kind: ModelErrorKind::Invalid | ModelErrorKind::TooLarge,
+                message,
+            }) if self.run.is_compacting() => {
+                self.run.log(self.now, "summary refused", Some(message));
+                self.compacted(hop)
+            }
             Event::BatchEnded(RowResult::Errored { kind: ModelErrorKind::Invalid, message }) => {
                 self.fail(ModelErrorKind::Invalid.code(), message)
             }
@@ -344,6 +359,9 @@ impl Stepper {
 
     /// An answer came, by whichever path.
     fn replied(&mut self, reply: Reply, hop: u32) -> bool {
+        if self.run.is_compacting() {
+            return self.compacted(hop);
+        }
         let max_hops = self.run.plan.as_ref().map_or(1, |plan| plan.max_hops);
         match reply.stop_reason {
             StopReason::EndTurn | StopReason::StopSequence if reply.text.trim().is_empty() => {
@@ -386,6 +404,23 @@ impl Stepper {
                 self.fail("unknown_stop_reason", format!("the model stopped for \"{word}\", which is not known here"))
             }
         }
+    }
+
+    /// The summarising hop is over, whatever it brought: the turn itself begins.
+    fn compacted(&mut self, hop: u32) -> bool {
+        let detail = self.compact();
+        self.run.log(self.now, "compacted", Some(detail));
+        if self.path() == Path::Batch { self.ready(Event::PlaceFreed, hop + 1, 1, 0) } else { self.call(hop + 1, 0) }
+    }
+
+    /// Shortens what the run goes on with, and notes it where something was lost. Answers what was done.
+    fn compact(&mut self) -> String {
+        let summarised = self.run.has_summary();
+        let detail = self.run.compact();
+        if let Some(plan) = self.run.plan.as_mut().filter(|_| !summarised) {
+            plan.notes.push(detail.clone());
+        }
+        detail
     }
 
     fn call(&mut self, hop: u32, tries: u32) -> bool {

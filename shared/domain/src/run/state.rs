@@ -113,6 +113,8 @@ pub enum State {
 pub enum WaitReason {
     /// The job's earlier run.
     Overlap,
+    /// The session it goes on with, which another run has.
+    Session,
     /// One of the places that bound how many realtime turns are in flight.
     Place {
         /// The hop to go on with.
@@ -157,6 +159,16 @@ impl State {
             Self::Skipped { .. } => "skipped",
             Self::Canceled => "canceled",
         }
+    }
+
+    /// What it waits for, where it waits: `overlap`, `session` or `place`.
+    pub fn waits_for(&self) -> Option<&'static str> {
+        let Self::Waiting { reason } = self else { return None };
+        Some(match reason {
+            WaitReason::Overlap => "overlap",
+            WaitReason::Session => "session",
+            WaitReason::Place { .. } => "place",
+        })
     }
 
     /// Whether nothing can happen to it any more.

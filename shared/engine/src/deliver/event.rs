@@ -19,6 +19,7 @@ pub(super) fn finished(run: &Run, text: &str, now: DateTime<Utc>) -> Value {
         "jobName": run.job_name,
         "runId": run.key,
         "agentId": run.agent_id,
+        "sessionKey": run.session_key(),
         "status": "ok",
         "scheduledAtMs": run.slot.timestamp_millis(),
         "runAtMs": run.started_at.map(|at| at.timestamp_millis()),

@@ -134,6 +134,8 @@ async fn one_job(
         Err(
             refusal @ (Refusal::NoJob(_)
             | Refusal::NoRun(_)
+            | Refusal::NoSession { .. }
+            | Refusal::SessionBusy { .. }
             | Refusal::JobExists(_)
             | Refusal::ConfigChanged { .. }
             | Refusal::NoDocument(_)

@@ -18,6 +18,7 @@ mod params;
 mod plan;
 mod read;
 mod refusal;
+mod sessions;
 mod settings;
 mod shelves;
 mod text;
@@ -33,6 +34,7 @@ pub use import::{Imported, import};
 pub use plan::{Planned, plan};
 pub use read::{Listed, Shown, Status, get, list, run_get, runs, status};
 pub use refusal::Refusal;
+pub use sessions::{Message, session_get, session_remove, sessions_list};
 pub use settings::{Applied, Validated, config_apply, config_get, config_set, config_unset, config_validate};
 pub use shelves::{
     Kept, Put, Remembered, documents_get, documents_list, documents_put, documents_remove, memory_get, memory_list,

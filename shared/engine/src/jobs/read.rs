@@ -120,7 +120,7 @@ pub async fn list(request: &Request<'_>, input: &Value) -> Result<Listed<Job>, R
 }
 
 /// A cursor that is not ours is the caller's fault; everything else the world's.
-fn cursor_fault(error: StoreError) -> Refusal {
+pub(super) fn cursor_fault(error: StoreError) -> Refusal {
     if error.kind == StoreErrorKind::BadCursor {
         return bad_cursor();
     }

@@ -1,6 +1,6 @@
 //! Why a request was not carried out.
 
-use nightshift_domain::{FieldError, JobId};
+use nightshift_domain::{FieldError, JobId, RunKey};
 
 use crate::error::EngineError;
 use crate::ports::{BlobError, StoreError, TimerError};
@@ -37,6 +37,22 @@ pub enum Refusal {
         expected: u64,
         /// What there is; 0 is none.
         found: u64,
+    },
+    /// There is no such session.
+    #[error("agent {agent} has no session \"{name}\"")]
+    NoSession {
+        /// The agent.
+        agent: String,
+        /// The name.
+        name: String,
+    },
+    /// A run is using the session.
+    #[error("session \"{name}\" is used by run {run}")]
+    SessionBusy {
+        /// The session.
+        name: String,
+        /// The run.
+        run: RunKey,
     },
     /// The id that was given belongs to another job.
     #[error("there is a job {0} already, and it is another one")]

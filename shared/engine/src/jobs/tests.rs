@@ -8,6 +8,7 @@ mod import;
 mod off;
 pub(crate) mod outside;
 mod plan;
+mod sessions;
 mod shelves;
 
 use std::sync::Arc;

@@ -10,6 +10,7 @@ use nightshift_domain::config::Config;
 use nightshift_domain::delivery::Chunk;
 use nightshift_domain::job::JobRecord;
 use nightshift_domain::run::{EndpointCall, Run};
+use nightshift_domain::session::{Change, Exchange, Session};
 use nightshift_domain::shelf::{Sheet, Shelf, ShelfId};
 use nightshift_domain::{AttemptId, JobId, RunKey};
 use serde::{Deserialize, Serialize};
@@ -98,6 +99,12 @@ pub enum Write<'a> {
         /// Since when it waited, as it was queued.
         since: DateTime<Utc>,
     },
+    /// A session, with its exchange that comes and those that go: at most [`MOST_EXCHANGES`] and two of a commit's rows.
+    ///
+    /// [`MOST_EXCHANGES`]: nightshift_domain::session::MOST_EXCHANGES
+    Session(&'a Change),
+    /// Removes a session as it stood at this record's `rev`, with its exchanges.
+    RemoveSession(&'a Session),
     /// Adds `by` to a counter of `cron status`; unconditional.
     Count {
         /// The counter; its name begins with an ASCII letter.
@@ -255,6 +262,13 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Takes events off the queue; repeats are harmless.
     async fn consume_events(&self, agent: &str, ids: &[String]) -> Result<(), StoreError>;
 
+    /// An agent's session.
+    async fn session(&self, agent: &str, name: &str) -> Result<Option<Session>, StoreError>;
+    /// The exchanges of a session, oldest first, at most 100: a session has fewer.
+    async fn exchanges(&self, agent: &str, name: &str) -> Result<Vec<Exchange>, StoreError>;
+    /// An agent's sessions by name. Consistent.
+    async fn sessions(&self, agent: &str, page: &PageRequest) -> Result<Page<Session>, StoreError>;
+
     /// The places, and at most `waiting` of those that wait for one. Consistent; one read, two where most of
     /// [`MOST_PLACES`] are taken.
     async fn places(&self, waiting: u32) -> Result<Places, StoreError>;
@@ -290,6 +304,8 @@ pub trait Blobs: Send + Sync + std::fmt::Debug {
     async fn put(&self, key: &str, body: Bytes) -> Result<(), BlobError>;
     /// Reads it.
     async fn get(&self, key: &str) -> Result<Option<Bytes>, BlobError>;
+    /// Removes it; one that is not there is gone already.
+    async fn remove(&self, key: &str) -> Result<(), BlobError>;
 }
 
 /// The blob store failed.

@@ -12,6 +12,7 @@ use crate::error::EngineError;
 
 use super::Scene;
 use super::endpoint::record;
+use super::sessions::absorb_summary;
 use super::texts::{run_text, talk_text};
 
 /// The run with `reply` as its hop number `n`. Pure but for a long text's blob, whose key is its digest; written together
@@ -48,7 +49,11 @@ pub(crate) async fn absorb(
         usage: reply.usage.clone(),
         cost,
         at: now,
+        compaction: run.is_compacting(),
     });
+    if run.is_compacting() {
+        return absorb_summary(scene.deps, run, reply).await;
+    }
     if matches!(reply.stop_reason, StopReason::PauseTurn | StopReason::ToolUse) {
         // Only a turn that goes on needs what was said; the answer of one that ended is kept as text.
         let content = talk_text(scene.deps, &run, reply.content.clone()).await?;

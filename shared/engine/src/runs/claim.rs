@@ -2,10 +2,11 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::config::Config;
-use nightshift_domain::job::{AgentTurn, JobRecord, Overlap, Payload, RunStatus, SessionTarget, prune_before};
+use nightshift_domain::job::{AgentTurn, Job, JobRecord, Overlap, Payload, RunStatus, SessionTarget, prune_before};
 use nightshift_domain::money::Cost;
 use nightshift_domain::run::{LEASE, Lease, Origin, Run, State, Talk, Task, Text, WaitReason};
 use nightshift_domain::schedule::Schedule;
+use nightshift_domain::session::{Hold, InSession};
 use nightshift_domain::{JobId, RunKey};
 use tracing::{debug, info, warn};
 
@@ -82,6 +83,7 @@ pub(super) fn bare_run(record: &JobRecord, key: RunKey, origin: Origin, prompt: 
         prompt,
         delivery: job.delivery.clone().filter(|_| job.session_target != SessionTarget::Main),
         plan: None,
+        session: in_session(job),
         talk: Talk { expected_hops: record.last_hops, ..Talk::default() },
         hops: Vec::new(),
         planning_tries: 0,
@@ -96,6 +98,17 @@ pub(super) fn bare_run(record: &JobRecord, key: RunKey, origin: Origin, prompt: 
     };
     run.log(now, "queued", None);
     run
+}
+
+/// The session a job's runs go on with. What is queued for the main session is not a turn of its own.
+fn in_session(job: &Job) -> Option<InSession> {
+    let agent = job.agent_id.clone().unwrap_or_else(|| "main".to_owned());
+    match (&job.session_target, &job.payload) {
+        (SessionTarget::Named(name), Payload::AgentTurn(_)) => {
+            Some(InSession { agent, name: name.clone(), hold: Hold::None, cut: None })
+        }
+        (SessionTarget::Main | SessionTarget::Isolated | SessionTarget::Named(_), _) => None,
+    }
 }
 
 /// Makes `run` one that does not run, for `reason`.

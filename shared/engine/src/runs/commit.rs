@@ -6,6 +6,7 @@ use nightshift_domain::event::{Envelope, Wake};
 use nightshift_domain::job::{JobRecord, JobStep, on_run_moved};
 use nightshift_domain::run::{Effect, Event, LEASE, Lease, Run, State, Transition, WaitReason, next};
 use nightshift_domain::schedule::Schedule;
+use nightshift_domain::session::Change;
 use tracing::{debug, info, warn};
 
 use crate::error::EngineError;
@@ -15,6 +16,7 @@ use crate::ports::{Outcome, SystemEvent, Write};
 use super::Scene;
 use super::occurrence::Timing;
 use super::places::{self, Seat};
+use super::sessions::{self, Stepped};
 
 /// How often a row may be changed by others between our read and our write.
 pub(crate) const MAX_RACES: u32 = 10;
@@ -37,6 +39,8 @@ pub(crate) struct Along<'a> {
     pub event: Option<&'a SystemEvent>,
     /// A counter to raise.
     pub count: Option<&'a str>,
+    /// What is known of the model's context, in tokens; for a run that takes its session.
+    pub room: Option<u64>,
 }
 
 /// Applies `event` to `run` and writes the outcome. `None` when the event does not concern the run, or somebody else moved
@@ -66,13 +70,15 @@ async fn applied(scene: Scene<'_>, run: &Run, event: Event, along: Along<'_>) ->
         }
     };
     for _ in 0..MAX_RACES {
-        let Some(Transition { run: after, effects }) = seated(scene, run, transition.clone(), now).await? else {
+        let Stepped { transition, change, wake: woken, litter } =
+            sessions::step(scene, run, transition.clone(), along.room, now).await?;
+        let Some(Transition { run: after, effects }) = seated(scene, run, transition, now).await? else {
             return Ok(None);
         };
         let record = if concerns_job(&run.state, &after) { scene.deps.store.job(&after.job_id).await? } else { None };
         let step = record.as_ref().and_then(|record| on_run_moved(record, &run.state, &after, now));
         let step = step.map(|step| after_a_pause(step, scene));
-        match write(scene, run, &after, step.as_ref(), &along).await? {
+        match write(scene, run, &after, step.as_ref(), change.as_ref(), &along).await? {
             Written::All => {
                 info!(run.id = %after.key, run.state = after.state.name(), "run {} is {} ({name})", after.key, after.state.name());
                 if let (Some(step), Some(record)) = (step, &record) {
@@ -80,6 +86,12 @@ async fn applied(scene: Scene<'_>, run: &Run, event: Event, along: Along<'_>) ->
                     if let Some(waiter) = step.wake {
                         wake(scene, waiter).await?;
                     }
+                }
+                if let Some(waiter) = woken {
+                    wake(scene, waiter).await?;
+                }
+                if !litter.is_empty() {
+                    sessions::clear(scene.deps, litter).await;
                 }
                 if run.place.is_some() && after.place.is_none() {
                     places::wake_next(scene).await?;
@@ -90,10 +102,10 @@ async fn applied(scene: Scene<'_>, run: &Run, event: Event, along: Along<'_>) ->
                 debug!(run.id = %after.key, "somebody else moved run {} first", after.key);
                 return Ok(None);
             }
-            Written::JobMoved | Written::PlaceTaken => {}
+            Written::JobMoved | Written::PlaceTaken | Written::SessionMoved => {}
         }
     }
-    Err(EngineError::Contended { subject: format!("job {} or the places", run.job_id), times: MAX_RACES })
+    Err(EngineError::Contended { subject: format!("job {}, its session or the places", run.job_id), times: MAX_RACES })
 }
 
 /// The transition with the place it needs, or as one that waits for it; `None` for a run that waits already.
@@ -152,6 +164,7 @@ enum Written {
     RunMoved,
     JobMoved,
     PlaceTaken,
+    SessionMoved,
 }
 
 async fn write(
@@ -159,6 +172,7 @@ async fn write(
     before: &Run,
     after: &Run,
     step: Option<&JobStep>,
+    session: Option<&Change>,
     along: &Along<'_>,
 ) -> Result<Written, EngineError> {
     let expires_at = after.ended_at.map(|ended| ended + run_retention(scene));
@@ -181,6 +195,10 @@ async fn write(
         (true, false) => writes.push(Write::Unqueue { run: &after.key, since: before.state_since }),
         (true, true) | (false, false) => {}
     }
+    let session_at = session.map(|change| {
+        writes.push(Write::Session(change));
+        writes.len() - 1
+    });
     if let Some(batch) = along.batch {
         let settled = matches!(batch.state, BatchState::Settled { .. });
         writes.push(Write::Batch { batch, expires_at: settled.then(|| scene.deps.clock.now() + run_retention(scene)) });
@@ -188,13 +206,14 @@ async fn write(
     if let Some(event) = along.event {
         writes.push(Write::Event(event));
     }
-    if let Some(name) = along.count {
+    if let Some(name) = along.count.filter(|_| after.plan.is_some()) {
         writes.push(Write::Count { name, by: 1 });
     }
     Ok(match scene.deps.store.commit(&writes).await? {
         Outcome::Applied => Written::All,
         Outcome::Lost(at) if Some(at) == job_at => Written::JobMoved,
         Outcome::Lost(at) if Some(at) == place_at => Written::PlaceTaken,
+        Outcome::Lost(at) if Some(at) == session_at => Written::SessionMoved,
         Outcome::Lost(_) => Written::RunMoved,
     })
 }

@@ -17,6 +17,7 @@ use super::Scene;
 use super::commit::{Along, Moved, apply, save};
 use super::planning::plan;
 use super::realtime::{Called, LEAST, RESERVE, call};
+use super::sessions;
 use super::submit::submit;
 use super::texts::load_text;
 use super::tools::run_tools;
@@ -95,7 +96,7 @@ async fn planned(scene: Scene<'_>, run: &Run) -> Result<Option<Moved>, EngineErr
         }
         Task::Turn => {
             let planned = plan(scene, run).await?;
-            let along = Along { count: planned.count.as_deref(), ..Along::default() };
+            let along = Along { count: planned.count.as_deref(), room: planned.room, ..Along::default() };
             apply(scene, run, planned.event, along).await
         }
     }
@@ -170,6 +171,16 @@ pub async fn resume(scene: Scene<'_>, key: &RunKey) -> Result<Resumed, EngineErr
                 apply(scene, &run, event, Along::default()).await?;
                 return Ok(Resumed::Nothing);
             }
+        }
+    }
+    if matches!(run.state, State::Waiting { reason: WaitReason::Session }) {
+        if scene.deps.store.job(&run.job_id).await?.is_none() {
+            let event = Event::Skipped { reason: "job_removed".to_owned() };
+            apply(scene, &run, event, Along::default()).await?;
+            return Ok(Resumed::Nothing);
+        }
+        if !sessions::is_free(scene, &run).await? {
+            return Ok(Resumed::Nothing);
         }
     }
     if let State::Paused { resume_at, .. } = &run.state

@@ -17,6 +17,7 @@ pub(crate) mod places;
 mod planning;
 mod prompt;
 mod realtime;
+pub(crate) mod sessions;
 pub(crate) mod submit;
 mod texts;
 mod tools;

@@ -34,11 +34,13 @@ pub(super) struct Planned {
     pub event: Event,
     /// The counter of an expected fallback.
     pub count: Option<String>,
+    /// What is known of the model's context, in tokens.
+    pub room: Option<u64>,
 }
 
 impl From<Event> for Planned {
     fn from(event: Event) -> Self {
-        Self { event, count: None }
+        Self { event, count: None, room: None }
     }
 }
 
@@ -120,7 +122,7 @@ pub(super) async fn plan(scene: Scene<'_>, run: &Run) -> Result<Planned, EngineE
         notes,
     };
     let count = fallback.map(|fallback| format!("fallback.{}", fallback.code()));
-    Ok(Planned { event: Event::Planned(Box::new(plan)), count })
+    Ok(Planned { event: Event::Planned(Box::new(plan)), count, room: info.max_input_tokens })
 }
 
 /// How long `cron.add` waits for what a provider says of a model.

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::model::{HopRequest, McpConnection, Prospect, Role, TurnMessage, cache_for, estimated_tokens};
-use nightshift_domain::run::{Event, Plan, RENEW_EVERY, Run, Said, take};
+use nightshift_domain::run::{Event, Plan, RENEW_EVERY, Run, take};
 use tracing::warn;
 
 use crate::clock;
@@ -12,6 +12,7 @@ use crate::ports::{ModelError, OpenedModel};
 use super::Scene;
 use super::absorb::absorb;
 use super::commit::save;
+use super::sessions::{ask_for_summary, spoken};
 use super::texts::load_text;
 
 /// What an invocation keeps for itself after a hop.
@@ -122,10 +123,10 @@ pub(super) async fn hop_request(scene: Scene<'_>, run: &Run, plan: &Plan) -> Res
         None => None,
     };
     let mut messages = Vec::with_capacity(run.talk.opening.len() + run.talk.said.len() + 1);
-    messages.extend(spoken(scene, run, &run.talk.opening).await?);
+    messages.extend(spoken(scene, &run.key, &run.talk.opening).await?);
     messages.push(TurnMessage { role: Role::User, content: serde_json::Value::String(prompt).to_string() });
     let prefix_tokens = estimated_tokens(system.as_deref(), tools.as_deref(), &messages);
-    messages.extend(spoken(scene, run, &run.talk.said).await?);
+    messages.extend(spoken(scene, &run.key, &run.talk.said).await?);
     let cache = cache_for(Prospect {
         path: plan.path,
         hop: u32::try_from(run.hops.len() + 1).unwrap_or(u32::MAX),
@@ -134,7 +135,7 @@ pub(super) async fn hop_request(scene: Scene<'_>, run: &Run, plan: &Plan) -> Res
         sent_tokens: estimated_tokens(system.as_deref(), tools.as_deref(), &messages),
         client_tools: !plan.client_tools.is_empty(),
     });
-    Ok(HopRequest {
+    let mut request = HopRequest {
         model: plan.model.clone(),
         max_tokens: plan.max_tokens,
         system,
@@ -146,15 +147,12 @@ pub(super) async fn hop_request(scene: Scene<'_>, run: &Run, plan: &Plan) -> Res
         cache,
         mcp_servers: mcp_servers(scene, run, plan).await?,
         container: run.talk.container.clone(),
-    })
-}
-
-async fn spoken(scene: Scene<'_>, run: &Run, said: &[Said]) -> Result<Vec<TurnMessage>, EngineError> {
-    let mut messages = Vec::with_capacity(said.len());
-    for Said { role, content } in said {
-        messages.push(TurnMessage { role: *role, content: load_text(scene.deps, &run.key, content).await? });
+    };
+    if run.is_compacting() {
+        request.messages.truncate(run.talk.opening.len());
+        ask_for_summary(&mut request);
     }
-    Ok(messages)
+    Ok(request)
 }
 
 /// The configured MCP servers of the run, with their tokens, which are read anew for each hop and written nowhere; and our

@@ -12,7 +12,7 @@ use crate::error::EngineError;
 pub const INLINE_MAX: usize = 32 * 1024;
 
 /// Longest piece of a conversation kept in the run's row, which is read whole by every list.
-const TALK_INLINE_MAX: usize = 1024;
+pub(crate) const TALK_INLINE_MAX: usize = 1024;
 /// How many pieces a row may hold: the most calls of a turn and their keys must fit an item with them (DynamoDB: 400 KB).
 const TALK_INLINE_PIECES: usize = 100;
 
@@ -29,10 +29,21 @@ pub async fn run_text(deps: &Deps, run: &RunKey, text: String) -> Result<Text, E
 }
 
 async fn keep(deps: &Deps, run: &RunKey, text: String, inline_max: usize) -> Result<Text, EngineError> {
+    keep_under(deps, &format!("runs/{run}"), text, inline_max).await
+}
+
+/// Keeps `text`, as a blob under `prefix` where it is longer than `inline_max`. A blob's key is its digest, so a repeat writes
+/// the same blob.
+pub(crate) async fn keep_under(
+    deps: &Deps,
+    prefix: &str,
+    text: String,
+    inline_max: usize,
+) -> Result<Text, EngineError> {
     if text.len() <= inline_max {
         return Ok(Text::Inline(text));
     }
-    let key = format!("runs/{run}/{}", digest(text.as_bytes()));
+    let key = format!("{prefix}/{}", digest(text.as_bytes()));
     let bytes = text.len() as u64;
     deps.blobs.put(&key, Bytes::from(text)).await?;
     Ok(Text::Blob { key, bytes })

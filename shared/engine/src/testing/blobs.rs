@@ -36,4 +36,9 @@ impl Blobs for MemoryBlobs {
     async fn get(&self, key: &str) -> Result<Option<Bytes>, BlobError> {
         Ok(self.bodies.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned())
     }
+
+    async fn remove(&self, key: &str) -> Result<(), BlobError> {
+        self.bodies.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        Ok(())
+    }
 }

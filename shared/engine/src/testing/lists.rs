@@ -7,6 +7,7 @@ use nightshift_domain::batch::{Batch, BatchState};
 use nightshift_domain::ids::slot_text;
 use nightshift_domain::job::JobRecord;
 use nightshift_domain::run::{Run, attention_at};
+use nightshift_domain::session::Session;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::Value;
@@ -53,6 +54,19 @@ impl Rows {
         cut(operation, &list, runs, page)
     }
 
+    pub(super) fn sessions(&self, now: i64, agent: &str, page: &PageRequest) -> Result<Page<Session>, StoreError> {
+        let operation = "list sessions";
+        let mut sessions = Vec::new();
+        for (place, row) in self.visible(now) {
+            if let Place::Session(of, name) = place
+                && of == agent
+            {
+                sessions.push((name.clone(), row.read(operation)?));
+            }
+        }
+        cut(operation, &format!("sessions of {agent}"), sessions, page)
+    }
+
     pub(super) fn due(&self, now: i64, before: DateTime<Utc>, limit: u32) -> Result<Vec<DueItem>, StoreError> {
         let operation = "list what is due";
         let (mut runs, mut batches, mut jobs) = (Vec::new(), Vec::new(), Vec::new());
@@ -72,7 +86,12 @@ impl Rows {
                     let at = next_run_at(&row.read(operation)?);
                     jobs.extend(at.map(|at| (instant(at), DueItem::Job(id.clone()))));
                 }
-                Place::Chunk(..) | Place::EndpointCall(..) | Place::Shelf(_) | Place::Sheet(..) => {}
+                Place::Chunk(..)
+                | Place::EndpointCall(..)
+                | Place::Shelf(_)
+                | Place::Sheet(..)
+                | Place::Session(..)
+                | Place::Exchange(..) => {}
             }
         }
         let before = instant(before);
@@ -176,7 +195,7 @@ fn cut<T>(operation: &str, list: &str, rows: Vec<(String, T)>, page: &PageReques
             return Err(bad());
         }
         // The row itself may be gone by now; then the page begins at its successor in the list's order.
-        let newest_first = list != "jobs";
+        let newest_first = list.starts_with("runs of ");
         let after = |candidate: &str| if newest_first { candidate < place } else { candidate > place };
         from = rows.iter().position(|(candidate, _)| after(candidate)).unwrap_or(rows.len());
     }

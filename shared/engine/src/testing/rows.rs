@@ -50,6 +50,10 @@ pub(super) enum Place {
     EndpointCall(RunKey, String),
     Shelf(ShelfId),
     Sheet(ShelfId, String),
+    /// Agent and name.
+    Session(String, String),
+    /// Agent, name and number.
+    Exchange(String, String, u64),
 }
 
 /// The whole table.
@@ -71,18 +75,58 @@ pub(super) struct Rows {
 /// One change of a commit.
 #[derive(Debug)]
 enum Change {
-    Put { place: Place, row: Row },
-    Remove { place: Place, rev: u64 },
-    Declare { key: String, job: JobId },
-    Undeclare { key: String, job: JobId },
-    Remote { remote: String, batch: AttemptId, ttl: Option<i64>, owned: bool },
-    Release { remote: String, batch: AttemptId },
+    Put {
+        place: Place,
+        row: Row,
+    },
+    Remove {
+        place: Place,
+        rev: u64,
+    },
+    /// A row under the condition of another one of its commit: it becomes this, or goes.
+    Set {
+        place: Place,
+        row: Option<Row>,
+    },
+    Declare {
+        key: String,
+        job: JobId,
+    },
+    Undeclare {
+        key: String,
+        job: JobId,
+    },
+    Remote {
+        remote: String,
+        batch: AttemptId,
+        ttl: Option<i64>,
+        owned: bool,
+    },
+    Release {
+        remote: String,
+        batch: AttemptId,
+    },
     Event(SystemEvent),
-    Hold { place: u32, run: RunKey },
-    Free { place: u32, run: RunKey },
-    Queue { since: i64, run: RunKey },
-    Unqueue { since: i64, run: RunKey },
-    Count { name: String, by: i64 },
+    Hold {
+        place: u32,
+        run: RunKey,
+    },
+    Free {
+        place: u32,
+        run: RunKey,
+    },
+    Queue {
+        since: i64,
+        run: RunKey,
+    },
+    Unqueue {
+        since: i64,
+        run: RunKey,
+    },
+    Count {
+        name: String,
+        by: i64,
+    },
 }
 
 /// How a change would fare.
@@ -150,6 +194,7 @@ impl Rows {
             },
             Change::Release { .. }
             | Change::Event(_)
+            | Change::Set { .. }
             | Change::Free { .. }
             | Change::Queue { .. }
             | Change::Unqueue { .. }
@@ -159,8 +204,8 @@ impl Rows {
 
     fn apply(&mut self, change: Change) {
         match change {
-            Change::Put { place, row } => drop(self.records.insert(place, row)),
-            Change::Remove { place, .. } => drop(self.records.remove(&place)),
+            Change::Put { place, row } | Change::Set { place, row: Some(row) } => drop(self.records.insert(place, row)),
+            Change::Remove { place, .. } | Change::Set { place, row: None } => drop(self.records.remove(&place)),
             Change::Declare { key, job } => drop(self.declarations.insert(key, job)),
             Change::Undeclare { key, .. } => drop(self.declarations.remove(&key)),
             Change::Remote { remote, batch, ttl, .. } => drop(self.remotes.insert(remote, (batch, ttl))),
@@ -232,6 +277,26 @@ fn changes(writes: &[Write<'_>]) -> Result<Vec<(usize, Change)>, StoreError> {
             Write::RemoveSheet { shelf, name, rev } => {
                 add(Change::Remove { place: Place::Sheet((*shelf).clone(), (*name).to_owned()), rev: *rev });
             }
+            Write::Session(change) => {
+                let of = &change.session;
+                let place = |n| Place::Exchange(of.agent.clone(), of.name.clone(), n);
+                add(put(Place::Session(of.agent.clone(), of.name.clone()), of.rev, of, None)?);
+                if let Some(exchange) = &change.put {
+                    // Its session's condition is its own too.
+                    let Change::Put { place, row } = put(place(exchange.n), 0, exchange, None)? else { continue };
+                    add(Change::Set { place, row: Some(row) });
+                }
+                for n in &change.drop {
+                    add(Change::Set { place: place(*n), row: None });
+                }
+            }
+            Write::RemoveSession(of) => {
+                add(Change::Remove { place: Place::Session(of.agent.clone(), of.name.clone()), rev: of.rev });
+                for kept in &of.kept {
+                    let place = Place::Exchange(of.agent.clone(), of.name.clone(), kept.n);
+                    add(Change::Set { place, row: None });
+                }
+            }
             Write::Event(event) => add(Change::Event((*event).clone())),
             Write::HoldPlace { place, run } => add(Change::Hold { place: *place, run: (*run).clone() }),
             Write::FreePlace { place, run } => add(Change::Free { place: *place, run: (*run).clone() }),
@@ -265,7 +330,7 @@ fn put(
 fn check(changes: &[(usize, Change)]) -> Result<(), StoreError> {
     let (mut places, mut numbers, mut waiters) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     let bad = changes.iter().any(|(_, change)| match change {
-        Change::Put { place, .. } | Change::Remove { place, .. } => !places.insert(place),
+        Change::Put { place, .. } | Change::Remove { place, .. } | Change::Set { place, .. } => !places.insert(place),
         Change::Hold { place, .. } if *place >= MOST_PLACES => true,
         Change::Hold { place, .. } | Change::Free { place, .. } => !numbers.insert(place),
         Change::Queue { since, run } | Change::Unqueue { since, run } => !waiters.insert((since, run)),

@@ -9,6 +9,7 @@ use nightshift_domain::delivery::Chunk;
 use nightshift_domain::ids::slot_text;
 use nightshift_domain::job::JobRecord;
 use nightshift_domain::run::{EndpointCall, Run};
+use nightshift_domain::session::{Exchange, Session};
 use nightshift_domain::shelf::{Sheet, Shelf, ShelfId};
 use nightshift_domain::{AttemptId, JobId, RunKey};
 use serde::de::DeserializeOwned;
@@ -165,6 +166,22 @@ impl Store for MemoryStore {
             rows.events.remove(&(agent.to_owned(), id.clone()));
         }
         Ok(())
+    }
+
+    async fn session(&self, agent: &str, name: &str) -> Result<Option<Session>, StoreError> {
+        self.record(&format!("read session {name} of agent {agent}"), &Place::Session(agent.into(), name.into()))
+    }
+
+    async fn exchanges(&self, agent: &str, name: &str) -> Result<Vec<Exchange>, StoreError> {
+        let operation = format!("list the exchanges of session {name} of agent {agent}");
+        let place = |n| Place::Exchange(agent.to_owned(), name.to_owned(), n);
+        let rows = self.rows();
+        let exchanges = rows.records.range(place(0)..=place(u64::MAX)).take(100);
+        exchanges.map(|(_, row)| row.read(&operation)).collect()
+    }
+
+    async fn sessions(&self, agent: &str, page: &PageRequest) -> Result<Page<Session>, StoreError> {
+        self.rows().sessions(self.now(), agent, page)
     }
 
     async fn places(&self, waiting: u32) -> Result<Places, StoreError> {

@@ -100,6 +100,8 @@ fn said(result: Result<Value, Refusal>) -> Result<Told, EngineError> {
             | Refusal::NoRun(_)
             | Refusal::NoDocument(_)
             | Refusal::NoMemory { .. }
+            | Refusal::NoSession { .. }
+            | Refusal::SessionBusy { .. }
             | Refusal::TextChanged { .. }
             | Refusal::JobExists(_)
             | Refusal::Changed(_)

@@ -14,6 +14,7 @@ mod other;
 mod parts;
 mod patch;
 mod runs;
+mod sessions;
 mod shelves;
 
 pub use job::{
@@ -28,6 +29,7 @@ pub use other::{
 pub use parts::{AlertInput, AlertRuleInput, DeliveryInput, DestinationInput, ModeInput};
 pub use patch::{JobPatch, PayloadPatch, SchedulePatch};
 pub use runs::{CancelRun, GetRun, ListRuns, PathWord, StatusWord};
+pub use sessions::{GetSession, ListSessions, RemoveSession};
 pub use shelves::{
     GetDocument, GetMemory, ListDocuments, ListMemory, PutDocument, PutMemory, RemoveDocument, RemoveMemory,
 };

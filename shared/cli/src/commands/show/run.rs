@@ -28,6 +28,7 @@ pub(in crate::commands) fn run(run: &RunView, now: DateTime<Utc>, surface: Surfa
             ("run", Some(run.run_id.clone())),
             ("job", Some(format!("{} ({})", run.job_name, run.job_id))),
             ("agent", Some(run.agent_id.clone())),
+            ("session", run.session.clone()),
             ("status", Some(status(run))),
             (error, run.error.as_ref().map(words::failure)),
             ("waiting", words::waiting(run, now)),

@@ -72,8 +72,16 @@ pub(super) fn reason(run: &RunView, now: DateTime<Utc>) -> Option<(String, Tone)
     waiting(run, now).map(|what| (format!("waits {what}"), tone))
 }
 
-/// What a run waits for: `for batch msgbatch_…, looks again in 4m`.
+/// What a run waits for: `for session standup, which another run uses`, `for batch msgbatch_…, looks again in 4m`.
 pub(super) fn waiting(run: &RunView, now: DateTime<Utc>) -> Option<String> {
+    match run.waits_for.as_deref() {
+        Some("session") => {
+            return Some(format!("for session {}, which another run uses", run.session.as_deref().unwrap_or("?")));
+        }
+        Some("overlap") => return Some("for the job's earlier run".to_owned()),
+        Some("place") => return Some("for a place among the realtime turns".to_owned()),
+        Some(_) | None => {}
+    }
     let batch = run.batch.as_ref().filter(|_| run.status.is_none())?;
     let what = match &batch.batch_id {
         Some(id) => format!("for batch {id}"),

@@ -78,6 +78,7 @@ fn read(entry: &Value, now: DateTime<Utc>) -> Result<PastRun, String> {
         prompt: Text::Inline(String::new()),
         delivery: None,
         plan: plan(entry, ended_at),
+        session: None,
         talk: Talk::default(),
         hops: hops(entry, ended_at),
         planning_tries: 0,
@@ -197,6 +198,7 @@ fn hops(entry: &Value, ended_at: DateTime<Utc>) -> Vec<Hop> {
         usage: usage.clone(),
         cost: Cost::default(),
         at: ended_at,
+        compaction: false,
     }]
 }
 

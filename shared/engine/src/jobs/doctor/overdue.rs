@@ -73,6 +73,13 @@ impl Visit<'_> {
         if let State::Waiting { reason } = &run.state {
             return Ok(match reason {
                 WaitReason::Place { .. } => true,
+                WaitReason::Session => {
+                    let session = match &run.session {
+                        Some(mine) => store.session(&mine.agent, &mine.name).await?,
+                        None => None,
+                    };
+                    session.is_some_and(|session| session.holder.is_some())
+                }
                 WaitReason::Overlap => {
                     let job = store.job(&run.job_id).await?;
                     job.is_some_and(|record| record.active.iter().any(|key| *key != run.key))

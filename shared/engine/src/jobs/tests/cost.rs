@@ -29,6 +29,7 @@ fn hop(n: u32, path: Path, model: &str, paid: u64, at: DateTime<Utc>) -> Hop {
         usage: json!({ "input_tokens": 10 }),
         cost: Cost { paid_nano_usd: paid, realtime_nano_usd: paid * if path == Path::Batch { 2 } else { 1 } },
         at,
+        compaction: false,
     }
 }
 

@@ -252,6 +252,7 @@ fn answered(n: u32) -> Hop {
         usage: Value::Null,
         cost: nightshift_domain::money::Cost::default(),
         at: DateTime::UNIX_EPOCH,
+        compaction: false,
     }
 }
 
