@@ -15,6 +15,7 @@ pub(crate) mod places;
 mod planning;
 mod realtime;
 pub(crate) mod submit;
+pub(crate) mod target;
 mod texts;
 mod tools;
 
