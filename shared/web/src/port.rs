@@ -63,12 +63,12 @@ impl Web for Guarded {
 fn headers(pairs: &[(String, String)]) -> Result<HeaderMap, WebFault> {
     let mut headers = HeaderMap::new();
     for (name, value) in pairs {
-        let unfit = |_| WebFault {
+        let unfit = || WebFault {
             kind: WebFaultKind::Refused,
             message: "a header of the request holds a character that no header can carry".to_owned(),
         };
-        let name = HeaderName::try_from(name).map_err(|_| unfit(()))?;
-        headers.insert(name, HeaderValue::try_from(value).map_err(|_| unfit(()))?);
+        let name = HeaderName::try_from(name).map_err(|_| unfit())?;
+        headers.insert(name, HeaderValue::try_from(value).map_err(|_| unfit())?);
     }
     Ok(headers)
 }
