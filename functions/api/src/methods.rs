@@ -198,7 +198,6 @@ impl Method {
             | Self::ConfigGet
             | Self::ConfigValidate
             | Self::Plan
-            | Self::Cost
             | Self::DocumentsList
             | Self::DocumentsGet
             | Self::MemoryList

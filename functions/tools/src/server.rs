@@ -65,7 +65,7 @@ impl ServerHandler for Server {
         let Inner { deps, invocation, granted } = self.inner.as_ref();
         let arguments = Value::Object(request.arguments.unwrap_or_default());
         let answer = Box::pin(endpoint::call(deps, invocation, granted, &request.name, arguments)).await;
-        let Answer { text, is_error } = answer.map_err(|error| self.failed("a call", &error))?;
+        let Answer { text, is_error, .. } = answer.map_err(|error| self.failed("a call", &error))?;
         let content = vec![ContentBlock::text(text)];
         let result = if is_error { CallToolResult::error(content) } else { CallToolResult::success(content) };
         Ok(result.into())

@@ -14,9 +14,15 @@ pub mod endpoint;
 mod http_fetch;
 mod memory;
 mod message;
+pub mod schema;
 
 /// Names of the tools that Nightshift runs itself, in the order they are offered.
 pub const OWN: [&str; 4] = ["message", "memory", "cron", "http_fetch"];
+
+/// Whether a tool of Nightshift's or of a provider's is called `name`, so that one the user declares cannot be.
+pub fn is_taken(name: &str) -> bool {
+    OWN.contains(&name) || SERVER.iter().any(|(server, ..)| *server == name)
+}
 
 /// Most characters of a tool's result that a model is told; the rest is cut, and the model told so. About a quarter of what
 /// the smallest context takes.
@@ -131,6 +137,14 @@ pub fn definition(name: &str) -> Option<Value> {
         "cron" => Some(cron::definition()),
         "http_fetch" => Some(http_fetch::definition()),
         _ => None,
+    }
+}
+
+/// Whether this call changes something at all.
+pub fn changes(name: &str, input: &Value) -> bool {
+    match name {
+        "memory" => memory::changes(input),
+        _ => acts(name, input),
     }
 }
 

@@ -3,36 +3,33 @@
 //! Guarantee: at most once per chunk, visibly. A chunk's row says `sending` before the channel is asked, so one that is
 //! found so after a crash has an unknown outcome and is sent again only where its channel drops the repeat.
 
-use std::sync::Arc;
-
 use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::RunKey;
-use nightshift_domain::delivery::{Chunk, ChunkState, MAX_SEND_ATTEMPTS, Step, Target, deliverable, step, verdict};
+use nightshift_domain::delivery::{Chunk, ChunkState, deliverable, verdict};
 use nightshift_domain::event::{Envelope, Wake};
 use nightshift_domain::job::{DeliveryMode, DeliveryStatus};
 use nightshift_domain::run::{Event, Run, State, take};
-use tracing::{debug, info, warn};
+use tracing::debug;
 
 use crate::error::EngineError;
-use crate::ports::{Channel, OpenChannelError, Outcome, Outgoing, Rendered, SendError, SendErrorKind, Write};
-use crate::runs::commit::{Along, apply, run_retention, save};
+use crate::ports::OpenChannelError;
+use crate::runs::commit::{Along, apply, save};
 use crate::runs::drive::system_event;
 use crate::runs::{Scene, load_text};
 
 mod event;
+pub(crate) mod ledger;
+
+use ledger::{Part, Patience, Sending, planned, send_all};
 
 /// The part of a run's output that is its answer.
 pub const FINAL: &str = "final";
+/// Why an answer is not sent where a `message` call of its run sent to already.
+const SENT_BY_TOOL: &str = "sent_by_tool";
 /// How long an answer may wait for its channel's secret before it is too old to send.
 const STALE_AFTER: TimeDelta = TimeDelta::days(1);
-/// Chunks written in one transaction; DynamoDB takes 100.
-const PLAN_BATCH: usize = 90;
-/// Waits before a chunk that was provably not taken is tried again, seconds; the far side's own wish wins when longer.
-const RESEND_LADDER_S: [i64; 5] = [60, 60, 300, 900, 3600];
 /// Most characters of a summary.
 const SUMMARY_MAX: usize = 2000;
-/// How long a send may take.
-const SEND_TIMEOUT: TimeDelta = TimeDelta::seconds(30);
 
 /// What delivering came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +73,10 @@ pub async fn deliver(scene: Scene<'_>, key: &RunKey) -> Result<Delivered, Engine
         let reason = "the target could not be resolved".to_owned();
         return close(scene, run, DeliveryStatus::Failed, Some(reason)).await;
     };
+    if mode == DeliveryMode::Announce && run.talk.has_sent_to(&target) {
+        // The main session is told of the run all the same: the answer is with its reader.
+        return close_announced(scene, run, DeliveryStatus::Suppressed, Some(SENT_BY_TOOL.to_owned()), &text).await;
+    }
     let channel = match scene.deps.channels.open(scene.config, &target.channel, Some(&target.account)).await {
         Ok(channel) => channel,
         Err(OpenChannelError::NotConfigured(reason)) => {
@@ -93,14 +94,15 @@ pub async fn deliver(scene: Scene<'_>, key: &RunKey) -> Result<Delivered, Engine
     if let Some(reason) = unwanted(scene, &run, &begun).await? {
         return close(scene, run, DeliveryStatus::Suppressed, Some(reason.to_owned())).await;
     }
-    let chunks = planned(scene, &run, begun, channel.as_ref(), &target, &body).await?;
-    match send_all(scene, channel, chunks).await? {
+    let part = Part { run: &run.key, origin: FINAL, target: &target };
+    let chunks = planned(scene, part, begun, channel.as_ref(), &body).await?;
+    match send_all(scene, channel.as_ref(), chunks, Patience::ComesBack).await? {
         Sending::Over(chunks) => {
             let status = verdict(&chunks);
             let note = chunks.iter().find_map(|chunk| trouble(&chunk.state));
             close_announced(scene, run, status, note, &text).await
         }
-        Sending::Later(at) => later(scene, run, at).await,
+        Sending::Later(at, _) => later(scene, run, at).await,
         Sending::Taken => Ok(Delivered::Nothing),
     }
 }
@@ -115,149 +117,6 @@ async fn unwanted(scene: Scene<'_>, run: &Run, begun: &[Chunk]) -> Result<Option
     }
     let removed = scene.deps.store.job(&run.job_id).await?.is_none();
     Ok(removed.then_some("the job was removed"))
-}
-
-/// The rows of the run's delivery, written now where they are not there yet. Rendering is deterministic, so a repeat
-/// plans the same rows.
-async fn planned(
-    scene: Scene<'_>,
-    run: &Run,
-    mut chunks: Vec<Chunk>,
-    channel: &dyn Channel,
-    target: &Target,
-    body: &str,
-) -> Result<Vec<Chunk>, EngineError> {
-    if chunks.first().is_some_and(|chunk| chunk.of as usize == chunks.len()) {
-        return Ok(chunks);
-    }
-    let rendered = channel.render(body);
-    let of = u32::try_from(rendered.len()).unwrap_or(u32::MAX);
-    let missing: Vec<Chunk> = (0..of)
-        .zip(rendered)
-        .skip(chunks.len())
-        .map(|(index, Rendered { text, plain })| Chunk {
-            run: run.key.clone(),
-            origin: FINAL.to_owned(),
-            index,
-            of,
-            target: target.clone(),
-            text,
-            plain,
-            state: ChunkState::Planned,
-            attempts: 0,
-            rev: 1,
-        })
-        .collect();
-    let expires_at = scene.deps.clock.now() + run_retention(scene);
-    for some in missing.chunks(PLAN_BATCH) {
-        let writes: Vec<Write<'_>> = some.iter().map(|chunk| Write::Chunk { chunk, expires_at }).collect();
-        scene.deps.store.commit(&writes).await?;
-    }
-    chunks.extend(missing);
-    Ok(chunks)
-}
-
-enum Sending {
-    Over(Vec<Chunk>),
-    Later(DateTime<Utc>),
-    /// Somebody else moved a row: he delivers.
-    Taken,
-}
-
-/// Sends what may be sent, in order. After an unknown chunk the rest is sent; after a refused one it is not.
-async fn send_all(scene: Scene<'_>, channel: Arc<dyn Channel>, mut chunks: Vec<Chunk>) -> Result<Sending, EngineError> {
-    let expires_at = scene.deps.clock.now() + run_retention(scene);
-    let mut later: Option<DateTime<Utc>> = None;
-    for chunk in &mut chunks {
-        let now = scene.deps.clock.now();
-        match step(chunk, now, channel.dedupes()) {
-            Step::Done => {}
-            // What comes after a chunk that waits must wait too, or the answer arrives out of order.
-            Step::Wait(at) => {
-                later = Some(at);
-                break;
-            }
-            Step::GiveUpUnknown => {
-                let error = "the attempt was cut off before its outcome was known".to_owned();
-                chunk.state = ChunkState::Unknown { at: now, error };
-                chunk.rev += 1;
-                if !written(scene, chunk, expires_at).await? {
-                    return Ok(Sending::Taken);
-                }
-            }
-            Step::Send => {
-                chunk.state = ChunkState::Sending { at: now };
-                chunk.attempts += 1;
-                chunk.rev += 1;
-                if !written(scene, chunk, expires_at).await? {
-                    return Ok(Sending::Taken);
-                }
-                chunk.state = send(scene, channel.as_ref(), chunk, now).await;
-                chunk.rev += 1;
-                if !written(scene, chunk, expires_at).await? {
-                    return Ok(Sending::Taken);
-                }
-                let again = retry_of(chunk, scene.deps.clock.now(), channel.dedupes());
-                if again.is_some() {
-                    later = again;
-                    break;
-                }
-            }
-        }
-        if matches!(chunk.state, ChunkState::Refused { .. }) {
-            break;
-        }
-    }
-    Ok(later.map_or(Sending::Over(chunks), Sending::Later))
-}
-
-async fn written(scene: Scene<'_>, chunk: &Chunk, expires_at: DateTime<Utc>) -> Result<bool, EngineError> {
-    Ok(scene.deps.store.commit(&[Write::Chunk { chunk, expires_at }]).await? == Outcome::Applied)
-}
-
-/// One send, and what its outcome means for the row.
-async fn send(scene: Scene<'_>, channel: &dyn Channel, chunk: &Chunk, now: DateTime<Utc>) -> ChunkState {
-    let body = Rendered { text: chunk.text.clone(), plain: chunk.plain.clone() };
-    let key = chunk.idempotency_key();
-    let outgoing = Outgoing { target: &chunk.target, body: &body, idempotency_key: &key };
-    let answer = channel.send(&outgoing, now + SEND_TIMEOUT).await;
-    let at = scene.deps.clock.now();
-    match answer {
-        Ok(sent) => {
-            info!(run.id = %chunk.run, "chunk {} of run {} is sent as {}", chunk.index, chunk.run, sent.message_id);
-            ChunkState::Sent { message_id: sent.message_id, at }
-        }
-        Err(SendError { kind, message, retry_after }) => {
-            warn!(run.id = %chunk.run, "chunk {} of run {} was not sent: {message}", chunk.index, chunk.run);
-            match kind {
-                SendErrorKind::Refused => ChunkState::Refused { error: message },
-                SendErrorKind::Unknown => ChunkState::Unknown { at: now, error: message },
-                SendErrorKind::NotTaken => match resend_delay(chunk.attempts, retry_after) {
-                    Some(wait) => ChunkState::Failed { retry_at: at + wait, error: message },
-                    None => ChunkState::Refused { error: message },
-                },
-            }
-        }
-    }
-}
-
-/// The wait after attempt number `attempts`, or `None` when there were enough.
-fn resend_delay(attempts: u32, asked: Option<TimeDelta>) -> Option<TimeDelta> {
-    let step = RESEND_LADDER_S.get((attempts.max(1) - 1) as usize).copied()?;
-    Some(TimeDelta::seconds(step).max(asked.unwrap_or_default()))
-}
-
-/// When a chunk that was just tried is tried again.
-fn retry_of(chunk: &Chunk, now: DateTime<Utc>, dedupes: Option<TimeDelta>) -> Option<DateTime<Utc>> {
-    match &chunk.state {
-        ChunkState::Failed { retry_at, .. } => Some(*retry_at),
-        ChunkState::Unknown { at, .. } => {
-            let again = now + TimeDelta::seconds(RESEND_LADDER_S[0]);
-            let safe = dedupes.is_some_and(|window| again - *at < window);
-            (safe && chunk.attempts < MAX_SEND_ATTEMPTS).then_some(again)
-        }
-        ChunkState::Planned | ChunkState::Sending { .. } | ChunkState::Sent { .. } | ChunkState::Refused { .. } => None,
-    }
 }
 
 fn trouble(state: &ChunkState) -> Option<String> {

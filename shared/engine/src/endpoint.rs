@@ -13,7 +13,7 @@
 use chrono::TimeDelta;
 use nightshift_domain::run::{CallState, EndpointCall, Run, call_id};
 use nightshift_domain::run_token::{claimed_run, verify};
-use nightshift_domain::tools::acts;
+use nightshift_domain::tools::changes;
 use nightshift_domain::tools::endpoint::endpoint_definition;
 use serde_json::Value;
 use tracing::{info, warn};
@@ -106,9 +106,10 @@ pub async fn call(
         async move { execute(Call { scene, run, key: &id, deadline }, name, arguments).await }
     };
     info!(run.id = %run.key, "{name} of run {} is called over the endpoint", run.key);
-    if !acts(name, &arguments) {
-        let Answer { text, is_error } = Box::pin(made(arguments)).await;
-        return Ok(Answer { text: cut(text).0, is_error });
+    // A note is known by the call that made it only until the next one is made: hours later a repeat would undo what came since.
+    if !changes(name, &arguments) {
+        let answer = Box::pin(made(arguments)).await;
+        return Ok(Answer { text: cut(answer.text).0, ..answer });
     }
     Box::pin(once(scene, run, name, &id, made(arguments))).await
 }
@@ -137,9 +138,9 @@ async fn once(
     if let Outcome::Lost(_) = store.commit(&[Write::EndpointCall { call: &begun, expires_at }]).await? {
         let found = store.endpoint_call(&run.key, id).await?;
         return match found.map(|call| call.state) {
-            Some(CallState::Done { is_error, result, .. }) => {
+            Some(CallState::Done { is_error, result, sent_to, .. }) => {
                 info!(run.id = %run.key, "{tool} of run {} was called before; its result is told again", run.key);
-                Ok(Answer { text: load_text(scene.deps, &run.key, &result).await?, is_error })
+                Ok(Answer { text: load_text(scene.deps, &run.key, &result).await?, is_error, sent_to })
             }
             Some(CallState::Started { .. } | CallState::Asked) | None => {
                 warn!(run.id = %run.key, "{tool} of run {} was begun before and is not repeated", run.key);
@@ -147,26 +148,27 @@ async fn once(
             }
         };
     }
-    let Answer { text, is_error } = act.await;
-    let (text, cut_from) = cut(text);
+    let mut answer = act.await;
+    let cut_from;
+    (answer.text, cut_from) = cut(answer.text);
     // The model is told what happened, also where that cannot be kept: a repeat is then told that nobody knows.
-    if let Err(error) = Box::pin(keep(scene, begun, &text, is_error, cut_from, expires_at)).await {
+    if let Err(error) = Box::pin(keep(scene, begun, &answer, cut_from, expires_at)).await {
         warn!(run.id = %run.key, "the result of {tool} of run {} could not be kept: {}", run.key, error.chain());
     }
-    Ok(Answer { text, is_error })
+    Ok(answer)
 }
 
 /// Writes the result of a call that was begun.
 async fn keep(
     scene: Scene<'_>,
     begun: EndpointCall,
-    text: &str,
-    is_error: bool,
+    answer: &Answer,
     cut_from: Option<u64>,
     expires_at: chrono::DateTime<chrono::Utc>,
 ) -> Result<(), EngineError> {
-    let result = run_text(scene.deps, &begun.run, text.to_owned()).await?;
-    let state = CallState::Done { at: scene.deps.clock.now(), is_error, result, cut_from };
+    let Answer { text, is_error, sent_to } = answer.clone();
+    let result = run_text(scene.deps, &begun.run, text).await?;
+    let state = CallState::Done { at: scene.deps.clock.now(), is_error, result, cut_from, sent_to };
     let done = EndpointCall { state, rev: begun.rev + 1, ..begun };
     // Nobody else writes the row: it was ours from its first revision on.
     scene.deps.store.commit(&[Write::EndpointCall { call: &done, expires_at }]).await?;

@@ -6,13 +6,16 @@
 //! was begun before it is made.
 
 mod cron;
+mod fields;
 mod http_fetch;
 mod memory;
 mod message;
+mod page;
 mod webhook;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::config::Config;
+use nightshift_domain::delivery::Target;
 use nightshift_domain::run::Run;
 use nightshift_domain::tools::endpoint::behind;
 use serde_json::Value;
@@ -44,17 +47,19 @@ pub struct Answer {
     pub text: String,
     /// Whether it is an error.
     pub is_error: bool,
+    /// Where the call sent a whole message to, where it did.
+    pub sent_to: Option<Target>,
 }
 
 impl Answer {
     /// It worked.
     pub fn ok(text: impl Into<String>) -> Self {
-        Self { text: text.into(), is_error: false }
+        Self { text: text.into(), is_error: false, sent_to: None }
     }
 
     /// It did not.
     pub fn error(text: impl Into<String>) -> Self {
-        Self { text: text.into(), is_error: true }
+        Self { text: text.into(), is_error: true, sent_to: None }
     }
 }
 

@@ -23,7 +23,7 @@ fn call(run: &Run, id: &str, by: &str) -> EndpointCall {
 
 fn done(call: &EndpointCall, result: &str) -> EndpointCall {
     let result = Text::Inline(result.to_owned());
-    let state = CallState::Done { at: start(), is_error: false, result, cut_from: Some(7) };
+    let state = CallState::Done { at: start(), is_error: false, result, cut_from: Some(7), sent_to: None };
     EndpointCall { state, rev: call.rev + 1, ..call.clone() }
 }
 

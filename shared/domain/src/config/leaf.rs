@@ -5,6 +5,7 @@ use url::Url;
 
 use super::shape::Names;
 use crate::schedule::{Schedule, Timetable, parse_duration};
+use crate::tools::is_taken;
 
 /// How references to secrets begin; all but the first are for the local stack.
 const REFERENCES: [&str; 3] = ["ssm:", "env:", "file:"];
@@ -213,6 +214,10 @@ impl Names {
             Self::Hook => (!only("-_", 64)).then(|| {
                 Problem::new("this is not a hook's name").hint("1 to 64 letters, digits, hyphens and underscores")
             }),
+            Self::Tool if is_taken(name) => Some(
+                Problem::new(format!("Nightshift or a provider has a tool \"{name}\" already"))
+                    .hint("choose another name"),
+            ),
             // Messages API, Tool use: `^[a-zA-Z0-9_-]{1,64}$`.
             Self::Tool => (!only("-_", 64)).then(|| {
                 Problem::new("this is not a tool's name").hint("1 to 64 letters, digits, hyphens and underscores")

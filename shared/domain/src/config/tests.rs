@@ -171,6 +171,44 @@ fn what_fields_mean_together_is_told_beside_the_bad_ones_that_do_not_matter_to_i
 }
 
 #[test]
+fn a_tool_of_the_users_has_a_name_of_its_own_a_safe_address_and_a_schema_that_can_be_checked() {
+    let tool = |schema: Value, url: &str| json!({ "description": "x", "url": url, "inputSchema": schema });
+    let object = || json!({ "type": "object", "properties": { "n": { "type": "integer" } } });
+    let fine = json!({ "webhookTools": { "ticket_create-2": tool(object(), "https://x.example/t") } });
+    assert_eq!(refused(&fine, false), [""; 0]);
+    for name in [
+        "message",
+        "memory",
+        "cron",
+        "http_fetch",
+        "web_search",
+        "web_fetch",
+        "code_execution",
+        "",
+        "a.b",
+        "ü",
+        &"x".repeat(65),
+    ] {
+        let document = json!({ "webhookTools": { name: tool(object(), "https://x.example/t") } });
+        assert_eq!(refused(&document, false).len(), 1, "{name}");
+    }
+    for schema in [
+        json!({}),
+        json!({ "type": "array" }),
+        json!([]),
+        json!({ "type": "object", "properties": { "n": { "type": "int" } } }),
+        json!({ "type": "object", "$ref": "file:///etc/hostname" }),
+    ] {
+        let document = json!({ "webhookTools": { "t": tool(schema.clone(), "https://x.example/t") } });
+        assert_eq!(refused(&document, false), ["config.webhookTools.t.inputSchema"], "{schema}");
+    }
+    for url in ["http://x.example/t", "https://u:p@x.example/t", "x"] {
+        let document = json!({ "webhookTools": { "t": tool(object(), url) } });
+        assert_eq!(refused(&document, false), ["config.webhookTools.t.url"], "{url}");
+    }
+}
+
+#[test]
 fn a_refused_secret_is_never_repeated() {
     let secret = "sk-ant-api03-VERYSECRET0123456789";
     let places = [

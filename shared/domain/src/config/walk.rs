@@ -100,6 +100,9 @@ impl<'a> Walk<'a> {
                         Kind::Rule,
                         Problem::new("a tool's input is an object").hint("begin with {\"type\": \"object\"}"),
                     );
+                } else if let Some(problem) = crate::tools::schema::problem(value) {
+                    let hint = "write a JSON Schema of draft 2020-12 that refers to nothing outside itself";
+                    self.found(Kind::Rule, Problem::new(format!("this is not a JSON Schema: {problem}")).hint(hint));
                 }
             }
             (Shape::Flag, Value::Bool(_)) => {}

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Text;
+use crate::delivery::Target;
 
 /// One call of a tool that Nightshift runs. An acting one is written as [`CallState::Started`] before it acts; one that is
 /// found so after a crash has an outcome nobody knows and is never begun again.
@@ -59,6 +60,9 @@ pub enum CallState {
         /// The result's length before it was cut, bytes, where it was.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cut_from: Option<u64>,
+        /// Where it sent a whole message to, where it did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sent_to: Option<Target>,
     },
 }
 
@@ -73,5 +77,13 @@ impl ToolCall {
     /// Whether it is over.
     pub fn is_done(&self) -> bool {
         matches!(self.state, CallState::Done { .. })
+    }
+
+    /// Where it sent a whole message to, where it did.
+    pub fn sent_to(&self) -> Option<&Target> {
+        match &self.state {
+            CallState::Done { sent_to, .. } => sent_to.as_ref(),
+            CallState::Asked | CallState::Started { .. } => None,
+        }
     }
 }

@@ -162,6 +162,11 @@ impl Talk {
         self.calls.iter().filter(move |call| call.hop == hop && call.via == Via::Hop)
     }
 
+    /// Whether a tool has sent a whole message to `target`.
+    pub fn has_sent_to(&self, target: &Target) -> bool {
+        self.calls.iter().any(|call| call.sent_to() == Some(target))
+    }
+
     /// Whether that hop stopped for any.
     pub fn asks_for_tools(&self, hop: u32) -> bool {
         self.asked_of(hop).next().is_some()

@@ -25,3 +25,8 @@ pub(super) fn definition() -> Value {
         }
     })
 }
+
+/// Whether a call changes a file.
+pub(super) fn changes(input: &Value) -> bool {
+    input["command"].as_str() != Some("view")
+}

@@ -402,6 +402,7 @@ async fn what_the_providers_loop_called_is_recorded_also_when_a_pause_lies_betwe
         is_error,
         result: Text::Inline(text.to_owned()),
         cut_from: None,
+        sent_to: None,
     };
     let told: Vec<_> = of.talk.calls.iter().map(|call| (call.hop, call.via, call.state.clone())).collect();
     assert_eq!(told, [(1, Via::Endpoint, done("page", false)), (1, Via::Endpoint, done("no", true))]);

@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::config::Agent;
-use nightshift_domain::run::{CallState, Endpoint, Run, ToolCall, Via};
+use nightshift_domain::delivery::Target;
+use nightshift_domain::run::{CallState, Endpoint, Run, ToolCall, Via, call_id};
 use nightshift_domain::run_token::TokenKey;
 use nightshift_domain::tools::Offer;
 use nightshift_domain::tools::endpoint::{SERVER_NAME, over_endpoint};
@@ -12,7 +13,7 @@ use serde_json::value::RawValue;
 use crate::error::EngineError;
 
 use super::Scene;
-use super::texts::talk_text;
+use super::texts::{load_text, talk_text};
 use super::tools::cut;
 
 /// How long a token outlives the turn it is for: a batch that is told to stop goes on for a while.
@@ -70,11 +71,27 @@ pub(crate) async fn record(
                 let Some(at) = run.talk.calls.iter().rposition(open) else { continue };
                 let (text, cut_from) = cut(text);
                 let result = talk_text(scene.deps, run, text).await?;
-                run.talk.calls[at].state = CallState::Done { at: now, is_error, result, cut_from };
+                let sent_to = sent_to(scene, run, at).await?;
+                run.talk.calls[at].state = CallState::Done { at: now, is_error, result, cut_from, sent_to };
             }
         }
     }
     Ok(())
+}
+
+/// Where the call at `at` has sent a message, as its row says; the answer does not.
+async fn sent_to(scene: Scene<'_>, run: &Run, at: usize) -> Result<Option<Target>, EngineError> {
+    let call = &run.talk.calls[at];
+    if call.name != "message" {
+        return Ok(None);
+    }
+    let input = load_text(scene.deps, &run.key, &call.input).await?;
+    let Ok(arguments) = serde_json::from_str(&input) else { return Ok(None) };
+    let row = scene.deps.store.endpoint_call(&run.key, &call_id(&call.name, &arguments)).await?;
+    Ok(row.and_then(|row| match row.state {
+        CallState::Done { sent_to, .. } => sent_to,
+        CallState::Asked | CallState::Started { .. } => None,
+    }))
 }
 
 /// What an answer tells of our endpoint.

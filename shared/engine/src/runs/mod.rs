@@ -19,6 +19,7 @@ mod prompt;
 mod realtime;
 pub(crate) mod sessions;
 pub(crate) mod submit;
+pub(crate) mod target;
 mod texts;
 mod tools;
 

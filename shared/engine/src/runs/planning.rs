@@ -2,8 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::config::{Agent, Config, Provider};
-use nightshift_domain::delivery::Target;
-use nightshift_domain::job::{Delivery, DeliveryMode, Job, Payload};
+use nightshift_domain::job::{DeliveryMode, Job, Payload};
 use nightshift_domain::model::{Chosen, ModelInfo, known, thinking_for};
 use nightshift_domain::run::{
     BATCH_MAX_TOKENS, Candidate, Event, Path, PathChoice, Plan, REALTIME_MAX_TOKENS, Run, choose_path, lineup,
@@ -15,12 +14,13 @@ use tracing::info;
 use crate::clock;
 use crate::deps::Deps;
 use crate::error::EngineError;
-use crate::ports::{OpenChannelError, OpenedModel};
+use crate::ports::OpenedModel;
 
 use super::Scene;
 use super::endpoint::endpoint;
 use super::picking::{Picked, pick};
 use super::prompt::system_prompt;
+use super::target::target;
 use super::texts::run_text;
 
 /// Longest realtime turn of those.
@@ -218,60 +218,6 @@ fn deadline(now: DateTime<Utc>, wait_ms: u64) -> DateTime<Utc> {
     let most = TimeDelta::days(7);
     let wait = i64::try_from(wait_ms).ok().and_then(TimeDelta::try_milliseconds);
     now + wait.map_or(most, |wait| wait.min(most))
-}
-
-/// The place the answer goes to: `Ok(None)` when nothing is sent, `Err` a sentence when the place cannot be told.
-async fn target(
-    deps: &Deps,
-    config: &Config,
-    delivery: Option<&Delivery>,
-    agent: &Agent,
-) -> Result<Option<Target>, String> {
-    let Some(delivery) = delivery.filter(|delivery| delivery.mode != DeliveryMode::None) else { return Ok(None) };
-    let (channel, to, account) = place(deps, config, delivery, agent)?;
-    let opened = match deps.channels.open(config, &channel, account.as_deref()).await {
-        Ok(opened) => opened,
-        Err(OpenChannelError::NotConfigured(message)) => return Err(message),
-        Err(error @ OpenChannelError::Secret { .. }) => return Err(error.to_string()),
-    };
-    let mut target = opened.target(&to, delivery.thread_id.as_deref()).map_err(|error| error.to_string())?;
-    if let Some(account) = account {
-        target.account = account;
-    }
-    Ok(Some(target))
-}
-
-/// Channel, target text and account of a delivery: what the job says, else the agent's route, else the only channel there is.
-fn place(
-    deps: &Deps,
-    config: &Config,
-    delivery: &Delivery,
-    agent: &Agent,
-) -> Result<(String, String, Option<String>), String> {
-    if delivery.mode == DeliveryMode::Webhook {
-        let to = delivery.to.clone().ok_or("webhook delivery needs an address in delivery.to")?;
-        return Ok(("webhook".to_owned(), to, None));
-    }
-    let named = delivery.channel.clone().filter(|name| name != "last");
-    let route = agent.default_route.as_ref();
-    let configured = deps.channels.configured(config);
-    let channel = named
-        .or_else(|| route.map(|route| route.channel.clone()))
-        .or_else(|| match configured.as_slice() {
-            [only] => Some(only.clone()),
-            _ => None,
-        })
-        .or_else(|| deps.settings.local.then(|| "console".to_owned()))
-        .ok_or_else(|| format!("the delivery names no channel and {} are configured", configured.len()))?;
-    let route = route.filter(|route| route.channel == channel);
-    let account = delivery.account_id.clone().or_else(|| route.and_then(|route| route.account_id.clone()));
-    let to = delivery
-        .to
-        .clone()
-        .or_else(|| route.map(|route| route.to.clone()))
-        .or_else(|| (channel == "console").then(|| "console".to_owned()))
-        .ok_or_else(|| format!("the delivery to {channel} names no target in delivery.to"))?;
-    Ok((channel, to, account))
 }
 
 #[cfg(test)]

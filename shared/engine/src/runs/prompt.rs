@@ -72,7 +72,7 @@ mod tests {
         put(&world, "long", &long).await;
         put(&world, "AGENTS.md", "Be brief.").await;
         put(&world, "unnamed", "Never seen.").await;
-        let run = crate::tools::tests::run("main");
+        let run = crate::tools::tests::bare("main");
         let own = agent(json!({ "instructions": "Own.", "documents": ["long", "gone", "AGENTS.md"] }));
         let defaults = agent(json!({ "instructions": "All.", "documents": ["unnamed"] }));
         let (prompt, notes) = told(&world, &run, &own, &defaults).await;
@@ -86,7 +86,7 @@ mod tests {
     async fn a_run_days_later_has_the_same_bytes_until_a_source_changes() {
         let world = world();
         put(&world, "AGENTS.md", "Be brief.").await;
-        let (run, own) = (crate::tools::tests::run("main"), agent(json!({ "documents": ["AGENTS.md"] })));
+        let (run, own) = (crate::tools::tests::bare("main"), agent(json!({ "documents": ["AGENTS.md"] })));
         let first = told(&world, &run, &own, &Agent::default()).await;
         world.clock.advance(chrono::TimeDelta::days(9));
         put(&world, "other", "x").await;
@@ -99,7 +99,7 @@ mod tests {
     async fn a_light_run_has_no_prompt_and_one_with_memory_is_told_of_it() {
         let world = world();
         put(&world, "AGENTS.md", "Be brief.").await;
-        let (mut run, own) = (crate::tools::tests::run("main"), agent(json!({ "documents": ["AGENTS.md", "gone"] })));
+        let (mut run, own) = (crate::tools::tests::bare("main"), agent(json!({ "documents": ["AGENTS.md", "gone"] })));
         let tools = ["memory".to_owned()];
         let (prompt, _) = system_prompt(&world.deps, &run, &own, &own, &tools).await.unwrap();
         assert!(prompt.unwrap().contains("/memories"));

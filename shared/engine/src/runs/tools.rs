@@ -126,9 +126,10 @@ fn open(run: &Run, hop: u32) -> Vec<usize> {
 
 /// What is kept of an answer: cut to what a model is told of a tool at most.
 async fn done(scene: Scene<'_>, run: &Run, answer: Answer, now: DateTime<Utc>) -> Result<CallState, EngineError> {
-    let (text, cut_from) = cut(answer.text);
+    let Answer { text, is_error, sent_to } = answer;
+    let (text, cut_from) = cut(text);
     let result = talk_text(scene.deps, run, text).await?;
-    Ok(CallState::Done { at: now, is_error: answer.is_error, result, cut_from })
+    Ok(CallState::Done { at: now, is_error, result, cut_from, sent_to })
 }
 
 /// The text, or as much of it as a model is told, and how long it was.

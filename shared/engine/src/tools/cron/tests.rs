@@ -21,7 +21,7 @@ fn agent() -> Agent {
         "defaults": { "tools": { "cron": { "maxJobs": 3 } } },
         "entries": { "main": { "default": true }, "scout": {} },
     } });
-    let mut run = crate::tools::tests::run("main");
+    let mut run = crate::tools::tests::bare("main");
     run.plan = serde_json::from_value(json!({
         "path": "realtime", "provider": "anthropic", "model": "m", "maxTokens": 1, "deadline": "2026-11-20T13:00:00Z",
         "onTimeout": "fail", "realtimeSeconds": 1, "maxHops": 9, "clientTools": ["cron", "memory"],

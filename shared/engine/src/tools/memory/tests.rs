@@ -138,7 +138,7 @@ fn notes() -> Notes {
 
 impl Notes {
     async fn call(&self, agent: &str, key: &str, input: Value) -> Result<Answer, EngineError> {
-        let run = crate::tools::tests::run(agent);
+        let run = crate::tools::tests::bare(agent);
         let scene = Scene { deps: &self.deps, invocation: &self.world.invocation, config: &self.config };
         let call = Call { scene, run: &run, key, deadline: self.world.invocation.deadline };
         super::run(call, input).await

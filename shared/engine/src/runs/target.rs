@@ -1,0 +1,126 @@
+//! Where a text goes: what is asked for, else the agent's route, else the only channel there is.
+//!
+//! Guarantee: reads only, and asks no chat anything; a place that cannot be told is a sentence, not an error.
+
+use std::sync::Arc;
+
+use nightshift_domain::config::{Agent, Config};
+use nightshift_domain::delivery::Target;
+use nightshift_domain::job::{Delivery, DeliveryMode};
+
+use crate::deps::Deps;
+use crate::ports::{Channel, OpenChannelError};
+
+/// A place as somebody asks for it; what he leaves out is found.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Wish<'a> {
+    /// The channel's name, or `last`.
+    pub(crate) channel: Option<&'a str>,
+    /// The target in the channel's grammar.
+    pub(crate) to: Option<&'a str>,
+    /// A thread or topic, which wins over one inside `to`.
+    pub(crate) thread: Option<&'a str>,
+    /// The channel's account.
+    pub(crate) account: Option<&'a str>,
+}
+
+/// Why there is no place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum NoTarget {
+    /// No channel is named, and it cannot be guessed among so many.
+    Channel(usize),
+    /// No target is named for this channel.
+    To(String),
+    /// The channel says so.
+    Refused(String),
+}
+
+impl NoTarget {
+    /// The same for a person, about `what` was asked for, whose targets are in `field`.
+    pub(crate) fn sentence(self, what: &str, field: &str) -> String {
+        match self {
+            Self::Channel(configured) => format!("{what} names no channel and {configured} are configured"),
+            Self::To(channel) => format!("{what} to {channel} names no target in {field}"),
+            Self::Refused(message) => message,
+        }
+    }
+}
+
+/// A place, and the channel it is on.
+#[derive(Debug)]
+pub(crate) struct Resolved {
+    /// The place.
+    pub(crate) target: Target,
+    /// The channel, open.
+    pub(crate) channel: Arc<dyn Channel>,
+}
+
+/// The place the answer of a run goes to: `Ok(None)` when nothing is sent, `Err` a sentence when the place cannot be told.
+pub(super) async fn target(
+    deps: &Deps,
+    config: &Config,
+    delivery: Option<&Delivery>,
+    agent: &Agent,
+) -> Result<Option<Target>, String> {
+    let Some(delivery) = delivery else { return Ok(None) };
+    let resolved = match delivery.mode {
+        DeliveryMode::None => return Ok(None),
+        DeliveryMode::Webhook => {
+            let to = delivery.to.as_deref().ok_or("webhook delivery needs an address in delivery.to")?;
+            at(deps, config, ("webhook", to, None), delivery.thread_id.as_deref()).await
+        }
+        DeliveryMode::Announce => {
+            let wish = Wish {
+                channel: delivery.channel.as_deref(),
+                to: delivery.to.as_deref(),
+                thread: delivery.thread_id.as_deref(),
+                account: delivery.account_id.as_deref(),
+            };
+            resolve(deps, config, wish, agent).await
+        }
+    };
+    let resolved = resolved.map_err(|why| why.sentence("the delivery", "delivery.to"))?;
+    Ok(Some(resolved.target))
+}
+
+/// The chat that is asked for, with what was left out from `agent`'s route.
+pub(crate) async fn resolve(deps: &Deps, config: &Config, wish: Wish<'_>, agent: &Agent) -> Result<Resolved, NoTarget> {
+    let named = wish.channel.filter(|name| *name != "last");
+    let route = agent.default_route.as_ref();
+    let configured = deps.channels.configured(config);
+    let only = match configured.as_slice() {
+        [only] => Some(only.as_str()),
+        _ => None,
+    };
+    let channel = named
+        .or_else(|| route.map(|route| route.channel.as_str()))
+        .or(only)
+        .or(deps.settings.local.then_some("console"))
+        .ok_or(NoTarget::Channel(configured.len()))?;
+    let route = route.filter(|route| route.channel == channel);
+    let account = wish.account.or_else(|| route.and_then(|route| route.account_id.as_deref()));
+    let to = wish
+        .to
+        .or_else(|| route.map(|route| route.to.as_str()))
+        .or_else(|| (channel == "console").then_some("console"))
+        .ok_or_else(|| NoTarget::To(channel.to_owned()))?;
+    at(deps, config, (channel, to, account), wish.thread).await
+}
+
+async fn at(
+    deps: &Deps,
+    config: &Config,
+    (channel, to, account): (&str, &str, Option<&str>),
+    thread: Option<&str>,
+) -> Result<Resolved, NoTarget> {
+    let opened = match deps.channels.open(config, channel, account).await {
+        Ok(opened) => opened,
+        Err(OpenChannelError::NotConfigured(message)) => return Err(NoTarget::Refused(message)),
+        Err(error @ OpenChannelError::Secret { .. }) => return Err(NoTarget::Refused(error.to_string())),
+    };
+    let mut target = opened.target(to, thread).map_err(|error| NoTarget::Refused(error.to_string()))?;
+    if let Some(account) = account {
+        account.clone_into(&mut target.account);
+    }
+    Ok(Resolved { target, channel: opened })
+}
