@@ -10,6 +10,7 @@ use axum::{Json, Router};
 use nightshift_engine::ManualClock;
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use crate::{Answer, Stand, params, read, result, row, start};
 
@@ -22,13 +23,17 @@ struct Server {
     url: String,
     /// Every message it got, by method.
     heard: Arc<Mutex<Vec<String>>>,
+    /// Open, unless a test takes all its permits: then calls of tools wait.
+    gate: Arc<Semaphore>,
 }
+
+const PERMITS: u32 = 100;
 
 impl Server {
     async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let server = Self { url, heard: Arc::default() };
+        let server = Self { url, heard: Arc::default(), gate: Arc::new(Semaphore::new(PERMITS as usize)) };
         let router = Router::new().route("/mcp", post(serve)).with_state(server.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         server
@@ -45,6 +50,7 @@ async fn serve(State(server): State<Server>, headers: HeaderMap, Json(message): 
     }
     let method = message["method"].as_str().unwrap_or_default().to_owned();
     server.heard.lock().unwrap().push(method.clone());
+    let _passed = if method == "tools/call" { Some(server.gate.acquire().await.unwrap()) } else { None };
     let tool = |name: &str| json!({"name": name, "inputSchema": {"type": "object"}});
     let result = match method.as_str() {
         "initialize" => json!({
@@ -189,7 +195,7 @@ async fn what_goes_wrong_with_a_server_is_a_result_with_is_error() {
     assert_eq!(server.heard("tools/call"), 0);
     stand.script(once("add"));
     assert!(told(request("q", "mcp-token")).await.contains("could not be reached"), "an origin nobody mapped");
-    let gone = Server { url: "http://127.0.0.1:1".to_owned(), heard: Arc::default() };
+    let gone = Server { url: "http://127.0.0.1:1".to_owned(), ..server };
     stand.script_with(&gone, &once("add"));
     assert!(told(request("q", "mcp-token")).await.contains("could not be reached"));
 }
@@ -259,7 +265,20 @@ async fn a_batch_makes_its_calls_once_when_it_is_due() {
     assert_eq!(server.heard("initialize"), 0);
     stand.advance_ms(1);
     assert_eq!(stand.fake.batches()[0]["processing_status"], "in_progress", "its calls are still to be made");
-    let (one, other) = tokio::join!(stand.retrieve(&id), stand.retrieve(&id));
+    let read_at_once = || tokio::spawn(stand.request(Method::GET, &format!("/v1/messages/batches/{id}")).send());
+    let gate = server.gate.acquire_many(PERMITS).await.unwrap();
+    let one = read_at_once();
+    while server.heard("tools/call") == 0 {
+        tokio::task::yield_now().await;
+    }
+    // The second reader comes while the first one's calls are being made, and waits for them.
+    let other = read_at_once();
+    for _ in 0..5_000 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!one.is_finished() && !other.is_finished());
+    drop(gate);
+    let (one, other) = (read(one.await.unwrap().unwrap()).await.body, read(other.await.unwrap().unwrap()).await.body);
     assert_eq!((&one["processing_status"], &other["processing_status"]), (&json!("ended"), &json!("ended")));
     assert_eq!(one["request_counts"]["succeeded"], 2);
     let lines = stand.results(&id).await;

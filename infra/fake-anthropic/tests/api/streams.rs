@@ -144,16 +144,19 @@ async fn a_stream_assembles_to_the_message_of_a_plain_answer() {
 #[tokio::test]
 async fn text_thinking_and_inputs_come_in_pieces_and_usage_is_split() {
     let stand = Stand::new().await;
-    stand.script(json!({"replies": [{"content": everything(), "usage": {"output_tokens": 300}}]}));
+    stand.script(json!({"replies": [{"content": everything(), "usage": {
+        "output_tokens": 300, "server_tool_use": {"web_search_requests": 1, "web_fetch_requests": 0},
+    }}]}));
     let events = stand.stream(&params("hi")).await;
     let names: Vec<&str> = events.iter().map(|event| event.0.as_str()).collect();
     assert_eq!(names[..3], ["message_start", "content_block_start", "ping"]);
     assert_eq!(names[names.len() - 2..], ["message_delta", "message_stop"]);
     let start = &events[0].1["message"];
     assert_eq!((&start["content"], &start["stop_reason"]), (&json!([]), &Value::Null));
-    assert_eq!(start["usage"]["output_tokens"], 1);
+    assert_eq!((&start["usage"]["output_tokens"], &start["usage"]["server_tool_use"]), (&json!(1), &Value::Null));
     assert!(start["usage"]["input_tokens"].as_u64().unwrap() > 0);
     let end = &events[events.len() - 2].1;
+    assert_eq!(end["usage"]["server_tool_use"]["web_search_requests"], 1);
     assert_eq!((&end["usage"]["output_tokens"], &end["delta"]["stop_reason"]), (&json!(300), &json!("tool_use")));
     let deltas = |index: u64, kind: &str| {
         let of = |event: &&(String, Value)| event.1["index"] == index && event.1["delta"]["type"] == kind;
