@@ -138,7 +138,6 @@ pub fn definition(name: &str) -> Option<Value> {
 /// so that a repeat finds itself done.
 pub fn acts(name: &str, input: &Value) -> bool {
     match name {
-        "message" => true,
         "memory" | "http_fetch" => false,
         "cron" => cron::acts(input),
         _ => true,
