@@ -113,42 +113,42 @@ impl Command {
     }
 
     /// Names of the texts that [`Command::carry_out`] is to be given.
-    pub fn reads(&self, shelf: &Shelf) -> Vec<String> {
+    pub fn reads(&self, index: &Shelf) -> Vec<String> {
         let under = |path: &MemoryPath| -> Vec<String> {
-            shelf.entries.iter().filter(|it| path.holds(&it.name)).map(|it| it.name.clone()).collect()
+            index.entries.iter().filter(|it| path.holds(&it.name)).map(|it| it.name.clone()).collect()
         };
         match self {
             Self::View { path, .. }
             | Self::Create { path, .. }
             | Self::Replace { path, .. }
-            | Self::Insert { path, .. } => shelf.entry(path.as_str()).map(|it| it.name.clone()).into_iter().collect(),
+            | Self::Insert { path, .. } => index.entry(path.as_str()).map(|it| it.name.clone()).into_iter().collect(),
             Self::Rename { from, .. } => under(from),
             Self::Delete { .. } => Vec::new(),
         }
     }
 
-    /// What it comes to on `shelf`, with the texts it [reads](Command::reads); the error is a sentence for the model, and
+    /// What it comes to on `index`, with the texts it [reads](Command::reads); the error is a sentence for the model, and
     /// nothing changes. `by` is the call, where a call makes it.
     pub fn carry_out(
         &self,
-        shelf: &Shelf,
+        index: &Shelf,
         sheets: &[Sheet],
         by: Option<&str>,
         now: DateTime<Utc>,
     ) -> Result<Outcome, String> {
-        let draft = || Draft::new(shelf, by, now);
+        let draft = || Draft::new(index, by, now);
         match self {
             Self::View { path, range } => match text_of(sheets, path.as_str()) {
                 Some(text) => edit::view(path.as_str(), text, *range).map(Outcome::Told),
-                None if path.is_root() || is_folder(shelf, path) => match range {
+                None if path.is_root() || is_folder(index, path) => match range {
                     Some(_) => Err(format!("{path} is a folder; view_range is for files")),
-                    None => Ok(Outcome::Told(listing::listing(path, &shelf.entries))),
+                    None => Ok(Outcome::Told(listing::listing(path, &index.entries))),
                 },
                 None => Err(missing(path)),
             },
             Self::Create { path, text } => {
-                vacant(shelf, path)?;
-                let before = shelf.entry(path.as_str());
+                vacant(index, path)?;
+                let before = index.entry(path.as_str());
                 let mut draft = draft();
                 draft.put(path.as_str(), Text::Inline(text.clone()), text.len() as u64);
                 let answer = match before {
@@ -158,12 +158,12 @@ impl Command {
                 changes(draft, answer)
             }
             Self::Replace { path, old, new } => {
-                let text = file(shelf, sheets, path)?;
+                let text = file(index, sheets, path)?;
                 let (text, around) = edit::replace(path.as_str(), text, old, new)?;
                 written(draft(), path, text, &around)
             }
             Self::Insert { path, line, text } => {
-                let before = file(shelf, sheets, path)?;
+                let before = file(index, sheets, path)?;
                 let (text, around) = edit::insert(before, *line, text)?;
                 written(draft(), path, text, &around)
             }
@@ -171,14 +171,14 @@ impl Command {
                 if path.is_root() {
                     return Err(format!("{ROOT} itself cannot be deleted; delete what is in it"));
                 }
-                let names = affected(shelf, path, REMOVED_MOST)?;
+                let names = affected(index, path, REMOVED_MOST)?;
                 let mut draft = draft();
                 for name in &names {
                     draft.remove(name);
                 }
                 changes(draft, format!("{path} has been deleted.{}", in_all(&names)))
             }
-            Self::Rename { from, to } => rename(shelf, sheets, draft(), from, to),
+            Self::Rename { from, to } => rename(index, sheets, draft(), from, to),
         }
     }
 }

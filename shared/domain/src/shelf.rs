@@ -193,8 +193,8 @@ impl Draft {
             Ok(at) => self.shelf.entries[at] = entry,
             Err(at) => self.shelf.entries.insert(at, entry),
         }
-        let (shelf, by) = (self.shelf.id.clone(), self.by.clone());
-        self.puts.push(Sheet { shelf, name: name.to_owned(), rev, text, changed_at, by });
+        let (id, by) = (self.shelf.id.clone(), self.by.clone());
+        self.puts.push(Sheet { shelf: id, name: name.to_owned(), rev, text, changed_at, by });
     }
 
     /// Takes a text away; one that is not there is gone already.

@@ -291,10 +291,10 @@ impl Plan<'_> {
         self.put(write, key, Guard::before(call.rev), &row)
     }
 
-    fn shelf(&mut self, write: usize, shelf: &Shelf) -> Result<(), StoreError> {
-        let key = Key::shelf(&shelf.id);
-        let row = self.record(&key, "shelf", shelf.rev, shelf)?;
-        self.put(write, key, Guard::before(shelf.rev), &row)
+    fn shelf(&mut self, write: usize, index: &Shelf) -> Result<(), StoreError> {
+        let key = Key::shelf(&index.id);
+        let row = self.record(&key, "shelf", index.rev, index)?;
+        self.put(write, key, Guard::before(index.rev), &row)
     }
 
     fn sheet(&mut self, write: usize, sheet: &Sheet) -> Result<(), StoreError> {

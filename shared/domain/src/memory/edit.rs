@@ -83,7 +83,7 @@ fn lines(text: &str) -> Vec<&str> {
 
 /// The number of the line that the byte at `at` is in, from 1.
 fn line_of(text: &str, at: usize) -> usize {
-    text.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1
+    text[..at].matches('\n').count() + 1
 }
 
 fn around(text: &str, first: usize, last: usize) -> String {
@@ -152,7 +152,8 @@ mod tests {
 
     #[test]
     fn a_long_file_is_shown_around_the_change_only() {
-        let text: String = (1..=50).map(|n| format!("line {n}\n")).collect();
+        let lines: Vec<String> = (1..=50).map(|n| format!("line {n}\n")).collect();
+        let text = lines.concat();
         let (_, around) = replace("a", &text, "line 25\n", "new\n").unwrap();
         assert!(around.starts_with("    21\tline 21\n") && around.ends_with("\tline 30"), "{around}");
     }

@@ -35,7 +35,9 @@ impl Notes {
                 for put in draft.puts {
                     let there = self.sheets.iter().position(|it| it.name == put.name);
                     assert_eq!(there.map_or(0, |at| self.sheets[at].rev) + 1, put.rev, "{}", put.name);
-                    there.into_iter().for_each(|at| drop(self.sheets.remove(at)));
+                    if let Some(at) = there {
+                        self.sheets.remove(at);
+                    }
                     self.sheets.push(put);
                 }
                 assert_eq!(draft.shelf.rev, self.shelf.rev + 1);

@@ -29,7 +29,7 @@ pub(super) async fn system_prompt(
         match text {
             Some(text) => documents.push((name.clone(), text)),
             None => {
-                notes.push(format!("the document \"{}\" is not stored; the run goes without it", name.escape_debug()))
+                notes.push(format!("the document \"{}\" is not stored; the run goes without it", name.escape_debug()));
             }
         }
     }

@@ -4,11 +4,13 @@
 //! faults, but that a commit of the table can be broken: wrap them to inject others.
 
 mod blobs;
+mod faulty;
 mod lists;
 mod outside;
 mod rows;
 mod store;
 
 pub use blobs::MemoryBlobs;
+pub use faulty::{Faulty, First, Mishap};
 pub use outside::{NoSecrets, NoWeb};
 pub use store::{Break, MemoryStore};

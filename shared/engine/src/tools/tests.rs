@@ -4,7 +4,6 @@ mod fetch;
 mod message;
 mod outside;
 mod sent_by_tool;
-mod store;
 mod webhook;
 
 use std::sync::Arc;
@@ -23,10 +22,9 @@ use crate::deps::{Deps, Invocation, Settings};
 use crate::jobs::{Request, Stamp, add};
 use crate::ports::Store;
 use crate::runs::{Scene, new_run};
-use crate::testing::MemoryBlobs;
+use crate::testing::{Faulty, MemoryBlobs, MemoryStore};
 
 use outside::{Chats, Keys, Nothing, Pages};
-use store::Faulty;
 
 /// The key of the call that the tests make.
 const KEY: &str = "1-toolu_1";
@@ -44,7 +42,7 @@ struct World {
 fn world(config: &Value) -> World {
     let clock = ManualClock::new("2026-11-20T12:00:00Z".parse().unwrap());
     let (chats, pages) = (Arc::new(Chats::default()), Arc::new(Pages::default()));
-    let store = Arc::new(Faulty::new(Arc::new(clock.clone())));
+    let store = Arc::new(Faulty::new(Arc::new(MemoryStore::new(Arc::new(clock.clone())))));
     let deps = Deps {
         clock: Arc::new(clock.clone()),
         entropy: Arc::new(Nothing),

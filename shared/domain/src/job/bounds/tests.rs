@@ -5,7 +5,7 @@ use crate::JobId;
 use crate::config::Config;
 use crate::job::{Defaults, parse_new};
 
-fn job(more: Value) -> Job {
+fn job(more: &Value) -> Job {
     let mut input = json!({ "schedule": { "kind": "cron", "expr": "0 7 * * *" },
         "payload": { "kind": "agentTurn", "message": "Look." } });
     input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -14,7 +14,7 @@ fn job(more: Value) -> Job {
     parse_new(&input, &Defaults { config: &config, now, local: false }, JobId::parse("a").unwrap()).unwrap()
 }
 
-fn turn(tools: Value) -> Value {
+fn turn(tools: &Value) -> Value {
     json!({ "payload": { "kind": "agentTurn", "message": "Look.", "toolsAllow": tools } })
 }
 
@@ -58,7 +58,7 @@ fn a_new_job_has_no_tool_the_run_has_not() {
         (json!(null), vec!["memory", "cron", "web_search"]),
         (json!([]), vec![]),
     ] {
-        let mut job = job(turn(wished.clone()));
+        let mut job = job(&turn(&wished));
         let notes = run.apply(None, &mut job).unwrap();
         assert_eq!(tools(&job).unwrap(), gets, "{wished}");
         assert_eq!(
@@ -71,8 +71,8 @@ fn a_new_job_has_no_tool_the_run_has_not() {
 #[test]
 fn a_change_of_what_a_job_says_cuts_its_tools_and_any_other_change_leaves_them() {
     let run = run(&["cron"], None);
-    let old = job(turn(json!(["cron", "http_fetch"])));
-    let mut moved = Job { schedule: job(json!({ "schedule": { "everyMs": 60_000 } })).schedule, ..old.clone() };
+    let old = job(&turn(&json!(["cron", "http_fetch"])));
+    let mut moved = Job { schedule: job(&json!({ "schedule": { "everyMs": 60_000 } })).schedule, ..old.clone() };
     run.apply(Some(&old), &mut moved).unwrap();
     assert_eq!(tools(&moved), tools(&old));
     let mut off = Job { enabled: false, ..old.clone() };
@@ -87,7 +87,7 @@ fn a_change_of_what_a_job_says_cuts_its_tools_and_any_other_change_leaves_them()
         assert_eq!(tools(&changed).unwrap(), ["cron"], "{}", changed.name);
     }
     // A list that names all is no way around it.
-    let mut wider = job(turn(json!(["*"])));
+    let mut wider = job(&turn(&json!(["*"])));
     run.apply(Some(&old), &mut wider).unwrap();
     assert_eq!(tools(&wider).unwrap(), ["cron"]);
 }
@@ -95,7 +95,7 @@ fn a_change_of_what_a_job_says_cuts_its_tools_and_any_other_change_leaves_them()
 #[test]
 fn a_run_that_has_not_all_tools_does_not_speak_to_the_main_session() {
     let mut run = run(&["cron"], None);
-    let event = || job(json!({ "payload": { "kind": "systemEvent", "text": "Do it." } }));
+    let event = || job(&json!({ "payload": { "kind": "systemEvent", "text": "Do it." } }));
     assert!(run.apply(None, &mut event()).is_ok());
     run.narrowed = true;
     assert_eq!(run.apply(None, &mut event()).unwrap_err(), ["payload.kind"]);
@@ -108,11 +108,11 @@ fn a_new_job_sends_where_the_run_does_or_nowhere() {
     let slack = own(json!({ "mode": "announce", "channel": "slack", "to": "channel:C1", "bestEffort": true }));
     let run = run(&["cron"], Some(slack.clone()));
     let sends = |delivery: Value| {
-        let mut job = job(json!({ "delivery": delivery }));
+        let mut job = job(&json!({ "delivery": delivery }));
         run.apply(None, &mut job).map(|_| job.delivery.unwrap())
     };
     let expected = Delivery { best_effort: false, ..slack.clone() };
-    let mut unsaid = job(json!({}));
+    let mut unsaid = job(&json!({}));
     run.apply(None, &mut unsaid).unwrap();
     assert_eq!(unsaid.delivery.as_ref(), Some(&expected));
     for same in [
@@ -147,7 +147,7 @@ fn a_new_job_sends_where_the_run_does_or_nowhere() {
         (json!({ "channel": "slack", "to": "channel:C2" }), false),
         (json!({ "mode": "webhook", "to": "https://x.example/" }), false),
     ] {
-        let mut job = job(json!({ "failureAlert": alert }));
+        let mut job = job(&json!({ "failureAlert": alert }));
         assert_eq!(run.apply(None, &mut job).is_ok(), good, "{alert}");
     }
 }
@@ -156,10 +156,10 @@ fn a_new_job_sends_where_the_run_does_or_nowhere() {
 fn a_run_that_sends_nowhere_makes_jobs_that_send_nowhere() {
     for delivery in [None, Some(own(json!({ "mode": "none" })))] {
         let run = run(&["cron"], delivery);
-        let mut job = job(json!({}));
+        let mut job = job(&json!({}));
         assert_eq!(run.apply(None, &mut job).unwrap().len(), 1);
         assert_eq!(job.delivery.map(|it| it.mode), Some(DeliveryMode::None));
-        let mut named = self::job(json!({ "delivery": { "mode": "announce", "channel": "slack", "to": "1" } }));
+        let mut named = self::job(&json!({ "delivery": { "mode": "announce", "channel": "slack", "to": "1" } }));
         assert_eq!(run.apply(None, &mut named).unwrap_err(), ["delivery"]);
     }
 }
@@ -167,10 +167,10 @@ fn a_run_that_sends_nowhere_makes_jobs_that_send_nowhere() {
 #[test]
 fn a_run_with_the_message_tool_may_announce_anywhere_and_post_nowhere() {
     let run = run(&["message"], Some(own(json!({ "mode": "none" }))));
-    let mut named = job(json!({ "delivery": { "mode": "announce", "channel": "slack", "to": "1" } }));
+    let mut named = job(&json!({ "delivery": { "mode": "announce", "channel": "slack", "to": "1" } }));
     let before = named.delivery.clone();
     assert!(run.apply(None, &mut named).is_ok() && named.delivery == before);
-    let mut posts = job(json!({ "delivery": { "mode": "webhook", "to": "https://x.example/" } }));
+    let mut posts = job(&json!({ "delivery": { "mode": "webhook", "to": "https://x.example/" } }));
     assert_eq!(run.apply(None, &mut posts).unwrap_err(), ["delivery.to"]);
 }
 
@@ -179,10 +179,10 @@ fn the_place_a_run_was_resolved_to_is_its_own_too() {
     let mut run = run(&["cron"], Some(Delivery::default()));
     let (channel, account, to) = ("telegram".to_owned(), "default".to_owned(), "-100".to_owned());
     run.target = Some(Target { channel, account, to, thread: None });
-    let mut same = job(json!({ "delivery": { "mode": "announce", "channel": "telegram", "to": "-100" } }));
+    let mut same = job(&json!({ "delivery": { "mode": "announce", "channel": "telegram", "to": "-100" } }));
     run.apply(None, &mut same).unwrap();
     assert_eq!(same.delivery, Some(Delivery::default()), "as the run's own job says it");
-    let mut other = job(json!({ "delivery": { "mode": "announce", "channel": "telegram", "to": "-200" } }));
+    let mut other = job(&json!({ "delivery": { "mode": "announce", "channel": "telegram", "to": "-200" } }));
     assert!(run.apply(None, &mut other).is_err());
 }
 
@@ -190,7 +190,7 @@ fn the_place_a_run_was_resolved_to_is_its_own_too() {
 fn where_a_person_lets_a_job_send_stays_through_other_changes() {
     let run = run(&["cron"], None);
     let old = job(
-        json!({ "delivery": { "mode": "webhook", "to": "https://x.example/" }, "failureAlert": { "channel": "slack", "to": "1" } }),
+        &json!({ "delivery": { "mode": "webhook", "to": "https://x.example/" }, "failureAlert": { "channel": "slack", "to": "1" } }),
     );
     let mut said = old.clone();
     *said.payload.text_mut() = "Other words.".to_owned();

@@ -43,10 +43,9 @@ impl World {
     async fn told(&self) -> Vec<(String, String)> {
         let mut runs = self.runs_of(&JobId::parse("hourly").unwrap()).await;
         runs.reverse();
-        let word = |state: &State| match state {
-            State::Skipped { reason } => reason.clone(),
-            // There is no model here: a run that was begun fails.
-            other => other.name().to_owned(),
+        // There is no model here: a run that was begun fails.
+        let word = |state: &State| {
+            if let State::Skipped { reason } = state { reason.clone() } else { state.name().to_owned() }
         };
         runs.iter().map(|run| (run.slot.format("%H:%M").to_string(), word(&run.state))).collect()
     }

@@ -242,10 +242,10 @@ async fn the_next_run_of_the_running_job_is_moved_once_per_call() {
     for bad in ["", "59s", "31d", "20", "soon"] {
         assert!(agent.refused("1-a", moves(bad)).await.contains("from 60s to 30d"), "{bad}");
     }
-    let moved = agent.ok("1-a", moves("20m")).await;
-    assert_eq!(moved["nextRunAt"], "2026-11-20T12:20:00Z");
+    let first = agent.ok("1-a", moves("20m")).await;
+    assert_eq!(first["nextRunAt"], "2026-11-20T12:20:00Z");
     agent.world.clock.advance(TimeDelta::minutes(1));
-    assert_eq!(agent.ok("1-a", moves("20m")).await, moved, "a repeat");
+    assert_eq!(agent.ok("1-a", moves("20m")).await, first, "a repeat");
     assert_eq!(
         agent.ok("1-b", moves("30d")).await["nextRunAt"],
         "2026-12-20T12:00:00Z",

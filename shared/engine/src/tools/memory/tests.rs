@@ -1,136 +1,36 @@
 //! The memory tool on a table that fails and a table that others write.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use nightshift_domain::batch::Batch;
 use nightshift_domain::config::Config;
-use nightshift_domain::delivery::Chunk;
-use nightshift_domain::job::JobRecord;
-use nightshift_domain::run::{Run, Text};
-use nightshift_domain::shelf::{Draft, Sheet, Shelf, ShelfId};
-use nightshift_domain::{AttemptId, JobId, RunKey};
+use nightshift_domain::run::Text;
+use nightshift_domain::shelf::{Draft, ShelfId};
 use serde_json::{Value, json};
 
 use super::*;
 use crate::Deps;
 use crate::jobs::tests::{World, world};
-use crate::ports::{
-    DueItem, Outcome, Overview, Page, PageRequest, Places, RunFilter, Store, StoreError, StoreErrorKind, SystemEvent,
-    Write,
-};
 use crate::runs::Scene;
+use crate::testing::{Faulty, Mishap};
 
-/// What happens to a commit.
-#[derive(Debug)]
-enum Mishap {
-    /// It is not carried out.
-    Before,
-    /// It is, and the answer is lost.
-    After,
-    /// Somebody else writes this first.
-    Rival(Draft),
-}
-
-/// A table whose next commits go wrong.
-#[derive(Debug)]
-struct Mishaps {
-    inner: Arc<dyn Store>,
-    next: Mutex<VecDeque<Mishap>>,
-}
-
-#[async_trait]
-impl Store for Mishaps {
-    async fn commit(&self, writes: &[Write<'_>]) -> Result<Outcome, StoreError> {
-        let gone = || StoreError { operation: "write".into(), kind: StoreErrorKind::Unavailable, source: None };
-        let next = self.next.lock().unwrap().pop_front();
-        match next {
-            None => self.inner.commit(writes).await,
-            Some(Mishap::Before) => Err(gone()),
-            Some(Mishap::After) => {
-                self.inner.commit(writes).await?;
-                Err(gone())
-            }
-            Some(Mishap::Rival(draft)) => {
-                assert!(shelves::write(self.inner.as_ref(), &draft).await?);
-                self.inner.commit(writes).await
-            }
-        }
-    }
-    async fn shelf(&self, id: &ShelfId) -> Result<Shelf, StoreError> {
-        self.inner.shelf(id).await
-    }
-    async fn sheet(&self, id: &ShelfId, name: &str) -> Result<Option<Sheet>, StoreError> {
-        self.inner.sheet(id, name).await
-    }
-    async fn job(&self, id: &JobId) -> Result<Option<JobRecord>, StoreError> {
-        self.inner.job(id).await
-    }
-    async fn jobs(&self, page: &PageRequest) -> Result<Page<JobRecord>, StoreError> {
-        self.inner.jobs(page).await
-    }
-    async fn job_by_declaration(&self, key: &str) -> Result<Option<JobId>, StoreError> {
-        self.inner.job_by_declaration(key).await
-    }
-    async fn run(&self, key: &RunKey) -> Result<Option<Run>, StoreError> {
-        self.inner.run(key).await
-    }
-    async fn runs(&self, filter: &RunFilter, page: &PageRequest) -> Result<Page<Run>, StoreError> {
-        self.inner.runs(filter, page).await
-    }
-    async fn batch(&self, id: &AttemptId) -> Result<Option<Batch>, StoreError> {
-        self.inner.batch(id).await
-    }
-    async fn batch_by_remote(&self, remote: &str) -> Result<Option<AttemptId>, StoreError> {
-        self.inner.batch_by_remote(remote).await
-    }
-    async fn chunks(&self, run: &RunKey, origin: &str) -> Result<Vec<Chunk>, StoreError> {
-        self.inner.chunks(run, origin).await
-    }
-    async fn due(&self, before: DateTime<Utc>, limit: u32) -> Result<Vec<DueItem>, StoreError> {
-        self.inner.due(before, limit).await
-    }
-    async fn events(&self, agent: &str) -> Result<Vec<SystemEvent>, StoreError> {
-        self.inner.events(agent).await
-    }
-    async fn consume_events(&self, agent: &str, ids: &[String]) -> Result<(), StoreError> {
-        self.inner.consume_events(agent, ids).await
-    }
-    async fn places(&self, waiting: u32) -> Result<Places, StoreError> {
-        self.inner.places(waiting).await
-    }
-    async fn expire_runs(&self, job: &JobId, before: DateTime<Utc>, at: DateTime<Utc>) -> Result<u64, StoreError> {
-        self.inner.expire_runs(job, before, at).await
-    }
-    async fn overview(&self) -> Result<Overview, StoreError> {
-        self.inner.overview().await
-    }
-    async fn config(&self) -> Result<(u64, Value), StoreError> {
-        self.inner.config().await
-    }
-    async fn put_config(&self, document: &Value, expected: u64) -> Result<Outcome, StoreError> {
-        self.inner.put_config(document, expected).await
-    }
-    async fn recall(&self, key: &str) -> Result<Option<(String, Value)>, StoreError> {
-        self.inner.recall(key).await
-    }
-    async fn remember(&self, key: &str, digest: &str, answer: &Value, at: DateTime<Utc>) -> Result<(), StoreError> {
-        self.inner.remember(key, digest, answer, at).await
-    }
+/// Somebody else writes `draft` first.
+fn rival(draft: Draft) -> Mishap {
+    Mishap::First(Box::new(move |store| {
+        Box::pin(async move { assert!(shelves::write(store.as_ref(), &draft).await.unwrap()) })
+    }))
 }
 
 struct Notes {
     world: World,
-    table: Arc<Mishaps>,
+    table: Arc<Faulty>,
     deps: Deps,
     config: Config,
 }
 
 fn notes() -> Notes {
     let world = world();
-    let table = Arc::new(Mishaps { inner: world.deps.store.clone(), next: Mutex::default() });
+    let table = Arc::new(Faulty::new(world.deps.store.clone()));
     let deps = Deps { store: table.clone(), ..world.deps.clone() };
     let config = json!({ "agents": { "entries": { "main": { "default": true }, "scout": {} } } });
     Notes { world, table, deps, config: serde_json::from_value(config).unwrap() }
@@ -155,7 +55,7 @@ impl Notes {
     }
 
     fn next(&self, mishaps: impl IntoIterator<Item = Mishap>) {
-        self.table.next.lock().unwrap().extend(mishaps);
+        self.table.next(mishaps);
     }
 
     async fn text(&self, agent: &str, path: &str) -> Option<String> {
@@ -240,15 +140,15 @@ async fn a_change_that_lost_a_race_is_made_from_what_is_there_by_then() {
     let notes = notes();
     notes.ok("1-a", create("/memories/a", "one\n")).await;
     let id = ShelfId::Memory("main".into());
-    let mut rival = Draft::new(&notes.deps.store.shelf(&id).await.unwrap(), Some("other/1"), notes.now());
-    rival.put("/memories/a", Text::Inline("two\n".into()), 4);
-    notes.next([Mishap::Rival(rival)]);
+    let mut draft = Draft::new(&notes.deps.store.shelf(&id).await.unwrap(), Some("other/1"), notes.now());
+    draft.put("/memories/a", Text::Inline("two\n".into()), 4);
+    notes.next([rival(draft)]);
     notes.ok("1-b", insert("/memories/a", "new")).await;
     assert_eq!(notes.text("main", "/memories/a").await.as_deref(), Some("new\ntwo\n"));
 
-    let mut rival = Draft::new(&notes.deps.store.shelf(&id).await.unwrap(), Some("other/2"), notes.now());
-    rival.remove("/memories/a");
-    notes.next([Mishap::Rival(rival)]);
+    let mut draft = Draft::new(&notes.deps.store.shelf(&id).await.unwrap(), Some("other/2"), notes.now());
+    draft.remove("/memories/a");
+    notes.next([rival(draft)]);
     let lost = notes.call("main", "1-c", insert("/memories/a", "new")).await.unwrap();
     assert!(lost.is_error && lost.text.contains("does not exist"), "{}", lost.text);
 }
@@ -261,9 +161,9 @@ async fn runs_at_the_same_time_do_not_note_more_than_fits() {
     for n in 0..7 {
         notes.ok(&format!("1-{n}"), create(&format!("/memories/{n}"), &long)).await;
     }
-    let mut rival = Draft::new(&notes.deps.store.shelf(&id).await.unwrap(), Some("other/1"), notes.now());
-    rival.put("/memories/r", Text::Inline(long.clone()), long.len() as u64);
-    notes.next([Mishap::Rival(rival)]);
+    let mut draft = Draft::new(&notes.deps.store.shelf(&id).await.unwrap(), Some("other/1"), notes.now());
+    draft.put("/memories/r", Text::Inline(long.clone()), long.len() as u64);
+    notes.next([rival(draft)]);
     let lost = notes.call("main", "2-a", create("/memories/b", &long)).await.unwrap();
     assert!(lost.is_error && lost.text.contains("the most is 262144"), "{}", lost.text);
     assert_eq!(notes.text("main", "/memories/b").await, None);

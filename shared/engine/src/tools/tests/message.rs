@@ -5,7 +5,8 @@ use nightshift_domain::delivery::ChunkState;
 use nightshift_domain::run::Run;
 use serde_json::{Value, json};
 
-use super::store::When;
+use crate::testing::Mishap;
+
 use super::{KEY, World, target, world};
 use crate::ports::{SendErrorKind, Store};
 
@@ -233,11 +234,11 @@ async fn a_crash_before_or_after_any_write_sends_no_chunk_twice() {
     for dedupes in [None, Some(TimeDelta::hours(24))] {
         let (mut nth, mut crashes) = (0, 0);
         'writes: loop {
-            for when in [When::Before, When::After] {
+            for when in ["before", "after"] {
                 let world = world(&CONFIG());
                 *world.chats.dedupes.lock().unwrap() = dedupes;
                 let run = announcing(&world).await;
-                world.store.fail(nth, when);
+                world.store.fail(nth, if when == "before" { Mishap::Before } else { Mishap::After });
                 let cut_off = world.call(&run, "message", input()).await;
                 if world.store.heal() {
                     break 'writes;
@@ -254,27 +255,27 @@ async fn a_crash_before_or_after_any_write_sends_no_chunk_twice() {
                 let mut unique = texts.clone();
                 unique.sort();
                 unique.dedup();
-                assert_eq!(texts.len(), unique.len(), "write {nth}, {when:?}: a chunk was sent twice");
+                assert_eq!(texts.len(), unique.len(), "write {nth}, {when}: a chunk was sent twice");
                 let chunks = world.store.chunks(&run.key, KEY).await.unwrap();
                 assert_eq!(chunks.len(), 3);
                 for chunk in &chunks {
                     let sent = texts.contains(&chunk.text);
                     match &chunk.state {
-                        ChunkState::Sent { .. } => assert!(sent, "write {nth}, {when:?}: {chunk:?}"),
+                        ChunkState::Sent { .. } => assert!(sent, "write {nth}, {when}: {chunk:?}"),
                         ChunkState::Unknown { .. } => assert!(dedupes.is_none() && again.is_error, "{chunk:?}"),
                         other @ (ChunkState::Planned
                         | ChunkState::Sending { .. }
                         | ChunkState::Failed { .. }
-                        | ChunkState::Refused { .. }) => panic!("write {nth}, {when:?}: {other:?}"),
+                        | ChunkState::Refused { .. }) => panic!("write {nth}, {when}: {other:?}"),
                     }
                 }
                 assert_eq!(again.sent_to.is_some(), !again.is_error);
                 if dedupes.is_some() {
-                    assert_eq!(texts, ["<b>one</b>", "<b>two</b>", "<b>three</b>"], "write {nth}, {when:?}");
+                    assert_eq!(texts, ["<b>one</b>", "<b>two</b>", "<b>three</b>"], "write {nth}, {when}");
                     assert!(!again.is_error, "{again:?}");
                 }
                 let third = world.call(&run, "message", input()).await;
-                assert_eq!((third.text, world.chats.texts()), (again.text, texts), "write {nth}, {when:?}");
+                assert_eq!((third.text, world.chats.texts()), (again.text, texts), "write {nth}, {when}");
             }
             nth += 1;
         }
