@@ -54,7 +54,7 @@ impl ServerHandler for Server {
         let Inner { deps, granted, .. } = self.inner.as_ref();
         let definitions = Box::pin(endpoint::definitions(deps, granted)).await;
         let definitions = definitions.map_err(|error| self.failed("the list of tools", &error))?;
-        Ok(ListToolsResult::with_all_items(definitions.into_iter().map(tool).collect()))
+        Ok(ListToolsResult::with_all_items(definitions.iter().map(tool).collect()))
     }
 
     async fn call_tool(
@@ -73,7 +73,7 @@ impl ServerHandler for Server {
 }
 
 /// `{name, description, input_schema}` in MCP's words.
-fn tool(definition: Value) -> Tool {
+fn tool(definition: &Value) -> Tool {
     let text = |field: &str| definition[field].as_str().unwrap_or_default().to_owned();
     let schema: JsonObject = definition["input_schema"].as_object().cloned().unwrap_or_default();
     let hints = ToolAnnotations::new().read_only(!acts(&text("name"), &Value::Null));

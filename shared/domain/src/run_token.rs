@@ -209,7 +209,7 @@ mod tests {
         fn a_token_that_lost_or_won_anything_is_refused(cut in any::<prop::sample::Index>(), more in "[A-Za-z0-9_.-]{1,8}") {
             let token = render(&key(), &claims());
             prop_assert!(verify(&key(), &token[..cut.index(token.len())], before()).is_err());
-            let longer = format!("{}{}", token, more);
+            let longer = format!("{token}{more}");
             prop_assert!(verify(&key(), &longer, before()).is_err());
         }
 

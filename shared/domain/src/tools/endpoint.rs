@@ -119,7 +119,7 @@ mod tests {
     use crate::config::{ToolRules, Tools};
     use crate::tools::{Wishes, acts, offer};
 
-    fn rules(endpoint: Value) -> EndpointRules {
+    fn rules(endpoint: &Value) -> EndpointRules {
         let tools: Tools = serde_json::from_value(json!({ "endpoint": endpoint })).unwrap();
         ToolRules::of(Some(&tools), None).endpoint
     }
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn only_what_reads_is_moved_unless_the_configuration_says_otherwise() {
         let mut offer = all();
-        let names = over_endpoint(&mut offer, &rules(json!({})));
+        let names = over_endpoint(&mut offer, &rules(&json!({})));
         assert_eq!(names, ["memory_view", "cron_view", "http_fetch"]);
         assert!(names.iter().all(|name| !acts(name, &Value::Null)));
         assert_eq!(shown(&offer), ["message", "memory", "cron", "ticket_create", "nightshift"]);
@@ -160,10 +160,10 @@ mod tests {
     fn a_tool_that_is_allowed_whole_leaves_the_hops_and_takes_the_place_of_its_face() {
         let mut offer = all();
         let allow = json!({ "allow": ["memory", "memory_view", "ticket_create"] });
-        assert_eq!(over_endpoint(&mut offer, &rules(allow)), ["memory", "ticket_create"]);
+        assert_eq!(over_endpoint(&mut offer, &rules(&allow)), ["memory", "ticket_create"]);
         assert_eq!(shown(&offer), ["message", "cron", "http_fetch", "nightshift"]);
         let mut offer = all();
-        let everything = over_endpoint(&mut offer, &rules(json!({ "allow": ["*"] })));
+        let everything = over_endpoint(&mut offer, &rules(&json!({ "allow": ["*"] })));
         assert_eq!(everything, ["message", "memory", "cron", "http_fetch", "ticket_create"]);
         assert_eq!(shown(&offer), ["nightshift"]);
     }
@@ -172,11 +172,11 @@ mod tests {
     fn what_the_run_may_not_use_is_not_at_the_endpoint_either() {
         for endpoint in [json!({ "enabled": false }), json!({ "allow": [] }), json!({ "allow": ["nonsense"] })] {
             let mut offer = all();
-            assert_eq!(over_endpoint(&mut offer, &rules(endpoint)), [""; 0]);
+            assert_eq!(over_endpoint(&mut offer, &rules(&endpoint)), [""; 0]);
             assert_eq!(offer, all());
         }
         let mut few = Offer { client: vec!["message".to_owned()], ..Offer::default() };
-        assert_eq!(over_endpoint(&mut few, &rules(json!({ "allow": ["memory", "http_fetch"] }))), [""; 0]);
+        assert_eq!(over_endpoint(&mut few, &rules(&json!({ "allow": ["memory", "http_fetch"] }))), [""; 0]);
     }
 
     #[test]

@@ -344,8 +344,8 @@ fn the_key_and_the_token_are_in_no_debug_output_of_a_run() {
     assert!(!shown.contains(key.trim_matches('"')) && !shown.contains(&token), "{shown}");
 }
 
-fn planned(world: &World, document: Value, local: bool) -> Option<(Endpoint, Offer)> {
-    let config = Config::parse(&document).unwrap();
+fn planned(world: &World, document: &Value, local: bool) -> Option<(Endpoint, Offer)> {
+    let config = Config::parse(document).unwrap();
     let deps = Deps { settings: Settings { local, ..Settings::default() }, ..world.deps.clone() };
     let invocation = world.invocation("inv-1");
     let scene = Scene { deps: &deps, invocation: &invocation, config: &config };
@@ -359,7 +359,7 @@ fn planned(world: &World, document: Value, local: bool) -> Option<(Endpoint, Off
 fn a_batch_turn_has_an_endpoint_where_there_is_an_address_that_its_provider_can_call() {
     let world = world();
     let at = |url: &str| json!({ "api": { "publicUrl": url } });
-    let (endpoint, offer) = planned(&world, at("https://example.com/"), false).unwrap();
+    let (endpoint, offer) = planned(&world, &at("https://example.com/"), false).unwrap();
     assert_eq!(endpoint.url, "https://example.com/mcp");
     assert_eq!(endpoint.tools, ["http_fetch", "memory_view"]);
     assert_eq!(offer.client, ["http_fetch", "memory", "memory_view"]);
@@ -369,12 +369,12 @@ fn a_batch_turn_has_an_endpoint_where_there_is_an_address_that_its_provider_can_
         "a batch lives longer than this turn's deadline"
     );
 
-    assert_eq!(planned(&world, json!({}), true), None);
-    assert_eq!(planned(&world, at("http://127.0.0.1:1"), false), None, "the connector takes https only");
-    assert!(planned(&world, at("http://127.0.0.1:1"), true).is_some());
+    assert_eq!(planned(&world, &json!({}), true), None);
+    assert_eq!(planned(&world, &at("http://127.0.0.1:1"), false), None, "the connector takes https only");
+    assert!(planned(&world, &at("http://127.0.0.1:1"), true).is_some());
     let off = json!({ "api": { "publicUrl": "https://example.com" },
         "agents": { "defaults": { "tools": { "endpoint": { "enabled": false } } } } });
-    assert_eq!(planned(&world, off, false), None);
+    assert_eq!(planned(&world, &off, false), None);
 }
 
 #[tokio::test]

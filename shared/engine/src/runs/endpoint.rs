@@ -163,13 +163,11 @@ fn spoken(raw: &str) -> String {
         #[serde(default)]
         text: String,
     }
-    match serde_json::from_str::<String>(raw) {
-        Ok(text) => text,
-        Err(_) => {
-            let pieces: Vec<Piece> = serde_json::from_str(raw).unwrap_or_default();
-            pieces.into_iter().map(|piece| piece.text).collect::<Vec<_>>().join("\n")
-        }
+    if let Ok(text) = serde_json::from_str(raw) {
+        return text;
     }
+    let pieces: Vec<Piece> = serde_json::from_str(raw).unwrap_or_default();
+    pieces.into_iter().map(|piece| piece.text).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
