@@ -9,7 +9,7 @@ use std::time::Duration;
 use nightshift_tests::local::{Local, batch_job};
 use nightshift_tests::process::{pause, program, tools, workspace};
 use nightshift_tests::recorded;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// The fake's own program, on a free port; ended when dropped.
 struct Fake {
@@ -89,16 +89,45 @@ async fn the_official_typescript_sdk_drives_the_fake() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_product_sends_fits_the_request_types_of_the_official_python_sdk() {
     let local = Local::start().await;
-    let batched = batch_job("Summarize this. It has two sentences.");
-    let mut realtime = batch_job("Summarize that.");
-    realtime["payload"]["batch"] = json!({ "enabled": false });
-    for job in [batched, realtime] {
+    local.configure(&everything_on(local.dir.path())).await;
+    let thought = json!({ "type": "thinking", "thinking": "First I look.", "signature": "EqQB/A==" });
+    for (batch, model) in [(true, "sonnet"), (false, "opus"), (false, "anthropic/claude-haiku-4-5"), (true, "haiku")] {
+        let asks = json!([thought, { "type": "redacted_thinking", "data": "b3BhcXVl" },
+            { "type": "tool_use", "id": "toolu_1", "name": "memory", "input": { "command": "view", "path": "/memories" } },
+            { "type": "tool_use", "id": "toolu_2", "name": "nothing_like_it", "input": {} }]);
+        let once = json!({ "match": "*", "times": 1, "content": asks });
+        local.script(json!({ "batchDurationMs": 60_000, "replies": [once, { "match": "*", "text": "Nothing yet." }] }));
+        let mut job = batch_job("Summarize this. It has two sentences.");
+        job["payload"]["batch"] = json!({ "enabled": batch });
+        job["payload"]["model"] = json!(model);
+        job["payload"]["thinking"] = json!("high");
+        job["sessionTarget"] = json!("session:standup");
         let id = local.add(&job).await;
-        local.ok("cron.run", &json!({ "jobId": id, "mode": "force" })).await;
-        local.advance(10).await;
-        assert_eq!(local.last_run(&id).await["status"], "ok");
+        for _ in 0..2 {
+            local.ok("cron.run", &json!({ "jobId": id, "mode": "force" })).await;
+            local.advance(20).await;
+            let run = local.last_run(&id).await;
+            assert_eq!(run["status"], "ok", "{run:#}");
+        }
     }
     let calls = recorded::calls(local.fake());
+    let sent = serde_json::to_string(&calls).unwrap();
+    for part in [
+        r#""type":"adaptive""#,
+        r#""type":"enabled""#,
+        r#""effort":"high""#,
+        r#""type":"mcp_toolset""#,
+        r#""name":"nightshift""#,
+        r#""input_schema""#,
+        r#""is_error":true"#,
+        r#""signature":"EqQB/A==""#,
+        r#""cache_control""#,
+        r#""system""#,
+        r#""type":"web_search_20250305""#,
+        r#""type":"code_execution_20250825""#,
+    ] {
+        assert!(sent.contains(part), "nothing was sent with {part}");
+    }
     recorded::keep(&calls);
     for path in ["/v1/messages", "/v1/messages/batches"] {
         assert!(calls.iter().any(|call| call["path"] == path), "nothing was sent to {path}: {calls:#?}");
@@ -106,6 +135,22 @@ async fn what_the_product_sends_fits_the_request_types_of_the_official_python_sd
     let verdict = recorded::judge(&calls);
     assert!(verdict.bad.is_empty(), "{:#?}", verdict.bad);
     assert_eq!(verdict.good, calls.len());
+}
+
+/// A configuration with every kind of tool.
+fn everything_on(folder: &Path) -> Value {
+    let token = folder.join("github-token");
+    std::fs::write(&token, "not-a-real-token").unwrap();
+    json!({
+        "api": { "publicUrl": "https://nightshift.example" },
+        "mcpServers": { "github": { "url": "https://mcp.example/github", "authorizationToken": format!("file:{}", token.display()) } },
+        "webhookTools": { "ticket_create": { "description": "Opens a ticket.", "url": "https://tools.example/ticket",
+            "inputSchema": { "type": "object", "properties": { "title": { "type": "string" } } } } },
+        "agents": {
+            "defaults": { "tools": { "codeExecution": true } },
+            "entries": { "main": { "default": true, "instructions": "You are careful. ".repeat(1200), "mcpServers": ["github"] } },
+        },
+    })
 }
 
 #[test]

@@ -17,7 +17,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::config::Config;
 use nightshift_domain::delivery::Target;
 use nightshift_domain::run::Run;
-use nightshift_domain::tools::endpoint::behind;
+use nightshift_domain::tools::{self, endpoint::behind};
 use serde_json::Value;
 
 use crate::clock;
@@ -74,9 +74,9 @@ pub fn timeout_of(name: &str, config: &Config) -> TimeDelta {
 /// See each tool. An acting one is begun at most once per call by the callers of this function.
 pub async fn execute(call: Call<'_>, name: &str, input: Value) -> Answer {
     let clock = call.scene.deps.clock.as_ref();
-    let acts = nightshift_domain::tools::acts(name, &input);
+    let acts = tools::changes(name, &input);
     let tool = behind(name).unwrap_or(name);
-    if !acts && nightshift_domain::tools::acts(tool, &input) {
+    if !acts && tools::changes(tool, &input) {
         return Answer::error(format!("{name} only looks; it changes nothing"));
     }
     match clock::timeout(clock, call.deadline, Box::pin(dispatch(call, tool, input))).await {

@@ -92,7 +92,7 @@ pub fn endpoint_definition(name: &str, webhooks: &BTreeMap<String, WebhookTool>)
         let tool = webhooks.get(name)?;
         Some(json!({ "name": name, "description": tool.description, "input_schema": tool.input_schema }))
     })?;
-    if super::acts(name, &Value::Null) {
+    if super::changes(name, &Value::Null) {
         let told = format!("{}{ONCE}", tool["description"].as_str().unwrap_or_default());
         tool["description"] = told.into();
     }
@@ -108,7 +108,7 @@ impl Face {
         let fields = tool["input_schema"]["properties"].as_object_mut()?;
         fields.retain(|field, _| !self.without.contains(&field.as_str()));
         let words = fields.get_mut(self.field)?.get_mut("enum")?.as_array_mut()?;
-        words.retain(|word| !super::acts(self.of, &json!({ self.field: word })));
+        words.retain(|word| !super::changes(self.of, &json!({ self.field: word })));
         Some(tool)
     }
 }
@@ -117,7 +117,7 @@ impl Face {
 mod tests {
     use super::*;
     use crate::config::{ToolRules, Tools};
-    use crate::tools::{Wishes, acts, offer};
+    use crate::tools::{Wishes, changes, offer};
 
     fn rules(endpoint: &Value) -> EndpointRules {
         let tools: Tools = serde_json::from_value(json!({ "endpoint": endpoint })).unwrap();
@@ -150,7 +150,7 @@ mod tests {
         let mut offer = all();
         let names = over_endpoint(&mut offer, &rules(&json!({})));
         assert_eq!(names, ["memory_view", "cron_view", "http_fetch"]);
-        assert!(names.iter().all(|name| !acts(name, &Value::Null)));
+        assert!(names.iter().all(|name| !changes(name, &Value::Null)));
         assert_eq!(shown(&offer), ["message", "memory", "cron", "ticket_create", "nightshift"]);
         let client = ["message", "memory", "cron", "http_fetch", "ticket_create", "memory_view", "cron_view"];
         assert_eq!(offer.client, client, "a plain tool_use for any of them still works");
@@ -189,7 +189,7 @@ mod tests {
             assert!(!words.is_empty());
             for word in words.iter().map(|word| word.as_str().unwrap()) {
                 assert!(face.told.contains(&format!("`{word}`")), "{}: {word}", face.name);
-                assert!(!acts(face.of, &json!({ face.field: word })));
+                assert!(!changes(face.of, &json!({ face.field: word })));
             }
             let whole = definition(face.of).unwrap();
             for field in face.without {

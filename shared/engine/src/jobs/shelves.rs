@@ -161,8 +161,9 @@ fn whole_text(params: &mut Params<'_>) -> Option<String> {
 }
 
 fn agent(params: &mut Params<'_>) -> Option<String> {
-    let id = params.text("agentId")?;
-    let good = id.len() <= 33 && id.chars().all(|each| each.is_ascii_alphanumeric() || each == '-');
+    // One that is left out is the default agent's; an empty one is somebody's mistake.
+    let id = params.text("agentId").or_else(|| params.get("agentId").and_then(Value::as_str).map(str::trim))?;
+    let good = (1..=33).contains(&id.len()) && id.chars().all(|each| each.is_ascii_alphanumeric() || each == '-');
     if !good {
         let fault = FieldError::new("invalid_field", "agentId", "this is not an agent's id");
         params.fault(fault.hint("1 to 33 letters, digits and hyphens"));

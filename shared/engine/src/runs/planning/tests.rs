@@ -160,7 +160,7 @@ async fn a_provider_that_cannot_be_asked_does_not_hold_up_a_model_of_the_list_an
     let world =
         world(&[(sonnet, Err(ModelErrorKind::NotSent)), ("anthropic/mine", Err(ModelErrorKind::NotSent))], json!({}));
     let plan = world.plan(&world.run(json!({ "model": sonnet }), None).await).await;
-    assert_eq!(plan.max_tokens, 16_000);
+    assert_eq!(plan.max_tokens, 32_000);
     let [unknown, retires] = plan.notes.as_slice() else { panic!("{:?}", plan.notes) };
     assert!(unknown.contains("model_unreachable"), "{unknown}");
     assert_eq!(retires, "model claude-sonnet-4-5 retires on 2026-11-30");
