@@ -1,0 +1,226 @@
+//! The moves of the state machine: what an answer, a failure or the end of a patience makes of a run, whichever state it was in.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{MAX_BATCH_ATTEMPTS, MAX_CALLS, Stepper, retry_delay};
+use crate::AttemptId;
+use crate::job::OnTimeout;
+use crate::model::{ModelErrorKind, Reply, StopReason};
+use crate::run::event::{Effect, Event};
+use crate::run::plan::REALTIME_MAX_TOKENS;
+use crate::run::{CancelReason, Path, State};
+
+impl Stepper {
+    /// An answer came, by whichever path.
+    pub(super) fn replied(&mut self, reply: Reply, hop: u32) -> bool {
+        if self.run.is_compacting() {
+            return self.compacted(hop);
+        }
+        let max_hops = self.run.plan.as_ref().map_or(1, |plan| plan.max_hops);
+        match reply.stop_reason {
+            StopReason::EndTurn | StopReason::StopSequence if reply.text.trim().is_empty() => {
+                self.fail("empty_answer", "the model ended its turn without any text".to_owned())
+            }
+            StopReason::EndTurn | StopReason::StopSequence => {
+                self.rest(State::Delivering, "answered", Some(format!("hop {hop}")));
+                self.effects.push(Effect::Deliver);
+                true
+            }
+            StopReason::PauseTurn if hop >= max_hops => self.fail(
+                "pause_turn_unfinished",
+                format!("the provider's own loop paused again after {max_hops} hops, which is the most"),
+            ),
+            StopReason::PauseTurn if self.path() == Path::Batch => self.ready(Event::PlaceFreed, hop + 1, 1, 0),
+            StopReason::PauseTurn => self.call(hop + 1, 0),
+            StopReason::MaxTokens => {
+                self.fail("max_tokens", "the answer ran into the model's token limit and is cut off".to_owned())
+            }
+            StopReason::Refusal => self.fail("refusal", "the model refused".to_owned()),
+            StopReason::ModelContextWindowExceeded => {
+                self.fail("context_window", "the conversation no longer fits the model's context".to_owned())
+            }
+            StopReason::ToolUse if !self.run.talk.asks_for_tools(hop) => {
+                self.fail("unexpected_tool_use", "the model stopped for a tool and named none".to_owned())
+            }
+            StopReason::ToolUse if hop >= max_hops => {
+                self.fail("hop_cap", format!("the turn did not end within {max_hops} hops"))
+            }
+            StopReason::ToolUse if self.run.talk.calls.len() > MAX_CALLS => {
+                self.fail("tool_call_cap", format!("the turn asked for more than {MAX_CALLS} tool calls"))
+            }
+            StopReason::ToolUse => {
+                let names = self.run.talk.asked_of(hop).map(|call| call.name.as_str()).collect::<Vec<_>>().join(", ");
+                self.go(State::Tools { hop, starts: 1 }, "tools", Some(names));
+                self.effects.push(Effect::RunTools);
+                true
+            }
+            StopReason::Other(word) => {
+                self.fail("unknown_stop_reason", format!("the model stopped for \"{word}\", which is not known here"))
+            }
+        }
+    }
+
+    /// The summarising hop is over, whatever it brought: the turn itself begins.
+    pub(super) fn compacted(&mut self, hop: u32) -> bool {
+        let detail = self.compact();
+        self.run.log(self.now, "compacted", Some(detail));
+        if self.path() == Path::Batch { self.ready(Event::PlaceFreed, hop + 1, 1, 0) } else { self.call(hop + 1, 0) }
+    }
+
+    /// Shortens what the run goes on with, and notes it where something was lost. Answers what was done.
+    pub(super) fn compact(&mut self) -> String {
+        let summarised = self.run.has_summary();
+        let detail = self.run.compact();
+        if let Some(plan) = self.run.plan.as_mut().filter(|_| !summarised) {
+            plan.notes.push(detail.clone());
+        }
+        detail
+    }
+
+    pub(super) fn call(&mut self, hop: u32, tries: u32) -> bool {
+        self.go(State::Running { hop, starts: 1, tries }, "running", Some(format!("hop {hop} in realtime")));
+        self.effects.push(Effect::CallModel);
+        true
+    }
+
+    /// A batched hop goes on in realtime, and so do all later ones.
+    pub(super) fn switch_to_realtime(&mut self, hop: u32, reason: Option<&str>) -> bool {
+        let now = self.now;
+        if let Some(plan) = &mut self.run.plan {
+            plan.path = Path::Realtime;
+            plan.max_tokens = plan.max_tokens.min(REALTIME_MAX_TOKENS);
+            let seconds = i64::try_from(plan.realtime_seconds).unwrap_or(i64::MAX / 1000);
+            plan.deadline = now + TimeDelta::try_seconds(seconds).unwrap_or(TimeDelta::days(1));
+            if let Some(reason) = reason {
+                plan.fallback_reason = Some(reason.to_owned());
+            }
+        }
+        self.call(hop, 0)
+    }
+
+    /// A batched hop's time is up, and no batch holds it any more.
+    pub(super) fn too_late(&mut self, hop: u32) -> bool {
+        let (path, wish) =
+            self.run.plan.as_ref().map_or((Path::Realtime, OnTimeout::Fail), |plan| (plan.path, plan.on_timeout));
+        match (path, wish) {
+            (Path::Batch, OnTimeout::Realtime) => self.switch_to_realtime(hop, Some("batch_timeout")),
+            (Path::Batch, OnTimeout::Fail) => {
+                self.fail("batch_timeout", "the batch did not end in the time the job allows".to_owned())
+            }
+            (Path::Realtime, _) => self.fail("timeout", "the turn took longer than it may".to_owned()),
+        }
+    }
+
+    pub(super) fn again(&mut self, hop: u32, attempt: u32, code: &str, message: String) -> bool {
+        if attempt >= MAX_BATCH_ATTEMPTS && self.may_fall_back(hop) {
+            return self.fall_back(code, &message);
+        }
+        if attempt >= MAX_BATCH_ATTEMPTS {
+            return self.fail(code, message);
+        }
+        self.run.log(self.now, "row failed", Some(format!("{code}: {message}")));
+        self.ready(Event::PlaceFreed, hop, attempt + 1, 0)
+    }
+
+    /// Whether another model may answer: nothing has been said yet, and the plan knows one.
+    pub(super) fn may_fall_back(&self, hop: u32) -> bool {
+        hop == 1
+            && self.run.hops.is_empty()
+            && !self.run.cancel_requested
+            && self.run.plan.as_ref().is_some_and(|plan| plan.fallbacks_left > 0)
+    }
+
+    /// The run is planned again for its next model.
+    pub(super) fn fall_back(&mut self, code: &str, message: &str) -> bool {
+        // Planning may have passed over models that could not be opened.
+        let (failed, which) = self.run.plan.as_ref().map_or(("", 0), |plan| (plan.model.as_str(), plan.fallback));
+        self.run.talk.fallback = which + 1;
+        let detail = format!("{failed} failed ({code}: {message})");
+        self.go(State::Due, "another model", Some(detail));
+        self.effects.push(Effect::Plan);
+        true
+    }
+
+    pub(super) fn retry(
+        &mut self,
+        hop: u32,
+        tries: u32,
+        attempt: u32,
+        asked: Option<TimeDelta>,
+        kind: ModelErrorKind,
+        message: String,
+    ) -> bool {
+        match retry_delay(tries, asked) {
+            Some(wait) => {
+                let resume_at = self.now + wait.max(crate::batch::LEAST_AHEAD);
+                self.pause(hop, resume_at, tries + 1, attempt, "retry", format!("{}: {message}", kind.code()))
+            }
+            None => self.fail(kind.code(), message),
+        }
+    }
+
+    pub(super) fn pause(
+        &mut self,
+        hop: u32,
+        at: DateTime<Utc>,
+        tries: u32,
+        attempt: u32,
+        word: &str,
+        detail: String,
+    ) -> bool {
+        let at =
+            self.run.plan.as_ref().map_or(at, |plan| at.min(plan.deadline.max(self.now + crate::batch::LEAST_AHEAD)));
+        self.run.timers += 1;
+        self.rest(State::Paused { hop, resume_at: at, tries, attempt }, word, Some(detail));
+        self.effects.push(Effect::ArmResume(at));
+        true
+    }
+
+    pub(super) fn cancel(&mut self, hop: u32, attempt: u32, batch: AttemptId, why: CancelReason) -> bool {
+        self.run.cancel_requested |= why == CancelReason::Requested;
+        let effect = Effect::CancelBatch(batch.clone());
+        self.rest(State::Canceling { hop, attempt, batch, why }, "canceling", None);
+        self.effects.push(effect);
+        true
+    }
+
+    pub(super) fn ambiguous(&mut self) -> bool {
+        let message = "the answer to creating a batch was lost and none of the batches found could be told to be it";
+        self.fail("ambiguous_batch", message.to_owned())
+    }
+
+    pub(super) fn wish_cancel(&mut self) -> bool {
+        let news = !self.run.cancel_requested;
+        self.run.cancel_requested = true;
+        news
+    }
+
+    pub(super) fn fail(&mut self, code: &str, message: String) -> bool {
+        let detail = format!("{code}: {message}");
+        self.end(State::Failed { code: code.to_owned(), message }, "failed", Some(detail))
+    }
+
+    pub(super) fn end(&mut self, state: State, word: &str, detail: Option<String>) -> bool {
+        self.run.ended_at = Some(self.now);
+        self.rest(state, word, detail);
+        self.effects.push(Effect::Close);
+        true
+    }
+
+    /// Enters a state in which nobody works on the run.
+    pub(super) fn rest(&mut self, state: State, word: &str, detail: Option<String>) -> bool {
+        self.run.lease = None;
+        self.go(state, word, detail);
+        true
+    }
+
+    pub(super) fn go(&mut self, state: State, word: &str, detail: Option<String>) {
+        self.run.state = state;
+        self.run.state_since = self.now;
+        self.run.log(self.now, word, detail);
+    }
+
+    pub(super) fn path(&self) -> Path {
+        self.run.plan.as_ref().map_or(Path::Realtime, |plan| plan.path)
+    }
+}
