@@ -2,12 +2,11 @@
 
 use std::borrow::Cow;
 
-use chrono::{DateTime, Utc};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
+use crate::JobId;
 use crate::schedule::Schedule;
-use crate::{JobId, RunKey};
 
 mod bounds;
 pub mod import;
@@ -15,12 +14,14 @@ mod input;
 mod lifecycle;
 mod occurrences;
 mod patch;
+mod record;
 
 pub use bounds::Bounds;
 pub use input::{Defaults, parse_new, parse_schedule, zone_of};
 pub use lifecycle::{DISABLE_AFTER, JobStep, on_run_moved};
 pub use occurrences::{LATE_AT_MOST, MAKE_UP_MOST, Mark, Overdue, Verdict, overdue, prune_before, verdicts};
 pub use patch::{Patched, apply as apply_patch, redeclare};
+pub use record::JobRecord;
 
 /// Longest a batch turn may wait: seven days.
 pub const MAX_WAIT_LIMIT_MS: u64 = 7 * 24 * 3_600_000;
@@ -483,90 +484,4 @@ pub enum DeliveryStatus {
     Suppressed,
     /// Nobody asked for it.
     NotRequested,
-}
-
-/// A job as the table keeps it: what people see, and what only the engine needs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct JobRecord {
-    /// The job.
-    pub job: Job,
-    /// Rises whenever its timing changes; timers of an older one are judged against the current schedule.
-    pub generation: u64,
-    /// Rises with every write.
-    #[serde(default)]
-    pub rev: u64,
-    /// Runs that are live.
-    #[serde(default)]
-    pub active: Vec<RunKey>,
-    /// The runs that wait for their turn, the first one first: one of `overlap: queue`, or those that are made up for.
-    #[serde(default, deserialize_with = "one_or_many")]
-    pub waiting: Vec<RunKey>,
-    /// Every occurrence up to this one has its record; `None` until the first one after the timing changed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub settled: Option<DateTime<Utc>>,
-    /// Later occurrences that have their record already, while an earlier one is still without.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub ahead: Vec<DateTime<Utc>>,
-    /// After a failure, no occurrence starts before this.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hold_until: Option<DateTime<Utc>>,
-    /// Its next run was moved, once, to the occurrence this stands for; those before it are skipped.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub check: Option<DateTime<Utc>>,
-    /// Where in its history some of its runs stand, so that old ones are found without counting.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub marks: Vec<Mark>,
-    /// How many runs it has had.
-    #[serde(default)]
-    pub sequence: u64,
-    /// How many hops its last successful run had; what the next one is expected to have.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_hops: Option<u32>,
-    /// Fires that were no occurrence.
-    #[serde(default)]
-    pub stray_fires: u64,
-    /// The blob that holds the payload's text when it is too long for the row, which then holds its beginning.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub message_blob: Option<String>,
-    /// The timer service refused its expression, so that it runs as a chain of one-shots.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub chained: bool,
-}
-
-impl JobRecord {
-    /// A job that was just added.
-    pub fn new(job: Job) -> Self {
-        Self {
-            job,
-            generation: 1,
-            rev: 1,
-            active: Vec::new(),
-            waiting: Vec::new(),
-            settled: None,
-            ahead: Vec::new(),
-            hold_until: None,
-            check: None,
-            marks: Vec::new(),
-            sequence: 0,
-            last_hops: None,
-            stray_fires: 0,
-            message_blob: None,
-            chained: false,
-        }
-    }
-}
-
-/// A release before this one wrote one run or `null`.
-fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<RunKey>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Waiting {
-        Many(Vec<RunKey>),
-        One(Option<RunKey>),
-    }
-    Ok(match Waiting::deserialize(deserializer)? {
-        Waiting::Many(keys) => keys,
-        Waiting::One(key) => key.into_iter().collect(),
-    })
 }
