@@ -132,11 +132,39 @@ impl ErrorObject {
     }
 
     /// The type and what the API said, cut short and without anything that looks like a key.
+    /// The same for a row of a batch, whose request is not at hand to look for what must not be repeated: addresses lose
+    /// their paths, which may hold secrets.
+    pub(crate) fn row_sentence(&self, key: &str) -> String {
+        without_paths(&self.sentence(key))
+    }
+
     pub(crate) fn sentence(&self, key: &str) -> String {
         let kind = if self.kind.is_empty() { "error" } else { &self.kind };
         let said = without_keys(&self.message, key);
         shortened(&if said.is_empty() { kind.to_owned() } else { format!("{kind}: {said}") })
     }
+}
+
+/// A text whose addresses end with their host.
+fn without_paths(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + 3);
+        clean.push_str(before);
+        let end = |each: char| each.is_whitespace() || "\"'<>)".contains(each);
+        let address = &after[..after.find(end).unwrap_or(after.len())];
+        let host = address.find(['/', '?', '#']).unwrap_or(address.len());
+        // What stands before an `@` opens something too.
+        let named = address[..host].rfind('@').map_or(0, |at| at + 1);
+        clean.push_str(&address[named..host]);
+        if host < address.len() {
+            clean.push_str("/…");
+        }
+        rest = &after[address.len()..];
+    }
+    clean.push_str(rest);
+    clean
 }
 
 /// What a status means, with the type to tell apart the failures on the provider's side.
@@ -260,6 +288,13 @@ fn without_keys(said: &str, key: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn addresses_in_a_rows_error_lose_what_may_open_something() {
+        let said = "cannot connect to \"https://u:p@mcp.example/s/hush/mcp?k=1\" or https://b.example, twice";
+        assert_eq!(without_paths(said), "cannot connect to \"https://mcp.example/…\" or https://b.example, twice");
+        assert_eq!(without_paths("no address"), "no address");
+    }
+
     use nightshift_domain::model::{Role, TurnMessage};
     use reqwest::header::{HeaderName, HeaderValue};
 

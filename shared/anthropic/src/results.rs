@@ -60,7 +60,9 @@ fn line(bytes: &[u8], key: &Secret) -> Option<ResultLine> {
         ),
         // The error stands in an error: `result.error.error.type`.
         ("errored", _, Some(error)) => match serde_json::from_str::<ErrorBody>(error.get()) {
-            Ok(body) => RowResult::Errored { kind: body.error.row_kind(), message: body.error.sentence(key.expose()) },
+            Ok(body) => {
+                RowResult::Errored { kind: body.error.row_kind(), message: body.error.row_sentence(key.expose()) }
+            }
             Err(_) => unreadable("the row failed with an error that could not be read".to_owned()),
         },
         ("canceled", ..) => RowResult::Canceled,

@@ -105,7 +105,9 @@ impl Cost {
 /// The price of `provider/model` at `when`: the latest configured row that holds, else the list price, else `None`.
 pub fn price(reference: &str, when: DateTime<Utc>, configured: &[PriceRow]) -> Option<PriceRow> {
     let day = when.date_naive();
-    let own = configured.iter().filter(|row| row.model == reference && row.from <= day).max_by_key(|row| row.from);
+    // A provider may answer under the name of a dated snapshot; a row of that very name wins over its model's.
+    let own = configured.iter().filter(|row| is_of(&row.model, reference) && row.from <= day);
+    let own = own.max_by_key(|row| (row.model == reference, row.from));
     if let Some(row) = own {
         return Some(row.clone());
     }
@@ -129,8 +131,11 @@ pub fn price(reference: &str, when: DateTime<Utc>, configured: &[PriceRow]) -> O
 
 /// Whether `model` is the one called `name`, or a snapshot of it, which carries its day (`claude-haiku-4-5-20251001`).
 pub(crate) fn is_of(name: &str, model: &str) -> bool {
+    // `-20260401`, or `-2026-04-01` as OpenAI writes it.
     let dated = |rest: &str| {
-        rest.strip_prefix('-').is_some_and(|day| day.len() == 8 && day.bytes().all(|byte| byte.is_ascii_digit()))
+        let digits = rest.bytes().filter(u8::is_ascii_digit).count();
+        let shape = rest.len() == 9 || (rest.len() == 11 && [5, 8].iter().all(|at| rest.as_bytes()[*at] == b'-'));
+        rest.starts_with('-') && digits == 8 && shape
     };
     model.strip_prefix(name).is_some_and(|rest| rest.is_empty() || dated(rest))
 }

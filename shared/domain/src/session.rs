@@ -259,7 +259,9 @@ impl Session {
         let mut session = self.next_rev();
         session.holder = None;
         let mut drop = Vec::new();
-        if let Some(cut) = cut.filter(|cut| cut.done) {
+        // A summary that was paid for stays. A history that was only shortened, for want of one, stays whole where the run
+        // failed: it may have failed for that very reason.
+        if let Some(cut) = cut.filter(|cut| cut.done && (cut.summary.is_some() || put.is_some())) {
             drop = session.kept.iter().map(|kept| kept.n).filter(|n| *n < cut.from).collect();
             session.kept.retain(|kept| kept.n >= cut.from);
             session.summary = cut.summary.clone().or(session.summary);

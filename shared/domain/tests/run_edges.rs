@@ -10,7 +10,7 @@ use nightshift_domain::job::{AgentTurn, DeliveryStatus, OnTimeout};
 use nightshift_domain::model::{ModelErrorKind, Reply, Role, StopReason};
 use nightshift_domain::money::Cost;
 use nightshift_domain::run::{
-    CallState, CancelReason, Effect, Event, Origin, Path, Plan, RowResult, Run, Said, State, Talk, Task, Text,
+    CallState, CancelReason, Effect, Event, Hop, Origin, Path, Plan, RowResult, Run, Said, State, Talk, Task, Text,
     ToolCall, Transition, Via, WaitReason, attention_at, next,
 };
 use nightshift_domain::session::{Cut, Hold, InSession};
@@ -76,6 +76,7 @@ fn run(state: State, plan: Option<Plan>, cancel_requested: bool) -> Run {
         talk: Talk { calls: vec![call(1), call(2)], ..Talk::default() },
         hops: Vec::new(),
         planning_tries: 0,
+        seen_waiting: None,
         place: None,
         timers: 0,
         answer: None,
@@ -452,4 +453,46 @@ fn a_run_whose_session_is_busy_waits_unplanned_and_is_planned_when_it_is_free() 
     let freed = next(&behind.run, Event::PlaceFreed, now()).unwrap();
     assert_eq!((freed.run.state, freed.effects), (State::Due, vec![Effect::Plan]));
     assert_eq!(next(&behind.run, Event::CancelRequested, now()).unwrap().run.state, State::Canceled);
+}
+
+#[test]
+fn tools_act_only_for_a_turn_that_still_has_time() {
+    let tools = |path, on_timeout| run(State::Tools { hop: 1, starts: 1 }, Some(plan(path, on_timeout)), false);
+    let late = |before: &Run| next(before, Event::DeadlinePassed, now()).unwrap();
+    let code = |before: &Run| late(before).run.state.failure().unwrap().0;
+    assert_eq!(code(&tools(Path::Realtime, OnTimeout::Fail)), "timeout");
+    assert_eq!(code(&tools(Path::Batch, OnTimeout::Fail)), "batch_timeout");
+    let goes_on = late(&tools(Path::Batch, OnTimeout::Realtime));
+    assert_eq!(goes_on.run.state, State::Tools { hop: 1, starts: 1 });
+    assert_eq!(goes_on.effects, [Effect::RunTools]);
+    let plan = goes_on.run.plan.unwrap();
+    assert!(plan.path == Path::Realtime && plan.deadline > now(), "it has a realtime turn's time");
+}
+
+#[test]
+fn an_answer_that_was_given_before_a_pause_is_an_answer() {
+    let hop = |n, stop: &str| Hop {
+        n,
+        path: Path::Realtime,
+        model: "m".into(),
+        message_id: "msg".into(),
+        request_id: None,
+        batch: None,
+        stop_reason: stop.into(),
+        usage: serde_json::Value::Null,
+        cost: Cost::default(),
+        at: now(),
+        compaction: false,
+    };
+    let empty = replies().into_iter().find(|reply| reply.text.trim().is_empty()).unwrap();
+    let answered = |before: &str, answer: Option<Text>| {
+        let state = State::Running { hop: 2, starts: 1, tries: 0 };
+        let mut run = run(state, Some(plan(Path::Realtime, OnTimeout::Fail)), false);
+        (run.hops, run.answer) = (vec![hop(1, before), hop(2, "end_turn")], answer);
+        next(&run, Event::Replied(empty.clone()), now()).unwrap().run.state.name()
+    };
+    let said = || Some(Text::Inline("All of it.".into()));
+    assert_eq!(answered("pause_turn", said()), "delivering");
+    assert_eq!(answered("pause_turn", None), "failed");
+    assert_eq!(answered("tool_use", said()), "failed", "what was said beside a tool is not the answer");
 }

@@ -6,7 +6,7 @@
 use crate::FieldError;
 use crate::delivery::Target;
 
-use super::{AlertRule, Delivery, DeliveryMode, Destination, FailureAlert, Job, Payload};
+use super::{AlertRule, Delivery, DeliveryMode, Destination, FailureAlert, Job, Payload, SessionTarget};
 
 /// What the run has that adds or changes a job.
 #[derive(Debug, Clone, Copy)]
@@ -15,6 +15,8 @@ pub struct Bounds<'a> {
     pub tools: &'a [String],
     /// Whether its own job keeps tools of the agent from it, so that it may not speak to the main session, which has them.
     pub narrowed: bool,
+    /// The named session it speaks in, where it does.
+    pub session: Option<&'a str>,
     /// Where its answers go, as its job says.
     pub delivery: Option<&'a Delivery>,
     /// The same, resolved.
@@ -95,8 +97,20 @@ impl Bounds<'_> {
         let (mut notes, mut faults) = (Vec::new(), Vec::new());
         // A job's name stands in its prompt.
         let says = |job: &Job| (job.payload.clone(), job.name.clone());
-        if old.is_none_or(|old| says(old) != says(job)) {
+        let says_anew = old.is_none_or(|old| says(old) != says(job));
+        if says_anew {
             self.payload(job, &mut notes, &mut faults);
+        }
+        let moved = old.is_none_or(|old| old.session_target != job.session_target);
+        if (says_anew || moved)
+            && self.narrowed
+            && let SessionTarget::Named(name) = &job.session_target
+            && self.session != Some(name.as_str())
+        {
+            let message =
+                "this run has not all of the agent's tools, so it cannot speak in a session that others share";
+            let fault = FieldError::new("not_allowed", "sessionTarget", message);
+            faults.push(fault.hint("leave sessionTarget out: the job has a session of its own"));
         }
         if old.is_none_or(|old| old.delivery != job.delivery) {
             self.delivery(old.and_then(|old| old.delivery.as_ref()), job, &mut notes, &mut faults);

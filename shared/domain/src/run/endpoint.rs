@@ -41,8 +41,12 @@ impl Endpoint {
 }
 
 impl Run {
-    /// The endpoint, while a model may be calling it: a hop of the run is with the provider, or may be already.
+    /// The endpoint, while a model may be calling it: a hop of the run is with the provider, or may be already, and nobody
+    /// wants it stopped.
     pub fn open_endpoint(&self) -> Option<&Endpoint> {
+        if self.cancel_requested {
+            return None;
+        }
         match self.state {
             State::Running { .. } | State::Submitting { .. } | State::Submitted { .. } | State::Canceling { .. } => {
                 self.plan.as_ref()?.endpoint.as_ref()

@@ -105,6 +105,9 @@ pub struct Run {
     /// Retries its planning has had.
     #[serde(default)]
     pub planning_tries: u32,
+    /// When somebody looked at it last while it waited for another run, and found it had to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen_waiting: Option<DateTime<Utc>>,
     /// The place it holds among the realtime turns in flight.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<u32>,
@@ -130,6 +133,10 @@ pub struct Run {
     #[serde(default)]
     pub events: Vec<LogLine>,
 }
+
+/// Most tool calls of a turn. Their ledger is kept in the run's row, about half a kilobyte each, which has to fit an item with
+/// everything else (DynamoDB: 400 KB).
+pub const MOST_CALLS: usize = 200;
 
 /// The conversation of a run. It only ever grows: what a model was sent once is sent again byte for byte, because thinking
 /// blocks and the prompt cache hold for an unchanged prefix only (Messages API, "preserved thinking").
@@ -355,6 +362,11 @@ impl Run {
             | State::Canceling { .. }
             | State::Delivering => None,
         }
+    }
+
+    /// Whether its last hop went on from one that paused: the two are one answer.
+    pub fn went_on_from_a_pause(&self) -> bool {
+        self.hops.iter().rev().nth(1).is_some_and(|hop| hop.stop_reason == "pause_turn")
     }
 
     /// Adds a line to its log.

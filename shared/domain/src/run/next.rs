@@ -17,8 +17,6 @@ const RETRY_LADDER_S: [i64; 5] = [30, 60, 300, 900, 3600];
 const LONGEST_ASKED: TimeDelta = TimeDelta::days(1);
 /// How often a realtime hop is started before it counts as too long for an invocation.
 const MAX_STARTS: u32 = 2;
-/// Most tool calls of a turn: their ledger is kept in the run's row.
-const MAX_CALLS: usize = 400;
 /// How often the tools of a hop are begun before they count as ones that never come back.
 const MAX_TOOL_STARTS: u32 = 3;
 /// How often a hop is put in a batch before its failed rows end the run.
@@ -167,6 +165,7 @@ impl Stepper {
                 self.effects.push(Effect::CallModel);
                 true
             }
+            Event::Refused { code, message } => self.fail(&code, message),
             Event::DeadlinePassed => self.fail("timeout", "the turn took longer than it may".to_owned()),
             Event::CancelRequested => self.end(State::Canceled, "canceled", None),
             _ => false,
@@ -189,6 +188,7 @@ impl Stepper {
                 self.effects.push(Effect::RunTools);
                 true
             }
+            Event::DeadlinePassed => self.tools_too_late(hop, starts),
             Event::HolderDied if starts >= MAX_TOOL_STARTS => self.fail(
                 "tools_too_long",
                 format!("the tools of hop {hop} were started {starts} times and never came back"),
@@ -226,6 +226,7 @@ impl Stepper {
                 self.effects.push(Effect::Submit);
                 true
             }
+            Event::Refused { code, message } => self.fail(&code, message),
             Event::Sealed(batch) => {
                 self.go(State::Submitting { hop, attempt, tries, batch }, "submitting", None);
                 true

@@ -117,8 +117,10 @@ fn without_a_summary_the_oldest_are_dropped_and_an_earlier_summary_stays() {
     assert!(run.compact().contains("its 4 oldest messages were dropped"));
     assert_eq!(texts(&run.talk.opening)[..2], ["earlier", "asked 2"]);
     let cut = run.session.unwrap().cut;
-    let Change { session, drop, .. } = session.released(cut.as_ref(), None, at(9));
-    assert_eq!((session.summary, drop, session.updated_at), (Some(earlier), vec![0, 1], at(1)));
+    let Change { session: kept, drop, .. } = session.released(cut.as_ref(), None, at(9));
+    assert_eq!((kept.kept, drop), (session.kept.clone(), vec![]), "a turn that failed drops nothing");
+    let Change { session, drop, .. } = session.released(cut.as_ref(), Some(exchange(6, 6)), at(9));
+    assert_eq!((session.summary, drop, session.updated_at), (Some(earlier), vec![0, 1], at(9)));
 }
 
 #[test]

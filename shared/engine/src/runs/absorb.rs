@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use nightshift_domain::AttemptId;
 use nightshift_domain::model::{Reply, Role, StopReason};
 use nightshift_domain::money;
-use nightshift_domain::run::{CallState, Hop, Path, Run, Said, ToolCall, Via};
+use nightshift_domain::run::{CallState, Hop, MOST_CALLS, Path, Run, Said, ToolCall, Via};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -13,7 +13,7 @@ use crate::error::EngineError;
 use super::Scene;
 use super::endpoint::record;
 use super::sessions::absorb_summary;
-use super::texts::{run_text, talk_text};
+use super::texts::{load_text, run_text, talk_text};
 
 /// The run with `reply` as its hop number `n`. Pure but for a long text's blob, whose key is its digest; written together
 /// with the transition the reply causes, so that it is booked exactly once.
@@ -60,7 +60,9 @@ pub(crate) async fn absorb(
         run.talk.said.push(Said { role: Role::Assistant, content });
     }
     if reply.stop_reason == StopReason::ToolUse {
-        for Asked { id, name, input } in asked(&reply.content) {
+        // One more than may be: the row that says so has to be written too.
+        let room = (MOST_CALLS + 1).saturating_sub(run.talk.calls.len());
+        for Asked { id, name, input } in asked(&reply.content).into_iter().take(room) {
             let input = talk_text(scene.deps, &run, input).await?;
             let call = ToolCall { id, hop: n, name, input, via: Via::Hop, state: CallState::Asked };
             run.talk.calls.push(call);
@@ -70,10 +72,25 @@ pub(crate) async fn absorb(
     if reply.container.is_some() {
         run.talk.container.clone_from(&reply.container);
     }
-    if !reply.text.trim().is_empty() {
-        run.answer = Some(run_text(scene.deps, &run.key, reply.text.clone()).await?);
+    let said_before = match run.answer.take().filter(|_| run.went_on_from_a_pause()) {
+        Some(text) => load_text(scene.deps, &run.key, &text).await?,
+        None => String::new(),
+    };
+    let text = both(&said_before, &reply.text);
+    if !text.is_empty() {
+        run.answer = Some(run_text(scene.deps, &run.key, text).await?);
     }
     Ok(run)
+}
+
+/// What was said before a pause and after it, as one text.
+fn both(before: &str, after: &str) -> String {
+    match (before.trim().is_empty(), after.trim().is_empty()) {
+        (true, true) => String::new(),
+        (true, false) => after.to_owned(),
+        (false, true) => before.to_owned(),
+        (false, false) => format!("{before}\n\n{after}"),
+    }
 }
 
 /// A tool a model asked for.

@@ -87,6 +87,7 @@ pub(super) fn bare_run(record: &JobRecord, key: RunKey, origin: Origin, prompt: 
         talk: Talk { expected_hops: record.last_hops, ..Talk::default() },
         hops: Vec::new(),
         planning_tries: 0,
+        seen_waiting: None,
         place: None,
         timers: 0,
         answer: None,

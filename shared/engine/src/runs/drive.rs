@@ -165,7 +165,7 @@ pub async fn resume(scene: Scene<'_>, key: &RunKey) -> Result<Resumed, EngineErr
     if matches!(run.state, State::Waiting { reason: WaitReason::Overlap }) {
         match its_turn(scene, &run).await? {
             Turn::Now => {}
-            Turn::Later => return Ok(Resumed::Nothing),
+            Turn::Later => return waits_on(scene, run).await,
             Turn::Never => {
                 let event = Event::Skipped { reason: "job_removed".to_owned() };
                 apply(scene, &run, event, Along::default()).await?;
@@ -180,7 +180,7 @@ pub async fn resume(scene: Scene<'_>, key: &RunKey) -> Result<Resumed, EngineErr
             return Ok(Resumed::Nothing);
         }
         if !sessions::is_free(scene, &run).await? {
-            return Ok(Resumed::Nothing);
+            return waits_on(scene, run).await;
         }
     }
     if let State::Paused { resume_at, .. } = &run.state
@@ -236,6 +236,14 @@ pub async fn resume(scene: Scene<'_>, key: &RunKey) -> Result<Resumed, EngineErr
 
 fn lease_is_over(run: &Run, scene: Scene<'_>) -> bool {
     take(run, &scene.invocation.id, scene.deps.clock.now()).is_ok()
+}
+
+/// Notes that a waiting run was looked at. A lost write only means that it is looked at again sooner.
+async fn waits_on(scene: Scene<'_>, mut run: Run) -> Result<Resumed, EngineError> {
+    run.seen_waiting = Some(scene.deps.clock.now());
+    run.rev += 1;
+    save(scene, &run).await?;
+    Ok(Resumed::Nothing)
 }
 
 /// Whether a waiting run may begin.

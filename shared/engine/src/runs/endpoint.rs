@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::config::Agent;
 use nightshift_domain::delivery::Target;
-use nightshift_domain::run::{CallState, Endpoint, Run, ToolCall, Via, call_id};
+use nightshift_domain::run::{CallState, Endpoint, MOST_CALLS, Run, ToolCall, Via, call_id};
 use nightshift_domain::run_token::TokenKey;
 use nightshift_domain::tools::Offer;
 use nightshift_domain::tools::endpoint::{SERVER_NAME, over_endpoint};
@@ -61,6 +61,7 @@ pub(crate) async fn record(
 ) -> Result<(), EngineError> {
     for said in said(content) {
         match said {
+            Said::Used { .. } if run.talk.calls.len() > MOST_CALLS => {}
             Said::Used { id, name, input } => {
                 let input = talk_text(scene.deps, run, input).await?;
                 let state = CallState::Started { at: now };

@@ -21,7 +21,7 @@ use super::endpoint::endpoint;
 use super::picking::{Picked, pick};
 use super::prompt::system_prompt;
 use super::target::target;
-use super::texts::run_text;
+use super::texts::plan_text;
 
 /// Longest realtime turn of those.
 const DEFAULT_TIMEOUT_S: u64 = 3600;
@@ -84,7 +84,7 @@ pub(super) async fn plan(scene: Scene<'_>, run: &Run) -> Result<Planned, EngineE
     let (system, remarks) = system_prompt(scene.deps, run, &agent, defaults, &offer.client).await?;
     notes.extend(remarks);
     let system = match system {
-        Some(text) => Some(run_text(scene.deps, &run.key, text).await?),
+        Some(text) => Some(plan_text(scene.deps, &run.key, text).await?),
         None => None,
     };
     let realtime_seconds =
@@ -97,7 +97,7 @@ pub(super) async fn plan(scene: Scene<'_>, run: &Run) -> Result<Planned, EngineE
     };
     let tools = match offer.tools.as_slice() {
         [] => None,
-        some => Some(run_text(scene.deps, &run.key, serde_json::Value::from(some).to_string()).await?),
+        some => Some(plan_text(scene.deps, &run.key, serde_json::Value::from(some).to_string()).await?),
     };
     let plan = Plan {
         path,

@@ -57,7 +57,14 @@ pub(super) async fn call(scene: Scene<'_>, run: Run, n: u32) -> Result<Called, E
             return Ok(Called::Back(Box::new(run), Box::new(event)));
         }
     };
-    let request = hop_request(scene, &run, &plan).await?;
+    let request = match hop_request(scene, &run, &plan).await {
+        Ok(request) => request,
+        Err(EngineError::Secret(message)) => {
+            let event = Event::Refused { code: "mcp_server".to_owned(), message };
+            return Ok(Called::Back(Box::new(run), Box::new(event)));
+        }
+        Err(error) => return Err(error),
+    };
     let answer = model.message(&request, plan.deadline.min(bound));
     let Some((run, answer)) = renewing(scene, run, answer).await? else { return Ok(Called::LeaseLost) };
     let now = clock.now();
@@ -90,7 +97,11 @@ pub(super) async fn renewing<T>(
     loop {
         let renew_at: DateTime<Utc> = scene.deps.clock.now() + RENEW_EVERY;
         if let Some(answer) = clock::timeout(scene.deps.clock.as_ref(), renew_at, answer.as_mut()).await {
-            return Ok(Some((run, answer)));
+            // A renewal that nobody answered may have been written: what follows has to build on the row as it is.
+            return match unsure {
+                Some(renewed) => Ok(save(scene, &renewed).await?.then_some((renewed, answer))),
+                None => Ok(Some((run, answer))),
+            };
         }
         let renewed = match unsure.take() {
             Some(again) => again,

@@ -64,8 +64,24 @@ pub(crate) async fn step(
         }
         Hold::Queued if !lines_up(after) => leave(scene, transition).await,
         Hold::Held if !keeps(after) => release(scene, transition, now).await,
+        // Planned anew for another model, which may take in less.
+        Hold::Held if before.plan.is_some() && before.hops.is_empty() && matches!(before.state, State::Due) => {
+            recut(scene, transition, room).await
+        }
         Hold::None | Hold::Queued | Hold::Held => Ok(transition.into()),
     }
+}
+
+/// The run keeps its session, cut for the model that answers now.
+async fn recut(scene: Scene<'_>, mut transition: Transition, room: Option<u64>) -> Result<Stepped, EngineError> {
+    let Some(mine) = transition.run.session.as_mut().filter(|mine| mine.cut.as_ref().is_none_or(|cut| !cut.done))
+    else {
+        return Ok(transition.into());
+    };
+    if let Some(session) = scene.deps.store.session(&mine.agent, &mine.name).await? {
+        mine.cut = session.cut(room, &exchanges(scene.deps, &session).await?);
+    }
+    Ok(transition.into())
 }
 
 /// What stands between a run and its session.

@@ -30,7 +30,14 @@ pub(super) async fn submit(scene: Scene<'_>, run: &Run) -> Result<Option<Moved>,
     if now >= plan.deadline {
         return apply(scene, run, Event::DeadlinePassed, Along::default()).await;
     }
-    let request = hop_request(scene, run, plan).await?;
+    let request = match hop_request(scene, run, plan).await {
+        Ok(request) => request,
+        Err(EngineError::Secret(message)) => {
+            let event = Event::Refused { code: "mcp_server".to_owned(), message };
+            return apply(scene, run, event, Along::default()).await;
+        }
+        Err(error) => return Err(error),
+    };
     let member = Member { run: run.key.clone(), hop: *hop, attempt: *attempt, settled: false };
     let batch = Batch {
         id: AttemptId::new(new_ulid(deps, now)),

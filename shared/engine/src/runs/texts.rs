@@ -11,16 +11,23 @@ use crate::error::EngineError;
 /// Longest text kept in a row: far below DynamoDB's 400 KB item, and cheaper to read (DESIGN §3).
 pub const INLINE_MAX: usize = 32 * 1024;
 
+/// Longest part of a plan kept in the run's row.
+const PLAN_INLINE_MAX: usize = 8 * 1024;
 /// Longest piece of a conversation kept in the run's row, which is read whole by every list.
 pub(crate) const TALK_INLINE_MAX: usize = 1024;
 /// How many pieces a row may hold: the most calls of a turn and their keys must fit an item with them (DynamoDB: 400 KB).
-const TALK_INLINE_PIECES: usize = 100;
+const TALK_INLINE_PIECES: usize = 60;
 
 /// Keeps a piece of the run's conversation. A blob's key is its digest, so a repeat writes the same blob.
 pub(crate) async fn talk_text(deps: &Deps, run: &Run, text: String) -> Result<Text, EngineError> {
     let pieces = run.talk.said.len() + 2 * run.talk.calls.len();
     let most = if pieces < TALK_INLINE_PIECES { TALK_INLINE_MAX } else { 0 };
     keep(deps, &run.key, text, most).await
+}
+
+/// Keeps a part of the run's plan, which every write of its row carries.
+pub(crate) async fn plan_text(deps: &Deps, run: &RunKey, text: String) -> Result<Text, EngineError> {
+    keep(deps, run, text, PLAN_INLINE_MAX).await
 }
 
 /// Keeps `text` for `run`. A blob's key is its digest, so a repeat writes the same blob.

@@ -25,6 +25,8 @@ use super::texts::{load_text, talk_text};
 
 /// What an invocation keeps for itself after the tools have run.
 const RESERVE: TimeDelta = TimeDelta::seconds(30);
+/// More than this is asked of no invocation: the longest that `trigger` has is 15 minutes, and it wants its reserve.
+const MOST_ASKED: TimeDelta = TimeDelta::minutes(13);
 /// What the model is told of a call that a crash interrupted.
 const UNKNOWN: &str = "the call was interrupted; whether it took effect is not known, so it was not repeated";
 
@@ -36,9 +38,12 @@ const UNKNOWN: &str = "the call was interrupted; whether it took effect is not k
 pub(super) async fn run_tools(scene: Scene<'_>, run: Run) -> Result<Option<Moved>, EngineError> {
     let State::Tools { hop, .. } = run.state else { return Ok(None) };
     let now = scene.deps.clock.now();
+    if run.plan.as_ref().is_some_and(|plan| now >= plan.deadline) {
+        return apply(scene, &run, Event::DeadlinePassed, Along::default()).await;
+    }
     let longest = run.talk.asked_of(hop).map(|call| timeout_of(&call.name, scene.config)).max().unwrap_or_default();
     let bound = scene.invocation.deadline - RESERVE;
-    if bound < now + longest {
+    if bound < now + longest.min(MOST_ASKED) {
         return apply(scene, &run, Event::TimeRanOut, Along::default()).await;
     }
     let Some(run) = begun(scene, run, hop, now).await? else { return Ok(None) };

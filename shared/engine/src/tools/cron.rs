@@ -348,7 +348,8 @@ impl<'a> Desk<'a> {
         let run = self.call.run;
         let narrowed = run.turn.tools_allow.as_ref().is_some_and(|names| !names.iter().any(|name| name == "*"));
         let target = run.plan.as_ref().and_then(|plan| plan.target.as_ref());
-        Bounds { tools, narrowed, delivery: run.delivery.as_ref(), target }
+        let session = run.session.as_ref().map(|session| session.name.as_str());
+        Bounds { tools, narrowed, session, delivery: run.delivery.as_ref(), target }
     }
 
     fn bound(
@@ -371,12 +372,14 @@ impl<'a> Desk<'a> {
     }
 }
 
-/// When the call was begun, as its run says: the same for every repeat.
+/// When the call was begun, as its run says: the same for every repeat. One that came over the endpoint is made once only, so
+/// that it is now.
 fn begun_at(call: &Call<'_>) -> DateTime<Utc> {
     let own = call.run.talk.calls.iter().find(|each| each.key() == call.key);
     match own.map(|own| &own.state) {
         Some(CallState::Started { at }) => *at,
-        Some(CallState::Asked | CallState::Done { .. }) | None => call.run.state_since,
+        Some(CallState::Asked | CallState::Done { .. }) => call.run.state_since,
+        None => call.scene.deps.clock.now(),
     }
 }
 

@@ -31,19 +31,20 @@ fn own(delivery: Value) -> Delivery {
 struct Run {
     tools: Vec<String>,
     narrowed: bool,
+    session: Option<&'static str>,
     delivery: Option<Delivery>,
     target: Option<Target>,
 }
 
 fn run(tools: &[&str], delivery: Option<Delivery>) -> Run {
     let tools = tools.iter().map(|name| (*name).to_owned()).collect();
-    Run { tools, narrowed: false, delivery, target: None }
+    Run { tools, narrowed: false, session: None, delivery, target: None }
 }
 
 impl Run {
     fn apply(&self, old: Option<&Job>, job: &mut Job) -> Result<Vec<String>, Vec<String>> {
         let (delivery, target) = (self.delivery.as_ref(), self.target.as_ref());
-        let bounds = Bounds { tools: &self.tools, narrowed: self.narrowed, delivery, target };
+        let bounds = Bounds { tools: &self.tools, narrowed: self.narrowed, session: self.session, delivery, target };
         bounds.apply(old, job).map_err(|faults| faults.into_iter().map(|fault| fault.field).collect())
     }
 }
@@ -201,4 +202,27 @@ fn where_a_person_lets_a_job_send_stays_through_other_changes() {
     let mut moved = old.clone();
     moved.delivery.as_mut().unwrap().to = Some("https://y.example/".into());
     assert_eq!(run.apply(Some(&old), &mut moved).unwrap_err(), ["delivery.to"]);
+}
+
+#[test]
+fn a_run_without_all_of_its_agents_tools_speaks_in_no_session_but_its_own() {
+    let with = |session: &str| {
+        let mut job = job(&turn(&json!([])));
+        job.session_target = SessionTarget::parse(session).unwrap();
+        job
+    };
+    let mut own = run(&["cron"], None);
+    assert!(own.apply(None, &mut with("session:ops")).is_ok(), "it has all of them");
+    own.narrowed = true;
+    own.session = Some("standup");
+    assert!(own.apply(None, &mut with("session:standup")).is_ok());
+    assert!(own.apply(None, &mut with("isolated")).is_ok());
+    let refused = Err(vec!["sessionTarget".to_owned()]);
+    assert_eq!(own.apply(None, &mut with("session:ops")), refused);
+    assert_eq!(own.apply(Some(&with("isolated")), &mut with("session:ops")), refused, "nor by moving a job there");
+    let old = with("session:ops");
+    let mut says = Job { name: "Other words".into(), ..old.clone() };
+    assert_eq!(own.apply(Some(&old), &mut says), refused, "nor by other words in one that is there");
+    let mut off = Job { enabled: false, ..old.clone() };
+    assert!(own.apply(Some(&old), &mut off).is_ok());
 }

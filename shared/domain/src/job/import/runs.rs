@@ -82,6 +82,7 @@ fn read(entry: &Value, now: DateTime<Utc>) -> Result<PastRun, String> {
         talk: Talk::default(),
         hops: hops(entry, ended_at),
         planning_tries: 0,
+        seen_waiting: None,
         place: None,
         timers: 0,
         answer: None,

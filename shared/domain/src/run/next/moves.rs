@@ -2,13 +2,13 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{MAX_BATCH_ATTEMPTS, MAX_CALLS, Stepper, retry_delay};
+use super::{MAX_BATCH_ATTEMPTS, Stepper, retry_delay};
 use crate::AttemptId;
 use crate::job::OnTimeout;
 use crate::model::{ModelErrorKind, Reply, StopReason};
 use crate::run::event::{Effect, Event};
 use crate::run::plan::REALTIME_MAX_TOKENS;
-use crate::run::{CancelReason, Path, State};
+use crate::run::{CancelReason, MOST_CALLS, Path, Plan, State};
 
 impl Stepper {
     /// An answer came, by whichever path.
@@ -18,7 +18,9 @@ impl Stepper {
         }
         let max_hops = self.run.plan.as_ref().map_or(1, |plan| plan.max_hops);
         match reply.stop_reason {
-            StopReason::EndTurn | StopReason::StopSequence if reply.text.trim().is_empty() => {
+            StopReason::EndTurn | StopReason::StopSequence
+                if reply.text.trim().is_empty() && !self.said_before_a_pause() =>
+            {
                 self.fail("empty_answer", "the model ended its turn without any text".to_owned())
             }
             StopReason::EndTurn | StopReason::StopSequence => {
@@ -45,8 +47,8 @@ impl Stepper {
             StopReason::ToolUse if hop >= max_hops => {
                 self.fail("hop_cap", format!("the turn did not end within {max_hops} hops"))
             }
-            StopReason::ToolUse if self.run.talk.calls.len() > MAX_CALLS => {
-                self.fail("tool_call_cap", format!("the turn asked for more than {MAX_CALLS} tool calls"))
+            StopReason::ToolUse if self.run.talk.calls.len() > MOST_CALLS => {
+                self.fail("tool_call_cap", format!("the turn asked for more than {MOST_CALLS} tool calls"))
             }
             StopReason::ToolUse => {
                 let names = self.run.talk.asked_of(hop).map(|call| call.name.as_str()).collect::<Vec<_>>().join(", ");
@@ -58,6 +60,11 @@ impl Stepper {
                 self.fail("unknown_stop_reason", format!("the model stopped for \"{word}\", which is not known here"))
             }
         }
+    }
+
+    /// Whether the hop before the last one paused with text, which the last one went on from.
+    fn said_before_a_pause(&self) -> bool {
+        self.run.answer.is_some() && self.run.went_on_from_a_pause()
     }
 
     /// The summarising hop is over, whatever it brought: the turn itself begins.
@@ -85,6 +92,23 @@ impl Stepper {
 
     /// A batched hop goes on in realtime, and so do all later ones.
     pub(super) fn switch_to_realtime(&mut self, hop: u32, reason: Option<&str>) -> bool {
+        self.replan_in_realtime(reason);
+        self.call(hop, 0)
+    }
+
+    /// The turn's time is up before the tools of a hop were begun: they act only for a turn that goes on.
+    pub(super) fn tools_too_late(&mut self, hop: u32, starts: u32) -> bool {
+        let goes_on = |plan: &Plan| plan.path == Path::Batch && plan.on_timeout == OnTimeout::Realtime;
+        if !self.run.plan.as_ref().is_some_and(goes_on) {
+            return self.too_late(hop);
+        }
+        self.replan_in_realtime(Some("batch_timeout"));
+        self.go(State::Tools { hop, starts }, "tools", Some("the turn goes on in realtime".to_owned()));
+        self.effects.push(Effect::RunTools);
+        true
+    }
+
+    fn replan_in_realtime(&mut self, reason: Option<&str>) {
         let now = self.now;
         if let Some(plan) = &mut self.run.plan {
             plan.path = Path::Realtime;
@@ -95,7 +119,6 @@ impl Stepper {
                 plan.fallback_reason = Some(reason.to_owned());
             }
         }
-        self.call(hop, 0)
     }
 
     /// A batched hop's time is up, and no batch holds it any more.

@@ -230,7 +230,8 @@ async fn the_time_of_a_call_is_when_it_was_begun() {
     let scene = Scene { deps: &agent.world.deps, invocation: &agent.world.invocation, config: &agent.config };
     let call = Call { scene, run: &agent.run, key: "1-a", deadline: begun };
     assert_eq!(Desk::new(call, "x").request.stamp.at, begun);
-    assert_eq!(Desk::new(Call { key: "1-b", ..call }, "x").request.stamp.at, agent.run.state_since);
+    let now = agent.world.deps.clock.now();
+    assert_eq!(Desk::new(Call { key: "1-b", ..call }, "x").request.stamp.at, now, "one that came over the endpoint");
 }
 
 #[tokio::test]
@@ -248,8 +249,8 @@ async fn the_next_run_of_the_running_job_is_moved_once_per_call() {
     assert_eq!(agent.ok("1-a", moves("20m")).await, first, "a repeat");
     assert_eq!(
         agent.ok("1-b", moves("30d")).await["nextRunAt"],
-        "2026-12-20T12:00:00Z",
-        "counted from when it was begun"
+        "2026-12-20T12:01:00Z",
+        "counted from when it is made"
     );
     // A stop before the timer was armed: the repeat arms it.
     *agent.world.outside.fails.lock().unwrap() = Some("arm");
@@ -258,8 +259,8 @@ async fn the_next_run_of_the_running_job_is_moved_once_per_call() {
     assert!(super::run(call, moves("2h")).await.is_err());
     *agent.world.outside.fails.lock().unwrap() = None;
     agent.world.outside.calls();
-    assert_eq!(agent.ok("1-c", moves("2h")).await["nextRunAt"], "2026-11-20T14:00:00Z");
-    assert_eq!(agent.world.outside.calls(), ["arm o-brief-20261120T140000Z-1"]);
+    assert_eq!(agent.ok("1-c", moves("2h")).await["nextRunAt"], "2026-11-20T14:01:00Z");
+    assert_eq!(agent.world.outside.calls(), ["arm o-brief-20261120T140100Z-1"]);
     let mut other = self::agent();
     other.world.add(person("brief", &json!("scout"), &json!({}))).await;
     other.run.agent_id = "main".into();
