@@ -9,6 +9,12 @@ fn stopped(reason: &str, text: &str) -> Value {
     json!({ "match": "*", "content": [{ "type": "text", "text": text }], "stopReason": reason })
 }
 
+fn many_calls(n: usize) -> Vec<Value> {
+    let long = format!("/memories/{}", "x".repeat(1500));
+    let call = json!({ "type": "tool_use", "name": "memory", "input": { "command": "view", "path": long } });
+    vec![call; n]
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_stop_reason_has_a_named_outcome_on_both_paths() {
     // What the model does, and what the run comes to: `ok`, or its failure code.
@@ -33,6 +39,8 @@ async fn every_stop_reason_has_a_named_outcome_on_both_paths() {
         ] }),
             "hop_cap",
         ),
+        // The ledger of that many calls would outgrow the run's row.
+        (json!({ "match": "*", "content": many_calls(300) }), "tool_call_cap"),
         // A half-finished call is not run.
         (
             json!({ "match": "*", "stopReason": "max_tokens", "content": [

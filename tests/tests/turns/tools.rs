@@ -46,7 +46,16 @@ async fn a_tool_that_hangs_is_given_up_and_the_model_told() {
             asks_all(&json!([call(1, "http_fetch", &json!({ "url": format!("{}/slow", pages.url) }))])),
             text("No answer from there."),
         ] });
-        let ran = run(&local, &job(path, "Try."), script).await;
+        let mut asked = job(path, "Try.");
+        asked["payload"]["timeoutSeconds"] = json!(7200);
+        let mut ran = run(&local, &asked, script).await;
+        // The clock does not stand still for who waits on a page that waits on the clock: the turn may need another invocation.
+        for _ in 0..6 {
+            if ran["status"].is_null() {
+                local.advance(10).await;
+                ran = local.last_run(ran["jobId"].as_str().unwrap()).await;
+            }
+        }
         assert_eq!(ran["status"], "ok", "{path:?}: {ran:#}");
         assert_eq!(ran["tools"][0]["state"], "error");
         assert!(ran["tools"][0]["result"].as_str().unwrap().contains("in time"), "{ran:#}");
@@ -67,5 +76,24 @@ async fn a_result_of_five_megabytes_is_cut_and_says_so() {
         let sent = local.asked_of_model().await;
         assert!(sent.contains("[cut here: "), "the model is told");
         assert!(sent.len() < HUGE / 2, "{} bytes were sent", sent.len());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_cannot_be_had_ends_the_turn_with_its_name_before_anything_is_sent() {
+    for path in PATHS {
+        let (local, _) = with_pages().await;
+        let missing = local.dir.path().join("no-such-token");
+        local
+            .configure(&json!({
+                "mcpServers": { "github": { "url": "https://mcp.example/github", "authorizationToken": format!("file:{}", missing.display()) } },
+                "agents": { "entries": { "main": { "default": true, "mcpServers": ["github"] } } },
+            }))
+            .await;
+        let ran = run(&local, &job(path, "Look."), json!({})).await;
+        assert_eq!(ran["error"]["code"], "mcp_server", "{path:?}: {ran:#}");
+        assert!(ran["error"]["message"].as_str().unwrap().contains("github"), "{ran:#}");
+        let sent = local.asked_of_model().await;
+        assert!(!sent.contains(r#""method":"POST""#), "{sent}");
     }
 }

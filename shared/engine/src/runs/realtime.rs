@@ -188,3 +188,46 @@ async fn mcp_servers(scene: Scene<'_>, run: &Run, plan: &Plan) -> Result<Vec<Mcp
     servers.extend(plan.endpoint.as_ref().map(|endpoint| endpoint.connection(&run.key)));
     Ok(servers)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use nightshift_domain::config::Config;
+    use tokio::sync::oneshot;
+    use tokio::task::yield_now;
+
+    use super::*;
+    use crate::Deps;
+    use crate::jobs::tests::world;
+    use crate::ports::Write;
+    use crate::testing::{Faulty, Mishap};
+
+    #[tokio::test]
+    async fn an_answer_after_a_renewal_whose_own_answer_was_lost_builds_on_the_row_as_it_is() {
+        let world = world();
+        let table = Arc::new(Faulty::new(world.deps.store.clone()));
+        let deps = Deps { store: table.clone(), ..world.deps.clone() };
+        let config = Config::default();
+        let scene = Scene { deps: &deps, invocation: &world.invocation, config: &config };
+        let run = crate::tools::tests::bare("main");
+        let key = run.key.clone();
+        deps.store.commit(&[Write::Run { run: &run, expires_at: None }]).await.unwrap();
+        table.fail(0, Mishap::After);
+        let (send, answer) = oneshot::channel();
+        let provider = async {
+            while world.clock.next_wake().is_none() {
+                yield_now().await;
+            }
+            world.clock.advance(RENEW_EVERY);
+            while deps.store.run(&key).await.unwrap().unwrap().rev == 1 || world.clock.next_wake().is_none() {
+                yield_now().await;
+            }
+            send.send(7).unwrap();
+        };
+        let (renewed, ()) = tokio::join!(renewing(scene, run, answer), provider);
+        let (run, answer) = renewed.unwrap().unwrap();
+        assert_eq!(answer, Ok(7));
+        assert_eq!(deps.store.run(&key).await.unwrap().unwrap().rev, run.rev, "what follows can be written");
+    }
+}
