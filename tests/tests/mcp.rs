@@ -20,12 +20,12 @@ use serde_json::{Value, json};
 
 type Client = RunningService<RoleClient, ()>;
 
-/// A stack whose endpoint is at its own front, and the table behind it.
+/// A stack whose endpoint is known to the provider under another address than the one it has, and the table behind it.
 async fn stack(endpoint: Value) -> (Local, DynamoStore) {
     let local = Local::start().await;
     local.script(json!({ "batchDurationMs": 7_200_000 }));
     let config = json!({
-        "api": { "publicUrl": local.stack.ready.url },
+        "api": { "publicUrl": "https://nightshift.example" },
         "agents": { "defaults": { "tools": { "endpoint": endpoint } } },
     });
     local.ok("config.apply", &json!({ "config": config, "expectedRevision": 0 })).await;

@@ -3,73 +3,14 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use lambda_http::{Body, Request, http};
-use nightshift_domain::config::Config;
-use nightshift_domain::event::{Envelope, Function};
 use nightshift_domain::run::{CallState, Run, call_id};
 use nightshift_domain::run_token::TokenKey;
-use nightshift_engine::ports::{
-    Channel, Channels, Entropy, Invoker, JobTimer, Models, OpenChannelError, OpenModelError, OpenedModel, Page,
-    TimerEntry, TimerError, TimerView, Timers, Write,
-};
-use nightshift_engine::testing::{MemoryBlobs, MemoryStore, NoSecrets, NoWeb};
+use nightshift_engine::ports::Write;
+use nightshift_engine::testing::{MemoryBlobs, MemoryStore, NoSecrets, NoWeb, Nothing};
 use nightshift_engine::{Deps, ManualClock, Settings};
 use serde_json::{Value, json};
-
-/// Nothing around the table.
-#[derive(Debug)]
-struct Nothing;
-
-impl Entropy for Nothing {
-    fn bits(&self) -> u128 {
-        4
-    }
-}
-
-#[async_trait]
-impl Timers for Nothing {
-    async fn put_job(&self, _: &JobTimer) -> Result<(), TimerError> {
-        Ok(())
-    }
-    async fn remove(&self, _: &str) -> Result<(), TimerError> {
-        Ok(())
-    }
-    async fn arm(&self, _: &str, _: DateTime<Utc>, _: &Envelope) -> Result<(), TimerError> {
-        Ok(())
-    }
-    async fn list(&self, _: &str, _: Option<&str>) -> Result<Page<TimerEntry>, TimerError> {
-        Ok(Page { items: Vec::new(), next: None })
-    }
-    async fn get(&self, _: &str) -> Result<Option<TimerView>, TimerError> {
-        Ok(None)
-    }
-}
-
-#[async_trait]
-impl Invoker for Nothing {
-    async fn invoke(&self, _: Function, _: &Envelope) -> Result<(), TimerError> {
-        Ok(())
-    }
-}
-
-#[async_trait]
-impl Models for Nothing {
-    async fn open(&self, _: &Config, name: &str) -> Result<OpenedModel, OpenModelError> {
-        Err(OpenModelError::Unknown(name.to_owned()))
-    }
-}
-
-#[async_trait]
-impl Channels for Nothing {
-    async fn open(&self, _: &Config, name: &str, _: Option<&str>) -> Result<Arc<dyn Channel>, OpenChannelError> {
-        Err(OpenChannelError::NotConfigured(name.to_owned()))
-    }
-    fn configured(&self, _: &Config) -> Vec<String> {
-        Vec::new()
-    }
-}
 
 struct Endpoint {
     deps: Deps,

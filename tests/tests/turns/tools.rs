@@ -97,3 +97,28 @@ async fn a_token_that_cannot_be_had_ends_the_turn_with_its_name_before_anything_
         assert!(!sent.contains(r#""method":"POST""#), "{sent}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_of_one_tool_that_keeps_something_are_made_in_the_order_they_were_asked_for() {
+    for path in PATHS {
+        let (local, _) = with_pages().await;
+        let memory = |n, more: Value| {
+            let mut input = json!({ "path": "/memories/o.md" });
+            input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            call(n, "memory", &input)
+        };
+        let script = json!({ "batchDurationMs": 60_000, "replies": [
+            asks_all(&json!([
+                memory(1, json!({ "command": "create", "file_text": "one\n" })),
+                memory(2, json!({ "command": "insert", "insert_line": 1, "insert_text": "two\n" })),
+                memory(3, json!({ "command": "str_replace", "old_str": "two", "new_str": "three" })),
+                memory(4, json!({ "command": "view" })),
+            ])),
+            text("Noted."),
+        ] });
+        let ran = run(&local, &job(path, "Note."), script).await;
+        let states: Vec<String> = calls(&ran).into_iter().map(|(_, state, _)| state).collect();
+        assert_eq!(states, ["ok"; 4], "{path:?}: {ran:#}");
+        assert!(ran["tools"][3]["result"].as_str().unwrap().contains("three"), "{ran:#}");
+    }
+}

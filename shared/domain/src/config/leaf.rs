@@ -185,7 +185,7 @@ pub(super) fn host(text: &str) -> Option<Problem> {
 pub(super) fn full_model(text: &str) -> Option<Problem> {
     let whole = text.split_once('/').is_some_and(|(provider, model)| !provider.is_empty() && !model.is_empty());
     (!whole || text.chars().any(char::is_whitespace)).then(|| {
-        Problem::new("a price belongs to a model with its provider")
+        Problem::new("this belongs to a model with its provider")
             .hint("write provider/model, such as anthropic/claude-haiku-5-5")
     })
 }

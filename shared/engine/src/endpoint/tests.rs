@@ -3,11 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use futures::future::{pending, poll_immediate};
 use nightshift_domain::config::Config;
-use nightshift_domain::event::{Envelope, Function};
 use nightshift_domain::run::{Endpoint, State, Text, Via};
 use nightshift_domain::run_token::{Claims, TokenKey, render};
 use nightshift_domain::tools::Offer;
@@ -17,65 +15,8 @@ use serde_json::json;
 use super::*;
 use crate::clock::{Clock, ManualClock};
 use crate::deps::Settings;
-use crate::ports::{
-    Channel, Channels, Entropy, Invoker, JobTimer, Models, OpenChannelError, OpenModelError, OpenedModel, Page,
-    TimerEntry, TimerError, TimerView, Timers,
-};
 use crate::runs::endpoint::{endpoint, record};
-use crate::testing::{Break, MemoryBlobs, MemoryStore, NoSecrets, NoWeb};
-
-/// Nothing around the table.
-#[derive(Debug)]
-struct Nothing;
-
-impl Entropy for Nothing {
-    fn bits(&self) -> u128 {
-        4
-    }
-}
-
-#[async_trait]
-impl Timers for Nothing {
-    async fn put_job(&self, _: &JobTimer) -> Result<(), TimerError> {
-        Ok(())
-    }
-    async fn remove(&self, _: &str) -> Result<(), TimerError> {
-        Ok(())
-    }
-    async fn arm(&self, _: &str, _: DateTime<Utc>, _: &Envelope) -> Result<(), TimerError> {
-        Ok(())
-    }
-    async fn list(&self, _: &str, _: Option<&str>) -> Result<Page<TimerEntry>, TimerError> {
-        Ok(Page { items: Vec::new(), next: None })
-    }
-    async fn get(&self, _: &str) -> Result<Option<TimerView>, TimerError> {
-        Ok(None)
-    }
-}
-
-#[async_trait]
-impl Invoker for Nothing {
-    async fn invoke(&self, _: Function, _: &Envelope) -> Result<(), TimerError> {
-        Ok(())
-    }
-}
-
-#[async_trait]
-impl Models for Nothing {
-    async fn open(&self, _: &Config, name: &str) -> Result<OpenedModel, OpenModelError> {
-        Err(OpenModelError::Unknown(name.to_owned()))
-    }
-}
-
-#[async_trait]
-impl Channels for Nothing {
-    async fn open(&self, _: &Config, name: &str, _: Option<&str>) -> Result<Arc<dyn Channel>, OpenChannelError> {
-        Err(OpenChannelError::NotConfigured(name.to_owned()))
-    }
-    fn configured(&self, _: &Config) -> Vec<String> {
-        Vec::new()
-    }
-}
+use crate::testing::{Break, MemoryBlobs, MemoryStore, NoSecrets, NoWeb, Nothing};
 
 struct World {
     deps: Deps,
@@ -371,7 +312,7 @@ fn a_batch_turn_has_an_endpoint_where_there_is_an_address_that_its_provider_can_
 
     assert_eq!(planned(&world, &json!({}), true), None);
     assert_eq!(planned(&world, &at("http://127.0.0.1:1"), false), None, "the connector takes https only");
-    assert!(planned(&world, &at("http://127.0.0.1:1"), true).is_some());
+    assert_eq!(planned(&world, &at("http://127.0.0.1:1"), true), None, "on the local stack too");
     let off = json!({ "api": { "publicUrl": "https://example.com" },
         "agents": { "defaults": { "tools": { "endpoint": { "enabled": false } } } } });
     assert_eq!(planned(&world, &off, false), None);

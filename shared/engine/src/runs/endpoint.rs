@@ -31,8 +31,8 @@ pub(crate) fn endpoint(
     realtime_seconds: u64,
 ) -> Option<Endpoint> {
     let base = scene.config.api.public_url.as_deref()?;
-    // The MCP connector takes https only; the local stack's model calls it on loopback.
-    if !base.starts_with("https://") && !scene.deps.settings.local {
+    // The MCP connector takes https only (Python SDK 2.11.0, `BetaRequestMCPServerURLDefinitionParam`).
+    if !base.starts_with("https://") {
         return None;
     }
     let tools = over_endpoint(offer, &scene.config.tools_of(agent).endpoint);

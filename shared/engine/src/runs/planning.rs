@@ -95,6 +95,9 @@ pub(super) async fn plan(scene: Scene<'_>, run: &Run) -> Result<Planned, EngineE
         Path::Batch if provider.is_anthropic() => endpoint(scene, &agent, &mut offer, deadline, realtime_seconds),
         Path::Batch | Path::Realtime => None,
     };
+    if scene.config.api.public_url.as_ref().is_some_and(|url| !url.starts_with("https://")) {
+        notes.push("api.publicUrl is not https: the tools are not offered over it".to_owned());
+    }
     let tools = match offer.tools.as_slice() {
         [] => None,
         some => Some(plan_text(scene.deps, &run.key, serde_json::Value::from(some).to_string()).await?),

@@ -1,12 +1,13 @@
 //! Runs the tools a hop asked for, and puts what they say into the conversation.
 //!
 //! Guarantee: an acting call is written down as begun before it is made, so that no crash makes it twice: one that is found
-//! begun is answered as an error whose outcome is not known. Reading calls may be repeated. Calls run side by side; the model
+//! begun is answered as an error whose outcome is not known. Reading calls may be repeated. Calls run side by side, those of
+//! one tool that keeps something one after the other; the model
 //! gets one message with a result for every one of them, in the order it asked.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::StreamExt;
-use futures::stream::FuturesUnordered;
+use futures::stream::{self, BoxStream, SelectAll};
 use nightshift_domain::model::Role;
 use nightshift_domain::run::{CallState, Event, Run, Said, State, ToolCall, Via};
 use nightshift_domain::tools::{RESULT_MAX, acts};
@@ -14,7 +15,6 @@ use serde::Serialize;
 use serde_json::Value;
 use tracing::{info, warn};
 
-use crate::clock::BoxFuture;
 use crate::error::EngineError;
 use crate::tools::{Answer, Call, execute, timeout_of};
 
@@ -27,6 +27,8 @@ use super::texts::{load_text, talk_text};
 const RESERVE: TimeDelta = TimeDelta::seconds(30);
 /// More than this is asked of no invocation: the longest that `trigger` has is 15 minutes, and it wants its reserve.
 const MOST_ASKED: TimeDelta = TimeDelta::minutes(13);
+/// Tools whose calls of one hop are made in the order they were asked for; all others run side by side.
+const IN_LINE: [&str; 3] = ["message", "memory", "cron"];
 /// What the model is told of a call that a crash interrupted.
 const UNKNOWN: &str = "the call was interrupted; whether it took effect is not known, so it was not repeated";
 
@@ -77,12 +79,15 @@ async fn begun(scene: Scene<'_>, run: Run, hop: u32, now: DateTime<Utc>) -> Resu
 /// The run with all calls of the hop over.
 async fn finished(scene: Scene<'_>, mut run: Run, hop: u32, bound: DateTime<Utc>) -> Result<Option<Run>, EngineError> {
     let snapshot = run.clone();
-    let mut under_way: FuturesUnordered<BoxFuture<'_, Result<(usize, Answer), EngineError>>> = open(&run, hop)
+    let mut left = open(&run, hop).len();
+    let lines = in_line(&run, open(&run, hop));
+    let mut under_way: SelectAll<BoxStream<'_, Result<(usize, Answer), EngineError>>> = lines
         .into_iter()
-        .map(|at| {
-            let (run, call) = (&snapshot, &snapshot.talk.calls[at]);
-            let made: BoxFuture<'_, _> = Box::pin(async move { Ok((at, made(scene, run, call, bound).await?)) });
-            made
+        .map(|line| {
+            let run = &snapshot;
+            stream::iter(line)
+                .then(move |at| async move { Ok((at, made(scene, run, &run.talk.calls[at], bound).await?)) })
+                .boxed()
         })
         .collect();
     loop {
@@ -95,13 +100,30 @@ async fn finished(scene: Scene<'_>, mut run: Run, hop: u32, bound: DateTime<Utc>
         run.talk.calls[at].state = done(scene, &run, answer, now).await?;
         info!(run.id = %run.key, "{} of run {} came back", run.talk.calls[at].name, run.key);
         // The last one is written with the message that tells the model of all of them.
-        if acted && !under_way.is_empty() {
+        left -= 1;
+        if acted && left > 0 {
             run.rev += 1;
             if !save(scene, &run).await? {
                 return Ok(None);
             }
         }
     }
+}
+
+/// The calls, those of one tool that keeps something in one line: a model that writes two messages, or a file and then a
+/// change of it, means them in that order.
+fn in_line(run: &Run, calls: Vec<usize>) -> Vec<Vec<usize>> {
+    let mut lines: Vec<Vec<usize>> = Vec::new();
+    for at in calls {
+        let name = &run.talk.calls[at].name;
+        let line =
+            lines.iter_mut().find(|line| IN_LINE.contains(&name.as_str()) && run.talk.calls[line[0]].name == *name);
+        match line {
+            Some(line) => line.push(at),
+            None => lines.push(vec![at]),
+        }
+    }
+    lines
 }
 
 async fn made(scene: Scene<'_>, run: &Run, call: &ToolCall, bound: DateTime<Utc>) -> Result<Answer, EngineError> {

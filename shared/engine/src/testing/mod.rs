@@ -12,5 +12,5 @@ mod store;
 
 pub use blobs::MemoryBlobs;
 pub use faulty::{Faulty, First, Mishap};
-pub use outside::{NoSecrets, NoWeb};
+pub use outside::{NoSecrets, NoWeb, Nothing};
 pub use store::{Break, MemoryStore};

@@ -22,9 +22,9 @@ use crate::deps::{Deps, Invocation, Settings};
 use crate::jobs::{Request, Stamp, add};
 use crate::ports::Store;
 use crate::runs::{Scene, new_run};
-use crate::testing::{Faulty, MemoryBlobs, MemoryStore};
+use crate::testing::{Faulty, MemoryBlobs, MemoryStore, Nothing};
 
-use outside::{Chats, Keys, Nothing, Pages};
+use outside::{Chats, Keys, Pages};
 
 /// The key of the call that the tests make.
 const KEY: &str = "1-toolu_1";

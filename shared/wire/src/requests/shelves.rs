@@ -38,7 +38,7 @@ pub struct PutDocument {
     )]
     pub name: String,
     /// The whole text; it may be empty.
-    #[schemars(length(max = 262_144))]
+    #[schemars(length(max = 131_072))]
     pub text: String,
     /// The revision it was made from, 0 for a text that is not there; refused with 409 when there is another one by now.
     pub expected_revision: Option<u64>,

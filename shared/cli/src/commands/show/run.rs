@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
 use nightshift_domain::job::RunStatus;
-use nightshift_domain::run::Origin;
+use nightshift_domain::run::{Origin, Via};
 use nightshift_wire::{RunView, ToolState, ToolView};
 
 use super::words;
 use crate::human;
-use crate::table::{Surface, one_line, pairs_within};
+use crate::table::{Surface, cut as cut_to, one_line, pairs_within};
 
 /// One run with all that happened to it, and its answer.
 pub(in crate::commands) fn run(run: &RunView, now: DateTime<Utc>, surface: Surface) -> String {
@@ -40,7 +40,6 @@ pub(in crate::commands) fn run(run: &RunView, now: DateTime<Utc>, surface: Surfa
             ("fallback", run.fallback_reason.clone()),
             ("batch", (!batches.is_empty()).then(|| batches.join(", "))),
             ("hops", paid.then(|| run.hops.len().to_string())),
-            ("tools", (!run.tools.is_empty()).then(|| tools(run))),
             ("delivery", delivered),
             ("cost", paid.then(|| cost(run))),
             ("notes", (!run.notes.is_empty()).then(|| run.notes.join("; "))),
@@ -57,6 +56,12 @@ pub(in crate::commands) fn run(run: &RunView, now: DateTime<Utc>, surface: Surfa
             let _ = write!(text, "\n  {at}  {}{detail}", event.event);
         }
     }
+    if !run.tools.is_empty() {
+        text.push_str("\n\ntools");
+        for call in &run.tools {
+            tool(&mut text, call, usize::from(surface.width));
+        }
+    }
     if let Some(answer) = run.text.as_ref().or(run.summary.as_ref()).filter(|answer| !answer.is_empty()) {
         text.push_str("\n\n");
         text.push_str(answer);
@@ -64,15 +69,22 @@ pub(in crate::commands) fn run(run: &RunView, now: DateTime<Utc>, surface: Surfa
     text
 }
 
-/// `memory, http_fetch (error), message`: the calls in order.
-fn tools(run: &RunView) -> String {
-    let call = |tool: &ToolView| match tool.state {
-        ToolState::Ok => tool.name.clone(),
-        ToolState::Asked => format!("{} (not begun)", tool.name),
-        ToolState::Started => format!("{} (at work)", tool.name),
-        ToolState::Error => format!("{} (error)", tool.name),
+/// Two lines for a call: what was asked, and what came of it.
+fn tool(text: &mut String, tool: &ToolView, width: usize) {
+    let state = match tool.state {
+        ToolState::Ok => "ok",
+        ToolState::Asked => "not begun",
+        ToolState::Started => "at work",
+        ToolState::Error => "error",
     };
-    run.tools.iter().map(call).collect::<Vec<_>>().join(", ")
+    let over = if tool.via == Via::Endpoint { ", over the endpoint" } else { "" };
+    let cut = tool.cut_from_bytes.map(|bytes| format!(", cut from {bytes} bytes")).unwrap_or_default();
+    let asked = tool.input.as_deref().unwrap_or_default();
+    let asked = format!("  hop {}  {} {}", tool.hop, tool.name, one_line(asked));
+    let told = tool.result.as_deref().map(|result| format!(": {}", one_line(result))).unwrap_or_default();
+    let told = format!("         {state}{over}{cut}{told}");
+    // Writing to a String cannot fail.
+    let _ = write!(text, "\n{}\n{}", cut_to(asked.trim_end(), width), cut_to(&told, width));
 }
 
 /// `ok (deliveryFailed)`: how it ended, and the state behind it where that says more.

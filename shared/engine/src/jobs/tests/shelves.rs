@@ -46,9 +46,9 @@ async fn a_long_document_is_a_blob_named_by_what_it_holds() {
     let Text::Blob { key, bytes: 40_000 } = sheet.text else { panic!("{sheet:?}") };
     assert!(key.starts_with("config/documents/") && key.len() == 17 + 64, "{key}");
     assert_eq!(documents_get(&world.request(), &json!({ "name": "long" })).await.unwrap().text, text);
-    let most = json!({ "name": "most", "text": "x".repeat(256 * 1024) });
+    let most = json!({ "name": "most", "text": "x".repeat(128 * 1024) });
     assert!(documents_put(&world.request(), &most).await.is_ok());
-    let more = json!({ "name": "more", "text": "x".repeat(256 * 1024 + 1) });
+    let more = json!({ "name": "more", "text": "x".repeat(128 * 1024 + 1) });
     let Err(Refusal::Invalid(faults)) = documents_put(&world.request(), &more).await else { panic!() };
     assert_eq!((faults[0].code.as_str(), faults[0].field.as_str()), ("too_much_text", "text"));
 }

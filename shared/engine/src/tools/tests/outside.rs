@@ -7,60 +7,11 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::config::{Config, SsrfPolicy};
 use nightshift_domain::delivery::Target;
-use nightshift_domain::event::{Envelope, Function};
 
 use crate::ports::{
-    Channel, ChannelError, Channels, Entropy, Invoker, JobTimer, Models, OpenChannelError, OpenModelError, OpenedModel,
-    Outgoing, Page, Rendered, Secret, Secrets, SendError, SendErrorKind, Sent, TimerEntry, TimerError, TimerView,
-    Timers, Web, WebAnswer, WebFault, WebRequest,
+    Channel, ChannelError, Channels, OpenChannelError, Outgoing, Rendered, Secret, Secrets, SendError, SendErrorKind,
+    Sent, Web, WebAnswer, WebFault, WebRequest,
 };
-
-/// Does nothing, as if it had worked, and knows no model.
-#[derive(Debug)]
-pub(super) struct Nothing;
-
-impl Entropy for Nothing {
-    fn bits(&self) -> u128 {
-        7
-    }
-}
-
-#[async_trait]
-impl Timers for Nothing {
-    async fn put_job(&self, _: &JobTimer) -> Result<(), TimerError> {
-        Ok(())
-    }
-
-    async fn remove(&self, _: &str) -> Result<(), TimerError> {
-        Ok(())
-    }
-
-    async fn arm(&self, _: &str, _: DateTime<Utc>, _: &Envelope) -> Result<(), TimerError> {
-        Ok(())
-    }
-
-    async fn list(&self, _: &str, _: Option<&str>) -> Result<Page<TimerEntry>, TimerError> {
-        Ok(Page { items: Vec::new(), next: None })
-    }
-
-    async fn get(&self, _: &str) -> Result<Option<TimerView>, TimerError> {
-        Ok(None)
-    }
-}
-
-#[async_trait]
-impl Invoker for Nothing {
-    async fn invoke(&self, _: Function, _: &Envelope) -> Result<(), TimerError> {
-        Ok(())
-    }
-}
-
-#[async_trait]
-impl Models for Nothing {
-    async fn open(&self, _: &Config, name: &str) -> Result<OpenedModel, OpenModelError> {
-        Err(OpenModelError::Unknown(name.to_owned()))
-    }
-}
 
 /// Knows `env:KEY`.
 #[derive(Debug)]
