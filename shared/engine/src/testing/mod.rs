@@ -13,4 +13,4 @@ mod store;
 pub use blobs::MemoryBlobs;
 pub use faulty::{Faulty, First, Mishap};
 pub use outside::{NoSecrets, NoWeb, Nothing};
-pub use store::{Break, MemoryStore};
+pub use store::MemoryStore;

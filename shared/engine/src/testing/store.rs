@@ -18,8 +18,7 @@ use serde_json::Value;
 use super::rows::{Place, Rows};
 use crate::clock::Clock;
 use crate::ports::{
-    DueItem, Outcome, Overview, Page, PageRequest, Places, RunFilter, Store, StoreError, StoreErrorKind, SystemEvent,
-    Write,
+    DueItem, Outcome, Overview, Page, PageRequest, Places, RunFilter, Store, StoreError, SystemEvent, Write,
 };
 
 /// A table that goes with the process. It passes the contract suite of the real one, and its lists do not even lag.
@@ -27,41 +26,12 @@ use crate::ports::{
 pub struct MemoryStore {
     clock: Arc<dyn Clock>,
     rows: Mutex<Rows>,
-    /// How many commits go through before one breaks, and how that one does.
-    breaks: Mutex<Option<(u32, Break)>>,
-}
-
-/// How a commit breaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Break {
-    /// Nothing of it is written.
-    Before,
-    /// All of it is, and the answer is lost.
-    After,
 }
 
 impl MemoryStore {
     /// An empty table; `clock` says which rows have expired.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, rows: Mutex::default(), breaks: Mutex::default() }
-    }
-
-    /// Breaks one commit: the next one after `more` others.
-    pub fn break_commit(&self, more: u32, how: Break) {
-        *self.breaks.lock().unwrap_or_else(PoisonError::into_inner) = Some((more, how));
-    }
-
-    /// How this commit breaks, if it does.
-    fn broken(&self) -> Option<Break> {
-        let mut breaks = self.breaks.lock().unwrap_or_else(PoisonError::into_inner);
-        match breaks.take() {
-            Some((0, how)) => Some(how),
-            Some((more, how)) => {
-                *breaks = Some((more - 1, how));
-                None
-            }
-            None => None,
-        }
+        Self { clock, rows: Mutex::default() }
     }
 
     fn rows(&self) -> MutexGuard<'_, Rows> {
@@ -83,16 +53,7 @@ impl MemoryStore {
 impl Store for MemoryStore {
     async fn commit(&self, writes: &[Write<'_>]) -> Result<Outcome, StoreError> {
         let now = self.now();
-        let unavailable =
-            || StoreError { operation: "write".to_owned(), kind: StoreErrorKind::Unavailable, source: None };
-        match self.broken() {
-            None => self.rows().commit(writes, now),
-            Some(Break::Before) => Err(unavailable()),
-            Some(Break::After) => {
-                self.rows().commit(writes, now)?;
-                Err(unavailable())
-            }
-        }
+        self.rows().commit(writes, now)
     }
 
     async fn job(&self, id: &JobId) -> Result<Option<JobRecord>, StoreError> {
