@@ -140,6 +140,29 @@ pub(crate) fn is_of(name: &str, model: &str) -> bool {
     model.strip_prefix(name).is_some_and(|rest| rest.is_empty() || dated(rest))
 }
 
+/// The raw usages of several hops as one: whole numbers are added, at any depth; of anything else the last is kept.
+pub fn added<'a>(usages: impl Iterator<Item = &'a Value>) -> Option<Value> {
+    usages.cloned().reduce(|mut sum, usage| {
+        add(&mut sum, usage);
+        sum
+    })
+}
+
+fn add(sum: &mut Value, more: Value) {
+    match (sum, more) {
+        (Value::Object(sum), Value::Object(more)) => {
+            for (name, value) in more {
+                add(sum.entry(name).or_insert(Value::Null), value);
+            }
+        }
+        (sum, more) => match (sum.as_u64(), more.as_u64()) {
+            (Some(one), Some(other)) => *sum = one.saturating_add(other).into(),
+            _ if more.is_null() => {}
+            _ => *sum = more,
+        },
+    }
+}
+
 /// The cost of one hop's raw usage. In a batch every token price is halved, search fees are not.
 pub fn cost(usage: &Value, price: &PriceRow, batch: bool) -> Cost {
     let tokens = |name: &str| usage.get(name).and_then(Value::as_u64).unwrap_or(0);
@@ -259,5 +282,16 @@ mod tests {
         assert!((at("2026-11-19") - 1.0).abs() < f64::EPSILON);
         assert!((at("2026-11-20") - 9.0).abs() < f64::EPSILON);
         assert!(price("local-vllm/qwen", day("2026-11-20"), &[]).is_none());
+    }
+
+    #[test]
+    fn usages_of_several_hops_are_added_at_any_depth() {
+        let one = json!({ "input_tokens": 5, "cache_creation": { "ephemeral_1h_input_tokens": 7 }, "service_tier": "batch", "server_tool_use": null });
+        let two = json!({ "input_tokens": 2, "output_tokens": 3, "cache_creation": { "ephemeral_1h_input_tokens": 1 }, "server_tool_use": { "web_search_requests": 1 } });
+        let sum = json!({ "input_tokens": 7, "cache_creation": { "ephemeral_1h_input_tokens": 8 }, "service_tier": "batch",
+            "server_tool_use": { "web_search_requests": 1 }, "output_tokens": 3 });
+        assert_eq!(added([&one, &two].into_iter()), Some(sum));
+        assert_eq!(added([&one].into_iter()), Some(one.clone()), "a single hop's is its own");
+        assert_eq!(added(std::iter::empty()), None);
     }
 }

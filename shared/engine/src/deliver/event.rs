@@ -1,7 +1,7 @@
 //! The finished-run event that a webhook receives.
 
 use chrono::{DateTime, Utc};
-use nightshift_domain::money::usd;
+use nightshift_domain::money::{added, usd};
 use nightshift_domain::run::Run;
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ const TEXT_MAX: usize = 100_000;
 
 /// The event of a run whose turn has ended well.
 pub(super) fn finished(run: &Run, text: &str, now: DateTime<Utc>) -> Value {
-    let usage = run.hops.last().map(|hop| hop.usage.clone());
+    let usage = added(run.hops.iter().map(|hop| &hop.usage));
     json!({
         "action": "finished",
         "jobId": run.job_id,
