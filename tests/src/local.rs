@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use nightshift_local::gate::{Action, Fault, When};
 use nightshift_local::{Options, Stack};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -134,6 +135,18 @@ impl Local {
         let current = self.ok("config.get", &json!({})).await;
         let revision = current["revision"].clone();
         self.ok("config.apply", &json!({ "config": config, "expectedRevision": revision })).await;
+    }
+
+    /// Lets the next wake of a run fail, with the repeats of the SDK.
+    pub fn lose_wakes(&self) {
+        self.stack.gate.set_faults(vec![Fault {
+            service: Some("lambda".to_owned()),
+            operation: Some("Invoke trigger".to_owned()),
+            nth: 1,
+            times: Some(6),
+            when: When::Before,
+            action: Action::Fail,
+        }]);
     }
 
     /// The fake model.

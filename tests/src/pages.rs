@@ -10,8 +10,9 @@ use axum::routing::{get, post};
 use chrono::TimeDelta;
 use nightshift_engine::Clock;
 
-/// How long `/slow` and `/slow-hook` think, longer than any tool may.
-const SLOW: TimeDelta = TimeDelta::minutes(20);
+/// Until when a manual clock may pass over `/slow`, which never answers: longer than a tool may take, and shorter than the
+/// lease of the run that waits for it. From then on time stands still until the tool was given up.
+const SLOW: TimeDelta = TimeDelta::seconds(65);
 /// The length of `/huge`, bytes.
 pub const HUGE: usize = 5 * 1024 * 1024;
 
@@ -45,7 +46,6 @@ impl Pages {
             .route("/huge", get(|| async { "x".repeat(HUGE) }))
             .route("/gone", get(|| async { (StatusCode::NOT_FOUND, "nothing here") }))
             .route("/slow", get(slow))
-            .route("/slow-hook", post(slow))
             .route("/hook", post(hook))
             .with_state(pages.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -58,10 +58,10 @@ impl Pages {
     }
 }
 
-async fn slow(State(pages): State<Pages>) -> impl IntoResponse {
+async fn slow(State(pages): State<Pages>) -> &'static str {
     let until = pages.clock.now() + SLOW;
     pages.clock.sleep_until(until).await;
-    "at last"
+    std::future::pending().await
 }
 
 async fn hook(State(pages): State<Pages>, headers: HeaderMap, body: String) -> impl IntoResponse {

@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 use chrono::TimeDelta;
-use nightshift_local::gate::{Action, Fault, When};
 use nightshift_tests::local::{Local, batch_job};
 use serde_json::{Value, json};
 
@@ -112,15 +111,7 @@ async fn a_lost_wake_is_made_up_for() {
     }
     local.advance(61).await;
     // Waking the next one fails for a while, with the repeats of the SDK.
-    let lost = Fault {
-        service: Some("lambda".into()),
-        operation: Some("Invoke trigger".into()),
-        nth: 1,
-        times: Some(6),
-        when: When::Before,
-        action: Action::Fail,
-    };
-    local.stack.gate.set_faults(vec![lost]);
+    local.lose_wakes();
     local.advance(60).await;
     assert_eq!((count(&local, "succeeded").await, local.delivered().len()), (3, 3));
 }

@@ -226,15 +226,7 @@ async fn a_lost_wake_is_made_up_for() {
         local.add(&job(&format!("Job {n}"), "0")).await;
     }
     local.advance(61).await;
-    let lost = Fault {
-        service: Some("lambda".into()),
-        operation: Some("Invoke trigger".into()),
-        nth: 1,
-        times: Some(6),
-        when: When::Before,
-        action: Action::Fail,
-    };
-    local.stack.gate.set_faults(vec![lost]);
+    local.lose_wakes();
     local.advance(90).await;
     assert_eq!((runs(&local, "succeeded").await, local.delivered().len()), (3, 3));
 }

@@ -285,6 +285,22 @@ mod tests {
     }
 
     #[test]
+    fn a_configured_price_holds_for_a_snapshot_of_its_model_and_the_snapshots_own_wins() {
+        let listed = price("anthropic/claude-haiku-4-5", day("2026-11-20"), &[]).unwrap();
+        let row = |model: &str, input, from: &str| PriceRow {
+            model: model.to_owned(),
+            input,
+            from: from.parse().unwrap(),
+            ..listed.clone()
+        };
+        let own = [row("openai/gpt-4.1", 2.0, "2026-11-01"), row("openai/gpt-4.1-2025-04-14", 3.0, "2026-10-01")];
+        let at = |model, rows: &[PriceRow]| price(model, day("2026-11-20"), rows).map(|row| row.input.to_string());
+        assert_eq!(at("openai/gpt-4.1-2025-04-14", &own[..1]).as_deref(), Some("2"));
+        assert_eq!(at("openai/gpt-4.1-2025-04-14", &own).as_deref(), Some("3"));
+        assert_eq!(at("openai/gpt-4.1-mini", &own), None);
+    }
+
+    #[test]
     fn usages_of_several_hops_are_added_at_any_depth() {
         let one = json!({ "input_tokens": 5, "cache_creation": { "ephemeral_1h_input_tokens": 7 }, "service_tier": "batch", "server_tool_use": null });
         let two = json!({ "input_tokens": 2, "output_tokens": 3, "cache_creation": { "ephemeral_1h_input_tokens": 1 }, "server_tool_use": { "web_search_requests": 1 } });

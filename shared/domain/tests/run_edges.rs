@@ -10,9 +10,10 @@ use nightshift_domain::job::{AgentTurn, DeliveryStatus, OnTimeout};
 use nightshift_domain::model::{ModelErrorKind, Reply, Role, StopReason};
 use nightshift_domain::money::Cost;
 use nightshift_domain::run::{
-    CallState, CancelReason, Effect, Event, Hop, Origin, Path, Plan, RowResult, Run, Said, State, Talk, Task, Text,
-    ToolCall, Transition, Via, WaitReason, attention_at, next,
+    CallState, CancelReason, Effect, Endpoint, Event, Hop, Origin, Path, Plan, RowResult, Run, Said, State, Talk, Task,
+    Text, ToolCall, Transition, Via, WaitReason, attention_at, next,
 };
+use nightshift_domain::run_token::TokenKey;
 use nightshift_domain::session::{Cut, Hold, InSession};
 use nightshift_domain::{AttemptId, JobId, RunKey};
 
@@ -495,4 +496,35 @@ fn an_answer_that_was_given_before_a_pause_is_an_answer() {
     assert_eq!(answered("pause_turn", said()), "delivering");
     assert_eq!(answered("pause_turn", None), "failed");
     assert_eq!(answered("tool_use", said()), "failed", "what was said beside a tool is not the answer");
+}
+
+#[test]
+fn a_waiting_run_that_was_looked_at_stands_behind_what_is_due_meanwhile() {
+    for reason in [WaitReason::Overlap, WaitReason::Session] {
+        let mut waits = run(State::Waiting { reason }, None, false);
+        let first = attention_at(&waits).unwrap();
+        waits.seen_waiting = Some(first + TimeDelta::minutes(1));
+        let again = attention_at(&waits).unwrap();
+        assert!(again > waits.seen_waiting.unwrap(), "{again} is not after the look");
+        // A look of an earlier wait does not bring it forward.
+        waits.seen_waiting = Some(now() - TimeDelta::hours(1));
+        assert_eq!(attention_at(&waits), Some(first));
+    }
+}
+
+#[test]
+fn the_endpoint_of_a_run_that_is_to_stop_is_closed() {
+    let endpoint = Endpoint {
+        url: "https://nightshift.example/mcp".into(),
+        tools: vec!["message".into()],
+        key: TokenKey::new(1, 2),
+        expires: now() + TimeDelta::hours(25),
+    };
+    let with = |cancel_requested| {
+        let batch = AttemptId::new("01KAHJ5Z3M7Q2W4E6R8T0YABCD");
+        let plan = Plan { endpoint: Some(endpoint.clone()), ..plan(Path::Batch, OnTimeout::Fail) };
+        run(State::Submitted { hop: 1, attempt: 1, batch }, Some(plan), cancel_requested)
+    };
+    assert!(with(false).open_endpoint().is_some());
+    assert!(with(true).open_endpoint().is_none());
 }

@@ -46,16 +46,7 @@ async fn a_tool_that_hangs_is_given_up_and_the_model_told() {
             asks_all(&json!([call(1, "http_fetch", &json!({ "url": format!("{}/slow", pages.url) }))])),
             text("No answer from there."),
         ] });
-        let mut asked = job(path, "Try.");
-        asked["payload"]["timeoutSeconds"] = json!(7200);
-        let mut ran = run(&local, &asked, script).await;
-        // The clock does not stand still for who waits on a page that waits on the clock: the turn may need another invocation.
-        for _ in 0..6 {
-            if ran["status"].is_null() {
-                local.advance(10).await;
-                ran = local.last_run(ran["jobId"].as_str().unwrap()).await;
-            }
-        }
+        let ran = run(&local, &job(path, "Try."), script).await;
         assert_eq!(ran["status"], "ok", "{path:?}: {ran:#}");
         assert_eq!(ran["tools"][0]["state"], "error");
         assert!(ran["tools"][0]["result"].as_str().unwrap().contains("in time"), "{ran:#}");
@@ -120,5 +111,24 @@ async fn calls_of_one_tool_that_keeps_something_are_made_in_the_order_they_were_
         let states: Vec<String> = calls(&ran).into_iter().map(|(_, state, _)| state).collect();
         assert_eq!(states, ["ok"; 4], "{path:?}: {ran:#}");
         assert!(ran["tools"][3]["result"].as_str().unwrap().contains("three"), "{ran:#}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tool_that_may_take_longer_than_an_invocation_is_run_all_the_same() {
+    for path in PATHS {
+        let (local, pages) = with_pages().await;
+        local
+            .configure(&json!({
+                "cron": { "webhookSsrfPolicy": { "allowedHostnames": ["127.0.0.1"] } },
+                "webhookTools": { "report": { "description": "Reports.", "url": format!("{}/hook", pages.url), "timeoutSeconds": 900 } },
+            }))
+            .await;
+        let script = json!({ "batchDurationMs": 60_000, "replies": [
+            asks_all(&json!([call(1, "report", &json!({ "n": 1 }))])), text("Reported."),
+        ] });
+        let ran = run(&local, &job(path, "Report."), script).await;
+        assert_eq!((&ran["status"], &ran["tools"][0]["state"]), (&json!("ok"), &json!("ok")), "{path:?}: {ran:#}");
+        assert_eq!(pages.posted().len(), 1, "{path:?}");
     }
 }

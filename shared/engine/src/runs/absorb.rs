@@ -5,12 +5,11 @@ use nightshift_domain::AttemptId;
 use nightshift_domain::model::{Reply, Role, StopReason};
 use nightshift_domain::money;
 use nightshift_domain::run::{CallState, Hop, MOST_CALLS, Path, Run, Said, ToolCall, Via};
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use crate::error::EngineError;
 
 use super::Scene;
+use super::blocks::{Block, blocks, text};
 use super::endpoint::record;
 use super::sessions::absorb_summary;
 use super::texts::{load_text, run_text, talk_text};
@@ -76,9 +75,9 @@ pub(crate) async fn absorb(
         Some(text) => load_text(scene.deps, &run.key, &text).await?,
         None => String::new(),
     };
-    let text = both(&said_before, &reply.text);
-    if !text.is_empty() {
-        run.answer = Some(run_text(scene.deps, &run.key, text).await?);
+    let answer = both(&said_before, &reply.text);
+    if !answer.is_empty() {
+        run.answer = Some(run_text(scene.deps, &run.key, answer).await?);
     }
     Ok(run)
 }
@@ -104,28 +103,10 @@ struct Asked {
 
 /// The tools that `content` asks us to run. The provider's own (`server_tool_use`, `mcp_tool_use`) are not among them.
 fn asked(content: &str) -> Vec<Asked> {
-    let blocks: Vec<Block<'_>> = serde_json::from_str(content).unwrap_or_default();
-    let calls = blocks.into_iter().filter(|block| block.kind == "tool_use");
-    let calls = calls.filter_map(|block| {
-        let id = serde_json::from_str(block.id?.get()).ok()?;
-        let name = serde_json::from_str(block.name?.get()).ok()?;
-        let input = block.input.map_or_else(|| "{}".to_owned(), |input| input.get().to_owned());
-        Some(Asked { id, name, input })
-    });
-    calls.collect()
-}
-
-/// A block of any kind; only the type is sure to be what it seems.
-#[derive(Deserialize)]
-struct Block<'a> {
-    #[serde(rename = "type", default)]
-    kind: String,
-    #[serde(borrow, default)]
-    id: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    name: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    input: Option<&'a RawValue>,
+    let calls = blocks(content).into_iter().filter(|block| block.kind == "tool_use");
+    let read =
+        |block: Block<'_>| Some(Asked { id: text(block.id)?, name: text(block.name)?, input: block.raw_input() });
+    calls.filter_map(read).collect()
 }
 
 fn price_unknown(reference: &str, now: DateTime<Utc>, scene: Scene<'_>) -> bool {

@@ -8,11 +8,11 @@ use nightshift_domain::run_token::TokenKey;
 use nightshift_domain::tools::Offer;
 use nightshift_domain::tools::endpoint::{SERVER_NAME, over_endpoint};
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use crate::error::EngineError;
 
 use super::Scene;
+use super::blocks::{Block, blocks, text};
 use super::texts::{load_text, talk_text};
 use super::tools::cut;
 
@@ -109,52 +109,21 @@ enum Said {
     Came { id: String, is_error: bool, text: String },
 }
 
-/// A block of any kind; only the type is sure to be what it seems.
-#[derive(Deserialize)]
-struct Block<'a> {
-    #[serde(rename = "type", default)]
-    kind: String,
-    #[serde(borrow, default)]
-    id: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    name: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    server_name: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    input: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    tool_use_id: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    is_error: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    content: Option<&'a RawValue>,
-}
-
-fn text(raw: Option<&RawValue>) -> Option<String> {
-    serde_json::from_str(raw?.get()).ok()
-}
-
 /// The blocks of our server, in order: `mcp_tool_use {id, name, server_name, input}` and `mcp_tool_result {tool_use_id,
 /// is_error, content}`, which names no server (Python SDK 2.11.0, `BetaMCPToolUseBlock`, `BetaMCPToolResultBlock`).
 fn said(content: &str) -> Vec<Said> {
-    let blocks: Vec<Block<'_>> = serde_json::from_str(content).unwrap_or_default();
     let read = |block: Block<'_>| match block.kind.as_str() {
         "mcp_tool_use" if text(block.server_name).as_deref() == Some(SERVER_NAME) => {
-            let input = block.input.map_or_else(|| "{}".to_owned(), |input| input.get().to_owned());
-            Some(Said::Used { id: text(block.id)?, name: text(block.name)?, input })
+            Some(Said::Used { id: text(block.id)?, name: text(block.name)?, input: block.raw_input() })
         }
         "mcp_tool_result" => {
             let is_error = block.is_error.is_some_and(|flag| flag.get() == "true");
-            let text = |raw: &RawValue| spoken(raw.get());
-            Some(Said::Came {
-                id: self::text(block.tool_use_id)?,
-                is_error,
-                text: block.content.map(text).unwrap_or_default(),
-            })
+            let told = block.content.map(|raw| spoken(raw.get())).unwrap_or_default();
+            Some(Said::Came { id: text(block.tool_use_id)?, is_error, text: told })
         }
         _ => None,
     };
-    blocks.into_iter().filter_map(read).collect()
+    blocks(content).into_iter().filter_map(read).collect()
 }
 
 /// The text of a result: a string, or the text blocks of an array.

@@ -5,6 +5,7 @@
 //! due index until the sweeper looks at it. What a repeat of each effect means is written at the effect.
 
 mod absorb;
+mod blocks;
 pub(crate) mod catch_up;
 mod claim;
 pub(crate) mod commit;
