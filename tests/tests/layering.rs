@@ -18,7 +18,7 @@ fn allowed(room: &str) -> &'static [&'static str] {
         "boot" => &["anthropic", "channels", "domain", "engine", "openai", "store", "timers", "web"],
         "cli" => &["domain", "wire"],
         "api" | "trigger" | "poll" | "deliver" | "heartbeat" | "tools" => &FUNCTIONS,
-        "local" | "fake-anthropic" | "tests" => &["*"],
+        "local" | "fake-anthropic" | "tests" | "sim" => &["*"],
         other => panic!("room \"{other}\" is not in the plan: add it here, and say in the README what it is for"),
     }
 }

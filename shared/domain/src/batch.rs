@@ -4,8 +4,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::AttemptId;
 use crate::job::OnTimeout;
-use crate::{AttemptId, RunKey};
+
+mod roll;
+
+pub use roll::{MOST_LISTED, Marks, Member, Roll, place_of};
 
 /// How long a create may stay without an answer before it is taken for not done (DESIGN §5.4).
 pub const CREATE_SETTLES_AFTER: TimeDelta = TimeDelta::minutes(10);
@@ -33,7 +37,10 @@ pub struct Batch {
     /// How it stands.
     pub state: BatchState,
     /// Its rows.
-    pub members: Vec<Member>,
+    pub members: Roll,
+    /// Those whose outcome has been handed to their runs, as far as was noted: a repeat finds the others' runs moved on.
+    #[serde(default, skip_serializing_if = "Marks::is_empty")]
+    pub settled: Marks,
     /// SHA-256 of the rows' `custom_id`s and bodies, for a person who has to compare.
     pub digest: String,
     /// When its create was about to be sent.
@@ -60,27 +67,6 @@ impl Batch {
     /// Whether its id at Anthropic is a guess that its results have still to prove.
     pub fn is_tentative(&self) -> bool {
         matches!(self.state, BatchState::Open { adopted: true, .. })
-    }
-}
-
-/// One row of a batch.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Member {
-    /// The run.
-    pub run: RunKey,
-    /// Its hop.
-    pub hop: u32,
-    /// Which try at the hop.
-    pub attempt: u32,
-    /// Whether its outcome has been handed to the run.
-    pub settled: bool,
-}
-
-impl Member {
-    /// Its name at Anthropic.
-    pub fn custom_id(&self) -> String {
-        self.run.custom_id(self.hop, self.attempt)
     }
 }
 
@@ -173,7 +159,7 @@ pub enum Search {
 pub fn search(batch: &Batch, listed: &[Candidate], now: DateTime<Utc>) -> Search {
     let (from, to) = (batch.started_at - CLOCK_SKEW, batch.started_at + CREATE_TIMEOUT + CLOCK_SKEW);
     let fits = |one: &&Candidate| {
-        one.rows == batch.members.len() as u64
+        one.rows == u64::from(batch.members.rows())
             && (from..=to).contains(&one.created_at)
             && !batch.rejected.contains(&one.remote)
     };
@@ -191,6 +177,7 @@ pub fn search(batch: &Batch, listed: &[Candidate], now: DateTime<Utc>) -> Search
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::RunKey;
 
     fn now() -> DateTime<Utc> {
         DateTime::from_timestamp(1_795_219_200, 0).unwrap()
@@ -202,7 +189,8 @@ mod tests {
             id: AttemptId::new("01KAHJ5Z3M7Q2W4E6R8T0YABCD"),
             provider: "anthropic".into(),
             state: BatchState::Creating,
-            members: vec![Member { run, hop: 1, attempt: 1, settled: false }],
+            members: Roll::Listed(vec![Member { run, hop: 1, attempt: 1 }]),
+            settled: Marks::default(),
             digest: String::new(),
             started_at: now(),
             deadline: now() + TimeDelta::days(1),

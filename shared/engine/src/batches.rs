@@ -3,6 +3,7 @@
 //! Guarantee: a batch is created at most once per intent; every row's outcome is applied to its run once, however often
 //! the results are read; a poll chain that breaks stands in the due index. A nudge says where to look, never what changed.
 
+pub(crate) mod roll;
 mod search;
 mod settle;
 
@@ -124,7 +125,7 @@ async fn give_up(
     view: &BatchView,
     now: DateTime<Utc>,
 ) -> Result<Batch, EngineError> {
-    for member in batch.members.iter().filter(|member| !member.settled) {
+    for member in roll::open(scene.deps, &batch).await? {
         let Some(run) = scene.deps.store.run(&member.run).await? else { continue };
         if in_batch(&run, &batch.id) && matches!(run.state, State::Submitted { .. }) {
             // The wish is in the row; telling the batch is done once for all members, below.
@@ -136,7 +137,7 @@ async fn give_up(
 
 /// Whether every member that is still in the batch wishes to leave it.
 async fn all_leave(scene: Scene<'_>, batch: &Batch) -> Result<bool, EngineError> {
-    for member in batch.members.iter().filter(|member| !member.settled) {
+    for member in roll::open(scene.deps, batch).await? {
         let run = scene.deps.store.run(&member.run).await?;
         if run.is_some_and(|run| in_batch(&run, &batch.id) && !matches!(run.state, State::Canceling { .. })) {
             return Ok(false);

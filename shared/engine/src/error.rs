@@ -3,7 +3,7 @@
 //! Everything else is no error: a lost race is an outcome, a job's own failure is a state of its run, bad input is a
 //! [`nightshift_domain::FieldError`].
 
-use nightshift_domain::RunKey;
+use nightshift_domain::{AttemptId, RunKey};
 
 use crate::ports::{BlobError, StoreError, TimerError};
 
@@ -27,6 +27,12 @@ pub enum EngineError {
         /// The blob.
         key: String,
     },
+    /// The list of a batch's members is not where its row says.
+    #[error("the list of members of batch {batch} is missing from the blob store or cannot be read")]
+    RollMissing {
+        /// The batch.
+        batch: AttemptId,
+    },
     /// A row was changed by others more often than is plausible.
     #[error("{subject} was changed by others {times} times in a row")]
     Contended {
@@ -49,7 +55,7 @@ impl EngineError {
         match self {
             Self::Store(_) => "Store",
             Self::Timer(_) => "Timer",
-            Self::Blob(_) | Self::TextMissing { .. } => "Blob",
+            Self::Blob(_) | Self::TextMissing { .. } | Self::RollMissing { .. } => "Blob",
             Self::Contended { .. } => "Contended",
             Self::Config(_) => "Config",
             Self::Secret(_) => "Secret",

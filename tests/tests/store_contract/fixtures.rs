@@ -52,7 +52,7 @@ pub(crate) fn leased(run: &Run, owner: &str, until: DateTime<Utc>) -> Run {
 }
 
 pub(crate) fn batch(id: &str, state: &BatchState) -> Batch {
-    let member = Member { run: run("a", 0).key, hop: 1, attempt: 1, settled: false };
+    let member = Member { run: run("a", 0).key, hop: 1, attempt: 1 };
     let batch = json!({
         "id": id, "provider": "anthropic", "state": state, "members": [member], "digest": "", "startedAt": start(),
         "deadline": start() + TimeDelta::days(1), "onTimeout": "fail", "polls": 1,

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use futures::StreamExt;
-use nightshift_domain::batch::{Batch, BatchState, CLOCK_SKEW, Candidate, Search, search};
+use nightshift_domain::batch::{Batch, BatchState, CLOCK_SKEW, Candidate, Member, Search, place_of, search};
 use nightshift_domain::run::Event;
 use tracing::{info, warn};
 
@@ -11,7 +11,7 @@ use crate::ports::{BatchView, Batches, ModelError};
 use crate::runs::Scene;
 use crate::runs::commit::{Along, apply};
 
-use super::{Polled, in_batch, look as look_open, out_of_reach, rearm, save, settle, tell};
+use super::{Polled, in_batch, look as look_open, out_of_reach, rearm, roll, save, tell};
 
 /// Batches asked for in one call (the API's most).
 const PAGE: u32 = 1000;
@@ -89,7 +89,7 @@ async fn adopt(
     batch.state = BatchState::Open { remote: remote.clone(), adopted: true };
     batch.rev += 1;
     let mut written = false;
-    for member in batch.members.clone().iter().filter(|member| !member.settled) {
+    for member in roll::open(scene.deps, &batch).await? {
         let Some(run) = scene.deps.store.run(&member.run).await?.filter(|run| in_batch(run, &batch.id)) else {
             continue;
         };
@@ -120,12 +120,13 @@ async fn several(
     now: DateTime<Utc>,
 ) -> Result<Polled, EngineError> {
     let mut ours = Vec::new();
+    let members = roll::members(scene.deps, &batch).await?;
     for remote in &remotes {
         let ended = listed.iter().any(|one| one.remote == *remote && one.ended);
         if !ended {
             continue;
         }
-        match is_ours(batches, &batch, remote).await {
+        match is_ours(batches, &members, remote).await {
             Ok(true) => ours.push(remote.clone()),
             Ok(false) => batch.rejected.push(remote.clone()),
             Err(error) => warn!(batch.id = remote, "the results of batch {remote} cannot be read: {error}"),
@@ -143,10 +144,10 @@ async fn several(
 }
 
 /// Whether a batch that has ended holds our rows: its first line tells.
-async fn is_ours(batches: &dyn Batches, batch: &Batch, remote: &str) -> Result<bool, ModelError> {
+async fn is_ours(batches: &dyn Batches, members: &[Member], remote: &str) -> Result<bool, ModelError> {
     let mut lines = batches.results(remote).await?;
     match lines.next().await {
-        Some(Ok(line)) => Ok(settle::member_of(batch, &line.custom_id).is_some()),
+        Some(Ok(line)) => Ok(place_of(members, &line.custom_id).is_some()),
         Some(Err(error)) => Err(error),
         None => Ok(false),
     }
@@ -159,7 +160,7 @@ pub(super) async fn give_up(
     now: DateTime<Utc>,
     event: impl Fn() -> Event,
 ) -> Result<Polled, EngineError> {
-    for member in batch.members.iter().filter(|member| !member.settled) {
+    for member in roll::open(scene.deps, &batch).await? {
         let run = scene.deps.store.run(&member.run).await?;
         if let Some(run) = run.filter(|run| in_batch(run, &batch.id)) {
             tell(scene, &run, event()).await?;

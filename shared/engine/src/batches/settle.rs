@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use futures::StreamExt;
-use nightshift_domain::batch::{Batch, BatchState, Member};
+use nightshift_domain::batch::{Batch, BatchState, Member, place_of};
 use nightshift_domain::run::{Event, RowResult, Run, State};
 use tracing::{debug, info, warn};
 
@@ -10,7 +10,7 @@ use crate::error::EngineError;
 use crate::ports::{Batches, ResultLine};
 use crate::runs::{Scene, absorb};
 
-use super::{Polled, in_batch, out_of_reach, rearm, save, tell};
+use super::{Polled, in_batch, out_of_reach, rearm, roll, save, tell};
 
 /// Streams the results and hands each row to its run.
 ///
@@ -32,6 +32,7 @@ pub(super) async fn settle(
             return out_of_reach(scene, batch, now).await;
         }
     };
+    let members = roll::members(scene.deps, &batch).await?;
     let mut rows = 0;
     let mut foreign = 0;
     while let Some(line) = lines.next().await {
@@ -42,12 +43,12 @@ pub(super) async fn settle(
                 return out_of_reach(scene, batch, now).await;
             }
         };
-        let Some(at) = member_of(&batch, &custom_id) else {
+        let Some(at) = place_of(&members, &custom_id) else {
             foreign += 1;
             continue;
         };
-        hand_out(scene, &batch, &batch.members[at].clone(), result, now).await?;
-        batch.members[at].settled = true;
+        hand_out(scene, &batch, &members[at], result, now).await?;
+        batch.settled.set(at);
         rows += 1;
     }
     let adopted = matches!(batch.state, BatchState::Open { adopted: true, .. });
@@ -57,32 +58,29 @@ pub(super) async fn settle(
     if foreign > 0 {
         debug!(batch.id = remote, "batch {remote} has {foreign} rows that are not ours");
     }
-    finish(scene, batch, Some(remote), rows, now).await
-}
-
-/// The place of the member called `custom_id`.
-pub(super) fn member_of(batch: &Batch, custom_id: &str) -> Option<usize> {
-    batch.members.iter().position(|member| member.custom_id() == custom_id)
+    finish(scene, batch, &members, Some(remote), rows, now).await
 }
 
 /// The batch is gone, and so is whatever it would have brought.
 pub(super) async fn missing(scene: Scene<'_>, batch: Batch, now: DateTime<Utc>) -> Result<Polled, EngineError> {
     let remote = batch.state.remote().map(str::to_owned);
-    finish(scene, batch, remote.as_deref(), 0, now).await
+    let members = roll::members(scene.deps, &batch).await?;
+    finish(scene, batch, &members, remote.as_deref(), 0, now).await
 }
 
 /// Members without a row are told so; then the batch is settled.
 async fn finish(
     scene: Scene<'_>,
     mut batch: Batch,
+    members: &[Member],
     remote: Option<&str>,
     rows: usize,
     now: DateTime<Utc>,
 ) -> Result<Polled, EngineError> {
-    for at in 0..batch.members.len() {
-        if !batch.members[at].settled {
-            hand_out(scene, &batch, &batch.members[at].clone(), RowResult::Missing, now).await?;
-            batch.members[at].settled = true;
+    for (at, member) in members.iter().enumerate() {
+        if !batch.settled.has(at) {
+            hand_out(scene, &batch, member, RowResult::Missing, now).await?;
+            batch.settled.set(at);
         }
     }
     batch.state = BatchState::Settled { remote: remote.map(str::to_owned) };

@@ -2,12 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use nightshift_domain::AttemptId;
-use nightshift_domain::batch::{Batch, BatchState, FIRST_POLL, Member, poll_at};
+use nightshift_domain::batch::{Batch, BatchState, FIRST_POLL, Marks, Member, poll_at};
 use nightshift_domain::event::{Envelope, Wake};
 use nightshift_domain::model::{HopRequest, ModelErrorKind};
 use nightshift_domain::run::{Event, Run, State};
 use tracing::{info, warn};
 
+use crate::batches::roll::enrol;
 use crate::error::EngineError;
 use crate::ports::{BatchRow, BatchView, CreateError, ModelError};
 
@@ -38,13 +39,15 @@ pub(super) async fn submit(scene: Scene<'_>, run: &Run) -> Result<Option<Moved>,
         }
         Err(error) => return Err(error),
     };
-    let member = Member { run: run.key.clone(), hop: *hop, attempt: *attempt, settled: false };
+    let member = Member { run: run.key.clone(), hop: *hop, attempt: *attempt };
+    let id = AttemptId::new(new_ulid(deps, now));
     let batch = Batch {
-        id: AttemptId::new(new_ulid(deps, now)),
+        members: enrol(deps, &id, vec![member.clone()]).await?,
+        id,
         provider: plan.provider.clone(),
         state: BatchState::Creating,
         digest: fingerprint(&member, &request),
-        members: vec![member],
+        settled: Marks::default(),
         started_at: now,
         deadline: plan.deadline,
         on_timeout: plan.on_timeout,
@@ -57,15 +60,17 @@ pub(super) async fn submit(scene: Scene<'_>, run: &Run) -> Result<Option<Moved>,
     arm_poll(scene, &batch).await?;
     let along = Along { batch: Some(&batch), ..Along::default() };
     let Some(sealed) = apply(scene, run, Event::Sealed(batch.id.clone()), along).await? else { return Ok(None) };
-    create(scene, &sealed.run, batch, request).await
+    create(scene, &sealed.run, batch, &member, request).await
 }
 
-async fn create(scene: Scene<'_>, run: &Run, batch: Batch, request: HopRequest) -> Result<Option<Moved>, EngineError> {
-    let rows: Vec<BatchRow> = batch
-        .members
-        .iter()
-        .map(|member| BatchRow { custom_id: member.custom_id(), request: request.clone() })
-        .collect();
+async fn create(
+    scene: Scene<'_>,
+    run: &Run,
+    batch: Batch,
+    member: &Member,
+    request: HopRequest,
+) -> Result<Option<Moved>, EngineError> {
+    let rows = [BatchRow { custom_id: member.custom_id(), request }];
     let opened = match scene.deps.models.open(scene.config, &batch.provider).await {
         Ok(opened) => opened,
         Err(error) => return refused(scene, run, batch, local(ModelErrorKind::Auth, error.to_string())).await,

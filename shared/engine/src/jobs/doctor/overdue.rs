@@ -1,7 +1,7 @@
 //! Runs and batches that stand still: what the sweep would find now.
 
 use chrono::{DateTime, Utc};
-use nightshift_domain::batch::BatchState;
+use nightshift_domain::batch::{BatchState, Roll};
 use nightshift_domain::event::{Envelope, Wake};
 use nightshift_domain::run::{Run, State, WaitReason, attention_at};
 use nightshift_domain::{AttemptId, RunKey};
@@ -102,7 +102,10 @@ impl Visit<'_> {
         Ok(Some(Finding {
             kind: FindingKind::BatchOverdue,
             job: None,
-            run: batch.members.first().map(|member| member.run.clone()),
+            run: match &batch.members {
+                Roll::Listed(members) => members.first().map(|member| member.run.clone()),
+                Roll::Blob { .. } => None,
+            },
             batch: Some(batch.id),
             timer: None,
             message,

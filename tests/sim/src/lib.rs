@@ -1,0 +1,8 @@
+//! The whole system in one process, on one manual clock: the real handlers and the real engine on a table in memory, with
+//! timers, models and channels that keep their own books. Every call of a handler to the world outside goes through a
+//! [`gate`], which says when it goes on and what goes wrong with it.
+//!
+//! Guarantee: nothing here depends on the machine's time, on chance that is not seeded, or on the order in which threads
+//! run, so that the same operations end in the same state.
+
+pub mod gate;
