@@ -209,6 +209,28 @@ impl State {
         matches!(self, Self::Running { .. })
     }
 
+    /// Which try at its hop is with the model, from 1; 0 where none is.
+    pub fn attempt(&self) -> u32 {
+        match self {
+            Self::Running { starts, .. } => *starts,
+            Self::Submitting { attempt, .. } | Self::Submitted { attempt, .. } | Self::Canceling { attempt, .. } => {
+                *attempt
+            }
+            Self::Due
+            | Self::Waiting { .. }
+            | Self::Tools { .. }
+            | Self::Paused { .. }
+            | Self::Ready { .. }
+            | Self::Delivering
+            | Self::Succeeded
+            | Self::DeliveryFailed
+            | Self::DeliveryUnknown
+            | Self::Failed { .. }
+            | Self::Skipped { .. }
+            | Self::Canceled => 0,
+        }
+    }
+
     /// The batch it is in.
     pub fn batch(&self) -> Option<&AttemptId> {
         match self {

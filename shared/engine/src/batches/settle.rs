@@ -8,6 +8,7 @@ use tracing::{debug, info, warn};
 
 use crate::error::EngineError;
 use crate::ports::{Batches, ResultLine};
+use crate::runs::booking::late_row;
 use crate::runs::{Scene, absorb};
 
 use super::{Polled, in_batch, out_of_reach, rearm, roll, save, tell};
@@ -99,12 +100,11 @@ async fn hand_out(
     result: RowResult,
     now: DateTime<Utc>,
 ) -> Result<(), EngineError> {
-    let Some(run) = scene.deps.store.run(&member.run).await? else { return Ok(()) };
-    if !in_batch(&run, &batch.id) {
-        debug!(run.id = %run.key, "run {} has moved on from batch {}", run.key, batch.id);
-        return Ok(());
-    }
-    let run = recorded(scene, run, batch).await?;
+    let found = scene.deps.store.run(&member.run).await?;
+    let Some(run) = found.as_ref().filter(|run| in_batch(run, &batch.id)) else {
+        return late_row(scene, batch, member, found.as_ref(), &result).await;
+    };
+    let run = recorded(scene, run.clone(), batch).await?;
     let Some(run) = run else { return Ok(()) };
     let run = match &result {
         RowResult::Succeeded(reply) => absorb(scene, &run, member.hop, reply, Some(&batch.id), now).await?,
