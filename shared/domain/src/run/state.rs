@@ -231,6 +231,28 @@ impl State {
         }
     }
 
+    /// Whether it waits in a batch for this try at this hop.
+    pub fn is_at(&self, wanted: u32, try_at_it: u32) -> bool {
+        match self {
+            Self::Submitting { hop, attempt, .. }
+            | Self::Submitted { hop, attempt, .. }
+            | Self::Canceling { hop, attempt, .. } => (*hop, *attempt) == (wanted, try_at_it),
+            Self::Due
+            | Self::Waiting { .. }
+            | Self::Running { .. }
+            | Self::Tools { .. }
+            | Self::Paused { .. }
+            | Self::Ready { .. }
+            | Self::Delivering
+            | Self::Succeeded
+            | Self::DeliveryFailed
+            | Self::DeliveryUnknown
+            | Self::Failed { .. }
+            | Self::Skipped { .. }
+            | Self::Canceled => false,
+        }
+    }
+
     /// The batch it is in.
     pub fn batch(&self) -> Option<&AttemptId> {
         match self {

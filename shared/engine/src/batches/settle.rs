@@ -121,12 +121,17 @@ async fn recorded(scene: Scene<'_>, run: Run, batch: &Batch) -> Result<Option<Ru
     Ok(moved.map(|moved| moved.run))
 }
 
-/// A batch that was taken for ours proved to be somebody else's: back to the search, without it.
+/// A batch that was taken for ours is somebody else's: back to the search, without it.
 ///
 /// # Crash safety
 /// The runs stay where they are, in this intent; only the batch's row changes, with one write.
-async fn disown(scene: Scene<'_>, mut batch: Batch, remote: &str, now: DateTime<Utc>) -> Result<Polled, EngineError> {
-    warn!(batch.id = remote, "batch {remote} is not {}: none of its rows is ours", batch.id);
+pub(super) async fn disown(
+    scene: Scene<'_>,
+    mut batch: Batch,
+    remote: &str,
+    now: DateTime<Utc>,
+) -> Result<Polled, EngineError> {
+    warn!(batch.id = remote, "batch {remote} is not {}: it is somebody else's", batch.id);
     batch.rejected.push(remote.to_owned());
     batch.state = BatchState::Creating;
     batch.rev += 1;
