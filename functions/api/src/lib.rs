@@ -57,7 +57,7 @@ pub async fn handle(deps: &Deps, request: Request) -> Result<Response<Body>, Inf
         Err(fault) => {
             let (status, body) = fault.answer();
             if status >= 500 {
-                error!(request.id = %invocation.id, "{path} failed: {}", fault.chain());
+                error!(request.id = %invocation.request(), "{path} failed: {}", fault.chain());
             }
             let headers = [
                 (NOW_HEADER, Some(now_ms.as_str())),
@@ -65,7 +65,7 @@ pub async fn handle(deps: &Deps, request: Request) -> Result<Response<Body>, Inf
                 ("allow", fault.allow()),
                 ("retry-after", (status == 503).then_some(retry_after.as_str())),
             ];
-            let refusal = ApiError { error: body, request_id: invocation.id.clone() };
+            let refusal = ApiError { error: body, request_id: invocation.request().to_owned() };
             (status, respond(status, serde_json::to_string(&refusal).unwrap_or_default().into(), &headers))
         }
     };
@@ -73,10 +73,10 @@ pub async fn handle(deps: &Deps, request: Request) -> Result<Response<Body>, Inf
     let shown = if methods::is_known(&path) { path.as_str() } else { "another path" };
     // What changes something is worth a line; a client that waits for a run asks every few seconds.
     if status >= 400 || methods::changes(&path) {
-        info!(request.id = %invocation.id, http.method = %verb, http.path = shown, http.status = status, duration_ms,
+        info!(request.id = %invocation.request(), http.method = %verb, http.path = shown, http.status = status, duration_ms,
             "{verb} {shown} answers {status}");
     } else {
-        debug!(request.id = %invocation.id, http.method = %verb, http.path = shown, http.status = status, duration_ms,
+        debug!(request.id = %invocation.request(), http.method = %verb, http.path = shown, http.status = status, duration_ms,
             "{verb} {shown} answers {status}");
     }
     Ok(response)

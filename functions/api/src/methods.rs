@@ -252,6 +252,7 @@ impl Method {
                     next_wake_at_ms: status.next_wake_at_ms,
                     config_revision: status.config_revision,
                     counters: status.counters,
+                    stops: status.stops.into_iter().map(Into::into).collect(),
                     now_ms: now.timestamp_millis(),
                 }))
             }

@@ -48,9 +48,9 @@ pub async fn handle(deps: &Deps, request: Request) -> Result<Response<Body>, Inf
     let status = response.status().as_u16();
     let duration_ms = (deps.clock.now() - started).num_milliseconds();
     if status >= 400 {
-        info!(request.id = %invocation.id, http.status = status, duration_ms, "the MCP endpoint answers {verb} with {status}");
+        info!(request.id = %invocation.request(), http.status = status, duration_ms, "the MCP endpoint answers {verb} with {status}");
     } else {
-        debug!(request.id = %invocation.id, http.status = status, duration_ms, "the MCP endpoint answers {verb} with {status}");
+        debug!(request.id = %invocation.request(), http.status = status, duration_ms, "the MCP endpoint answers {verb} with {status}");
     }
     Ok(response)
 }
@@ -69,7 +69,7 @@ async fn served(deps: &Deps, invocation: &Invocation, request: Request) -> Resul
     let granted = match endpoint::authorize(deps, token).await {
         Ok(granted) => granted.ok_or(Refusal::Unauthorized)?,
         Err(error) => {
-            error!(request.id = %invocation.id, "a run token could not be checked: {}", error.chain());
+            error!(request.id = %invocation.request(), "a run token could not be checked: {}", error.chain());
             return Err(Refusal::Unavailable);
         }
     };

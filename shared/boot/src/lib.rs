@@ -141,9 +141,9 @@ async fn warm(deps: &Deps, environment: &Environment) {
 }
 
 /// One invocation as the engine knows it. A deadline in the past (`cargo lambda watch` gives one of 1970) means a full
-/// timeout from now.
+/// timeout from now. Each is its own, also among those of one request.
 pub fn invocation(deps: &Deps, request_id: &str, deadline: DateTime<Utc>) -> Invocation {
-    Invocation { id: request_id.to_owned(), deadline: self::deadline(deps.clock.now(), deadline) }
+    Invocation::new(request_id, deps.entropy.bits(), self::deadline(deps.clock.now(), deadline))
 }
 
 fn deadline(now: DateTime<Utc>, given: DateTime<Utc>) -> DateTime<Utc> {

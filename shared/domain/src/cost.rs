@@ -73,6 +73,8 @@ pub struct CostEntry<'a> {
     pub cost: Cost,
     /// Whether tokens were used and no price was known.
     pub unpriced: bool,
+    /// Whether the answer came too late to be used.
+    pub unused: bool,
 }
 
 /// What `run` paid for: an entry per hop. A run that called no model has none.
@@ -90,6 +92,7 @@ pub fn entries(run: &Run) -> impl Iterator<Item = CostEntry<'_>> {
             path: hop.path,
             cost: hop.cost,
             unpriced: hop.cost == Cost::default() && (used("input_tokens") || used("output_tokens")),
+            unused: hop.unused,
         }
     })
 }
@@ -105,6 +108,8 @@ pub struct Sum {
     pub paid: NanoUsd,
     /// What the same would have cost in realtime.
     pub realtime: NanoUsd,
+    /// What was paid, of it all, for answers that came too late to be used. Nothing was saved by those.
+    pub unused: NanoUsd,
 }
 
 impl Sum {
@@ -142,6 +147,7 @@ struct Group {
     runs: BTreeSet<RunKey>,
     hops: u64,
     cost: Cost,
+    unused: NanoUsd,
 }
 
 impl Group {
@@ -151,6 +157,9 @@ impl Group {
         // A sum of sums cannot be as large as this: eighteen billion dollars.
         self.cost.paid_nano_usd = self.cost.paid_nano_usd.saturating_add(entry.cost.paid_nano_usd);
         self.cost.realtime_nano_usd = self.cost.realtime_nano_usd.saturating_add(entry.cost.realtime_nano_usd);
+        if entry.unused {
+            self.unused = self.unused.saturating_add(entry.cost.paid_nano_usd);
+        }
     }
 
     fn sum(&self) -> Sum {
@@ -159,6 +168,7 @@ impl Group {
             hops: self.hops,
             paid: self.cost.paid_nano_usd,
             realtime: self.cost.realtime_nano_usd,
+            unused: self.unused,
         }
     }
 }
@@ -239,6 +249,7 @@ mod tests {
             path,
             cost: Cost { paid_nano_usd: paid, realtime_nano_usd: paid * 2 },
             unpriced: paid == 0,
+            unused: paid == 10,
         }
     }
 
@@ -256,7 +267,7 @@ mod tests {
             for entry in &all {
                 sums.add(entry);
             }
-            assert_eq!(sums.total(), Sum { runs: 2, hops: 4, paid: 45, realtime: 90 });
+            assert_eq!(sums.total(), Sum { runs: 2, hops: 4, paid: 45, realtime: 90, unused: 10 });
             assert_eq!(sums.unpriced(), 1);
             sums.rows().into_iter().map(|row| (row.key, row.sum.runs, row.sum.paid)).collect::<Vec<_>>()
         };
@@ -276,7 +287,7 @@ mod tests {
 
     #[test]
     fn what_cost_more_than_realtime_saved_less_than_nothing() {
-        let sum = Sum { runs: 1, hops: 2, paid: 7, realtime: 5 };
+        let sum = Sum { runs: 1, hops: 2, paid: 7, realtime: 5, unused: 0 };
         assert_eq!(sum.saved(), -2);
     }
 

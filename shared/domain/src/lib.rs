@@ -21,6 +21,7 @@ pub mod schedule;
 pub mod session;
 pub mod shelf;
 pub mod signing;
+pub mod stop;
 pub mod tools;
 
 pub use fault::FieldError;

@@ -92,6 +92,21 @@ pub struct Cost {
 }
 
 impl Cost {
+    /// Without `other`, which is a part of it.
+    #[must_use]
+    pub fn minus(self, other: Self) -> Self {
+        Self {
+            paid_nano_usd: self.paid_nano_usd.saturating_sub(other.paid_nano_usd),
+            realtime_nano_usd: self.realtime_nano_usd.saturating_sub(other.realtime_nano_usd),
+        }
+    }
+
+    /// The same for something of no use: what is paid for nothing saves nothing.
+    #[must_use]
+    pub fn without_saving(self) -> Self {
+        Self { realtime_nano_usd: self.paid_nano_usd, ..self }
+    }
+
     /// Two hops together.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {

@@ -10,8 +10,8 @@ use nightshift_domain::job::{AgentTurn, DeliveryStatus, OnTimeout};
 use nightshift_domain::model::{ModelErrorKind, Reply, Role, StopReason};
 use nightshift_domain::money::Cost;
 use nightshift_domain::run::{
-    CallState, CancelReason, Effect, Endpoint, Event, Hop, Origin, Path, Plan, RowResult, Run, Said, State, Talk, Task,
-    Text, ToolCall, Transition, Via, WaitReason, attention_at, next,
+    Books, CallState, CancelReason, Effect, Endpoint, Event, Hop, Origin, Path, Plan, RowResult, Run, Said, State,
+    Talk, Task, Text, ToolCall, Transition, Via, WaitReason, attention_at, next,
 };
 use nightshift_domain::run_token::TokenKey;
 use nightshift_domain::session::{Cut, Hold, InSession};
@@ -85,6 +85,7 @@ fn run(state: State, plan: Option<Plan>, cancel_requested: bool) -> Run {
         delivery_note: None,
         cancel_requested,
         cost: Cost::default(),
+        books: Books::default(),
         events: Vec::new(),
     }
 }
@@ -484,6 +485,8 @@ fn an_answer_that_was_given_before_a_pause_is_an_answer() {
         cost: Cost::default(),
         at: now(),
         compaction: false,
+        unused: false,
+        attempt: 1,
     };
     let empty = replies().into_iter().find(|reply| reply.text.trim().is_empty()).unwrap();
     let answered = |before: &str, answer: Option<Text>| {

@@ -6,6 +6,11 @@
 pub(crate) mod roll;
 mod search;
 mod settle;
+#[cfg(test)]
+mod tests;
+mod unused;
+
+pub use unused::unused;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::AttemptId;
@@ -81,6 +86,9 @@ async fn look(
     out_of_turn: bool,
     now: DateTime<Utc>,
 ) -> Result<Polled, EngineError> {
+    if batch.is_tentative() && belongs_to_another(scene, &batch, remote).await? {
+        return settle::disown(scene, batch, remote, now).await;
+    }
     let view = match batches.retrieve(remote).await {
         Ok(view) => view,
         Err(error) => {
@@ -102,6 +110,12 @@ async fn look(
     };
     let batch = insist(batches, batch, &view).await;
     rearm(scene, &batch, now).await
+}
+
+/// Whether the batch that was taken for this intent's was meanwhile recorded by the one that created it.
+async fn belongs_to_another(scene: Scene<'_>, batch: &Batch, remote: &str) -> Result<bool, EngineError> {
+    let owner = scene.deps.store.batch_by_remote(remote).await?;
+    Ok(owner.is_some_and(|owner| owner != batch.id))
 }
 
 /// The batch cannot be looked at: its provider is gone from the configuration, its key is refused, or it is not found.
@@ -240,11 +254,20 @@ pub(super) fn in_batch(run: &Run, id: &AttemptId) -> bool {
     run.state.batch() == Some(id)
 }
 
-/// Applies `event` to a member's run and performs what follows.
+/// Applies `event` to a member's run and performs what follows. A run that somebody moved meanwhile and that is still in its
+/// batch (a wish to stop it, say) is told as it stands then: nobody comes back to tell it.
 pub(super) async fn tell(scene: Scene<'_>, run: &Run, event: Event) -> Result<(), EngineError> {
-    if let Some(Moved { run, effects }) = apply(scene, run, event, Along::default()).await? {
-        // A member that goes on starts another hop or batch: boxed, because driving may come back here.
-        Box::pin(crate::runs::drive(scene, run, effects)).await?;
+    let mut run = run.clone();
+    for _ in 0..MAX_RACES {
+        if let Some(Moved { run, effects }) = apply(scene, &run, event.clone(), Along::default()).await? {
+            // A member that goes on starts another hop or batch: boxed, because driving may come back here.
+            return Box::pin(crate::runs::drive(scene, run, effects)).await;
+        }
+        match scene.deps.store.run(&run.key).await? {
+            Some(again) if again.rev != run.rev && again.state.batch() == run.state.batch() => run = again,
+            // It is elsewhere by now, or the event does not concern it.
+            Some(_) | None => return Ok(()),
+        }
     }
-    Ok(())
+    Err(EngineError::Contended { subject: format!("run {}", run.key), times: MAX_RACES })
 }

@@ -14,7 +14,7 @@ use tracing::debug;
 use crate::error::EngineError;
 use crate::ports::OpenChannelError;
 use crate::runs::commit::{Along, apply, save};
-use crate::runs::drive::system_event;
+use crate::runs::drive::{not_by_a_twin, system_event};
 use crate::runs::{Scene, load_text};
 
 mod event;
@@ -53,7 +53,10 @@ pub async fn deliver(scene: Scene<'_>, key: &RunKey) -> Result<Delivered, Engine
     if !matches!(run.state, State::Delivering) {
         return Ok(Delivered::Nothing);
     }
-    let Ok(run) = take(&run, &scene.invocation.id, now) else { return Ok(Delivered::Nothing) };
+    let run = match take(&run, &scene.invocation.id, now) {
+        Ok(run) => run,
+        Err(held) => return not_by_a_twin(scene, key, &held).map(|()| Delivered::Nothing),
+    };
     if !save(scene, &run).await? {
         return Ok(Delivered::Nothing);
     }

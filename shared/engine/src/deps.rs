@@ -46,8 +46,51 @@ pub struct Settings {
 /// One invocation: who it is and how long it may take.
 #[derive(Debug, Clone)]
 pub struct Invocation {
-    /// Its id: the owner of the leases it takes.
+    /// Its id: the owner of the leases it takes. No other invocation has it, not even one of the same request.
     pub id: String,
     /// When it is stopped.
     pub deadline: chrono::DateTime<chrono::Utc>,
+}
+
+/// What stands between a request's id and what tells its invocations apart.
+const APART: char = '~';
+
+impl Invocation {
+    /// One invocation for `request`. Lambda delivers an asynchronous event at least once, and every delivery and retry of it
+    /// has the same request id (Lambda, "Asynchronous invocation" page, 2026-10): `nonce` tells them apart, so that none
+    /// takes another's lease.
+    pub fn new(request: &str, nonce: u128, deadline: chrono::DateTime<chrono::Utc>) -> Self {
+        // A request lives for hours at most and has a few invocations: 64 bits are plenty.
+        Self { id: format!("{request}{APART}{:016x}", nonce & u128::from(u64::MAX)), deadline }
+    }
+
+    /// The id of its request.
+    pub fn request(&self) -> &str {
+        request_of(&self.id)
+    }
+
+    /// Whether `owner` is another invocation for the same request: a delivery of the same event that is still at work, or
+    /// one that died.
+    pub fn is_twin_of(&self, owner: &str) -> bool {
+        owner != self.id && request_of(owner) == self.request()
+    }
+}
+
+fn request_of(id: &str) -> &str {
+    id.rsplit_once(APART).map_or(id, |(request, _)| request)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Invocation;
+
+    #[test]
+    fn invocations_of_one_request_are_told_apart_and_known_as_twins() {
+        let of = |request, nonce| Invocation::new(request, nonce, chrono::DateTime::UNIX_EPOCH);
+        let (one, other, stranger) = (of("req-1", 1), of("req-1", 2), of("req-2", 1));
+        assert_eq!((one.id.as_str(), one.request()), ("req-1~0000000000000001", "req-1"));
+        assert!(one.is_twin_of(&other.id) && !one.is_twin_of(&one.id) && !one.is_twin_of(&stranger.id));
+        let bare = Invocation { id: "inv-1".to_owned(), deadline: one.deadline };
+        assert!(bare.request() == "inv-1" && !bare.is_twin_of("inv-1"));
+    }
 }

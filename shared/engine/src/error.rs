@@ -41,6 +41,15 @@ pub enum EngineError {
         /// How often.
         times: u32,
     },
+    /// An earlier delivery of the same event holds the run, or died with it. Answering that all is well would end the
+    /// event's retries, which are what takes the run up when the lease is over.
+    #[error("run {run} is held by an earlier invocation of the same request until {until}")]
+    Twin {
+        /// The run.
+        run: RunKey,
+        /// When its lease is over.
+        until: chrono::DateTime<chrono::Utc>,
+    },
     /// The configuration in the table cannot be read.
     #[error("the stored configuration cannot be read: {0}")]
     Config(#[from] nightshift_domain::FieldError),
@@ -57,6 +66,7 @@ impl EngineError {
             Self::Timer(_) => "Timer",
             Self::Blob(_) | Self::TextMissing { .. } | Self::RollMissing { .. } => "Blob",
             Self::Contended { .. } => "Contended",
+            Self::Twin { .. } => "Twin",
             Self::Config(_) => "Config",
             Self::Secret(_) => "Secret",
         }

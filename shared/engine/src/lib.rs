@@ -14,6 +14,7 @@ pub mod jobs;
 pub mod ports;
 pub mod runs;
 mod shelves;
+mod stops;
 pub mod sweep;
 pub mod testing;
 pub mod tools;

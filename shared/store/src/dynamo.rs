@@ -15,6 +15,7 @@ use nightshift_domain::job::JobRecord;
 use nightshift_domain::run::{EndpointCall, Run};
 use nightshift_domain::session::{Exchange, Session};
 use nightshift_domain::shelf::{Sheet, Shelf, ShelfId};
+use nightshift_domain::stop::Stop;
 use nightshift_domain::{AttemptId, JobId, RunKey};
 use nightshift_engine::Clock;
 use nightshift_engine::ports::{
@@ -248,6 +249,11 @@ impl Store for DynamoStore {
     /// that write said.
     async fn expire_runs(&self, job: &JobId, before: DateTime<Utc>, at: DateTime<Utc>) -> Result<u64, StoreError> {
         self.expire(job, before, at).await
+    }
+
+    /// Strongly consistent.
+    async fn stop(&self, provider: &str) -> Result<Option<Stop>, StoreError> {
+        self.record(&format!("read the stop of provider {provider}"), &Key::stop(provider)).await
     }
 
     /// A consistent query of the counters' partition, where the jobs' counts, the places and the configuration's revision

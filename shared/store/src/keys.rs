@@ -91,6 +91,10 @@ impl Key {
         Self::counter(SETTINGS)
     }
 
+    pub(crate) fn stop(provider: &str) -> Self {
+        Self::counter(&format!("{STOP_PREFIX}{provider}"))
+    }
+
     pub(crate) fn place(place: u32) -> Self {
         Self::counter(&format!("{PLACE_PREFIX}{place:04}"))
     }
@@ -116,6 +120,7 @@ pub(crate) const SESSION_PREFIX: &str = "HEAD#";
 pub(crate) const COUNTERS: &str = "COUNT";
 pub(crate) const SETTINGS: &str = "#SETTINGS";
 pub(crate) const JOBS_PREFIX: &str = "#JOBS#";
+pub(crate) const STOP_PREFIX: &str = "#STOP#";
 pub(crate) const PLACE_PREFIX: &str = "~HOLD#";
 pub(crate) const WAITER_PREFIX: &str = "~WAIT#";
 /// The partition of the due index that jobs stand in by their next run.
@@ -250,6 +255,7 @@ mod tests {
         let keys = [
             Key::jobs(7),
             Key::settings(),
+            Key::stop("anthropic"),
             Key::counter("A"),
             Key::counter("zero"),
             Key::place(0),

@@ -9,10 +9,10 @@ use serde_json::Value;
 
 use crate::dynamo::DynamoStore;
 use crate::error::{corrupt, store_error};
-use crate::item::{Attributes, Pointer, Settings};
-use crate::keys::{COUNTERS, JOBS_PREFIX, NEXT, PLACE_PREFIX, SETTINGS, WAITER_PREFIX, due_instant};
+use crate::item::{Attributes, Pointer, Record, Settings};
+use crate::keys::{COUNTERS, JOBS_PREFIX, NEXT, PLACE_PREFIX, SETTINGS, STOP_PREFIX, WAITER_PREFIX, due_instant};
 use crate::request::Terms;
-use crate::schema::{PK, SK};
+use crate::schema::{PK, SK, TTL};
 use crate::tally::{ENABLED, NUMBER, number};
 
 /// Room for places in the first read of places and queue: far more than the four turns at a time of the default.
@@ -56,6 +56,7 @@ impl DynamoStore {
             next_run_at,
             config_revision: 0,
             counters: Vec::new(),
+            stops: Vec::new(),
         };
         let (mut jobs, mut enabled) = (0, 0);
         for row in rows {
@@ -69,6 +70,12 @@ impl DynamoStore {
                 let settings: Settings = from_item(row).map_err(|error| corrupt(operation, error))?;
                 overview.config_revision = settings.rev;
                 overview.cron_enabled = settings.state == "enabled";
+            } else if sk.starts_with(STOP_PREFIX) {
+                if number(&row, TTL) >= self.now() {
+                    let row: Record = from_item(row).map_err(|error| corrupt(operation, error))?;
+                    let stop = serde_json::from_str(&row.doc).map_err(|error| corrupt(operation, error))?;
+                    overview.stops.push(stop);
+                }
             } else if !sk.starts_with('#') {
                 overview.counters.push((sk, number(&row, NUMBER)));
             }

@@ -7,6 +7,7 @@ use nightshift_domain::job::JobRecord;
 use nightshift_domain::run::{CallState, EndpointCall, Run, attention_at};
 use nightshift_domain::session::{self, Session};
 use nightshift_domain::shelf::{Sheet, Shelf};
+use nightshift_domain::stop::Stop;
 use nightshift_domain::{JobId, RunKey};
 use nightshift_engine::ports::{DueItem, MOST_PLACES, StoreError, SystemEvent, Write, is_counter_name};
 use serde::Serialize;
@@ -120,6 +121,11 @@ pub(crate) fn actions(operation: &str, writes: &[Write<'_>]) -> Result<Vec<Actio
             Write::Unqueue { run, since } => {
                 plan.actions.push(Action::new(index, Key::waiter(*since, run), Change::Delete, Guard::None));
             }
+            Write::Stop(stop) => plan.stop(index, stop)?,
+            Write::EndStop(stop) => {
+                let key = Key::stop(&stop.provider);
+                plan.actions.push(Action::new(index, key, Change::Delete, Guard::Rev(stop.rev)));
+            }
             Write::Count { name, by } => plan.count(index, name, *by)?,
         }
     }
@@ -147,6 +153,8 @@ pub(crate) fn subject(writes: &[Write<'_>]) -> String {
             format!("place {place} of run {run}")
         }
         Some(Write::Queue { run, .. } | Write::Unqueue { run, .. }) => format!("the wait of run {run}"),
+        Some(Write::Stop(stop)) => format!("the stop of provider {}", stop.provider),
+        Some(Write::EndStop(stop)) => format!("the end of the stop of provider {}", stop.provider),
         Some(Write::Count { name, .. }) => format!("counter {name}"),
     };
     match writes.len() {
@@ -355,6 +363,14 @@ impl Plan<'_> {
         let guard = Guard::Target(run.as_str().to_owned());
         let free = Action::new(write, Key::place(place), Change::Delete, guard);
         self.actions.push(Action { optional: true, ..free });
+    }
+
+    fn stop(&mut self, write: usize, stop: &Stop) -> Result<(), StoreError> {
+        let key = Key::stop(&stop.provider);
+        let mut row = self.record(&key, "stop", stop.rev, stop)?;
+        row.ttl = Some(stop.expires_at().timestamp());
+        row.name = Some(stop.provider.clone());
+        self.put(write, key, Guard::before(stop.rev), &row)
     }
 
     fn count(&mut self, write: usize, name: &str, by: i64) -> Result<(), StoreError> {

@@ -7,6 +7,7 @@ use nightshift_domain::cost::{self, Sum};
 use nightshift_domain::job::Job;
 use nightshift_domain::job::import::{JobReport, RunsReport};
 use nightshift_domain::money::usd;
+use nightshift_domain::stop::Stop;
 use nightshift_domain::{FieldError, RunKey};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -139,8 +140,39 @@ pub struct StatusAnswer {
     pub config_revision: u64,
     /// What was counted: batch fallbacks by reason and the like.
     pub counters: BTreeMap<String, i64>,
+    /// The providers to which nothing is sent for want of money; left out where there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stops: Vec<StopView>,
     /// The time of the answer, epoch ms.
     pub now_ms: i64,
+}
+
+/// A provider that refuses for want of money: a spend limit was reached, or the account cannot pay.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StopView {
+    /// Its name in the configuration.
+    pub provider: String,
+    /// `spend_limit` or `model_billing`.
+    pub code: String,
+    /// What it said.
+    pub message: String,
+    /// When it refused first, epoch ms.
+    pub since_ms: i64,
+    /// Nothing is sent before, epoch ms; what is sent first then tells whether it takes requests again.
+    pub until_ms: i64,
+}
+
+impl From<Stop> for StopView {
+    fn from(stop: Stop) -> Self {
+        Self {
+            provider: stop.provider,
+            code: stop.code,
+            message: stop.message,
+            since_ms: stop.since.timestamp_millis(),
+            until_ms: stop.until.timestamp_millis(),
+        }
+    }
 }
 
 /// `system.event`.
@@ -244,6 +276,9 @@ pub struct CostRow {
     pub realtime_usd: f64,
     /// The difference; below zero where more was paid than realtime would have cost.
     pub saved_usd: f64,
+    /// What was paid, of it all, for answers that came too late to be used.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub unused_usd: f64,
 }
 
 /// The total of `cron.cost`.
@@ -260,6 +295,9 @@ pub struct CostSum {
     pub realtime_usd: f64,
     /// The difference; below zero where more was paid than realtime would have cost.
     pub saved_usd: f64,
+    /// What was paid, of it all, for answers that came too late to be used.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub unused_usd: f64,
 }
 
 impl From<&Sum> for CostSum {
@@ -272,18 +310,24 @@ impl From<&Sum> for CostSum {
             paid_usd: usd(sum.paid),
             realtime_usd: usd(sum.realtime),
             saved_usd: if saved < 0 { -size } else { size },
+            unused_usd: usd(sum.unused),
         }
     }
 }
 
 impl From<&cost::CostRow> for CostRow {
     fn from(row: &cost::CostRow) -> Self {
-        let CostSum { runs, hops, paid_usd, realtime_usd, saved_usd } = CostSum::from(&row.sum);
-        Self { key: row.key.clone(), name: row.name.clone(), runs, hops, paid_usd, realtime_usd, saved_usd }
+        let CostSum { runs, hops, paid_usd, realtime_usd, saved_usd, unused_usd } = CostSum::from(&row.sum);
+        Self { key: row.key.clone(), name: row.name.clone(), runs, hops, paid_usd, realtime_usd, saved_usd, unused_usd }
     }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape serde asks for")]
 fn is_false(flag: &bool) -> bool {
     !flag
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape serde asks for")]
+fn is_nothing(usd: &f64) -> bool {
+    usd.abs() < f64::EPSILON
 }

@@ -22,7 +22,7 @@ pub const NOW_HEADER: &str = "nightshift-now-ms";
 
 pub use answers::{
     CancelAnswer, ConfigAnswer, ConfigApplied, ConfigValidated, CostAnswer, CostRow, CostSum, EventAnswer,
-    HealthAnswer, ImportAnswer, JobAnswer, JobPage, RemoveAnswer, RunAnswer, RunPage, StatusAnswer,
+    HealthAnswer, ImportAnswer, JobAnswer, JobPage, RemoveAnswer, RunAnswer, RunPage, StatusAnswer, StopView,
 };
 pub use doctor::{DoctorAnswer, FindingView};
 pub use error::{ApiError, ErrorBody};

@@ -77,6 +77,12 @@ pub struct RunView {
     pub realtime_cost_usd: f64,
     /// The difference.
     pub saved_usd: f64,
+    /// What was paid, of it all, for answers that came too late to be used.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub unused_usd: f64,
+    /// Model calls whose answer never came. Each may have been paid; no cost is known, and none is counted.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unanswered: u32,
     /// The beginning of the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub summary: Option<String>,
@@ -136,6 +142,19 @@ pub struct HopView {
     /// Whether it summarised the session's history, and did not answer the prompt.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub compaction: bool,
+    /// Whether it came too late to be used. It was paid all the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unused: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape serde asks for")]
+fn is_nothing(usd: &f64) -> bool {
+    usd.abs() < f64::EPSILON
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape serde asks for")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// Why a run did not do what it was for.
@@ -199,6 +218,8 @@ impl RunView {
             cost_usd: usd(paid),
             realtime_cost_usd: usd(realtime),
             saved_usd: if realtime >= paid { usd(realtime - paid) } else { -usd(paid - realtime) },
+            unused_usd: usd(run.cost_unused().paid_nano_usd),
+            unanswered: run.books.unanswered(),
             summary: answer.map(summary_of),
             text: None,
             error: failure(&run.state),
@@ -247,6 +268,7 @@ impl HopView {
             realtime_cost_usd: usd(hop.cost.realtime_nano_usd),
             at_ms: hop.at.timestamp_millis(),
             compaction: hop.compaction,
+            unused: hop.unused,
         }
     }
 }

@@ -51,6 +51,10 @@ pub(super) async fn cost(session: &mut Session<'_>, args: &CostArgs) -> anyhow::
     }
     let at = |ms: i64| DateTime::from_timestamp_millis(ms).map(human::minute).unwrap_or_default();
     session.output.aside(&format!("{} to {}", at(cost.from_ms), at(cost.to_ms)));
+    if cost.total.unused_usd > 0.0 {
+        let unused = human::dollars(cost.total.unused_usd);
+        session.output.note(&format!("{unused} of what was paid was for answers that came too late to be used"));
+    }
     for note in &cost.notes {
         session.output.note(note);
     }
@@ -88,6 +92,7 @@ fn table(cost: &CostAnswer, surface: Surface) -> String {
             paid_usd: row.paid_usd,
             realtime_usd: row.realtime_usd,
             saved_usd: row.saved_usd,
+            unused_usd: row.unused_usd,
         };
         let mut cells = cells(label(row, &cost.rows), &sum);
         if wide {
@@ -185,11 +190,13 @@ mod tests {
             paid_usd: paid,
             realtime_usd: realtime,
             saved_usd: realtime - paid,
+            unused_usd: 0.0,
         }
     }
 
     fn answer(rows: Vec<CostRow>) -> CostAnswer {
-        let sum = CostSum { runs: 12_345, hops: 46_912, paid_usd: 4.5, realtime_usd: 8.0, saved_usd: 3.5 };
+        let sum =
+            CostSum { runs: 12_345, hops: 46_912, paid_usd: 4.5, realtime_usd: 8.0, saved_usd: 3.5, unused_usd: 0.0 };
         CostAnswer { by: "job".into(), from_ms: 0, to_ms: 1, rows, total: sum, truncated: false, notes: vec![] }
     }
 

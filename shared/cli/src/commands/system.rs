@@ -1,12 +1,13 @@
 //! `system event`, `cron status`.
 
-use nightshift_wire::StatusAnswer;
+use chrono::{DateTime, Utc};
+use nightshift_wire::{StatusAnswer, StopView};
 use serde_json::json;
 
 use super::{Session, read, refuse};
 use crate::args::EventArgs;
 use crate::human;
-use crate::table::pairs;
+use crate::table::{one_line, pairs};
 
 pub(super) async fn event(session: &mut Session<'_>, args: &EventArgs) -> anyhow::Result<()> {
     refuse(&args.foreign)?;
@@ -32,7 +33,19 @@ pub(super) async fn status(session: &mut Session<'_>) -> anyhow::Result<()> {
         ("next", status.next_wake_at_ms.map(|at| human::relative(at, session.now))),
         ("config", Some(format!("revision {}", status.config_revision))),
     ];
+    lines.extend(status.stops.iter().map(|stop| ("stopped", Some(stopped(stop, session.now)))));
     lines.extend(status.counters.iter().map(|(name, count)| (name.as_str(), Some(count.to_string()))));
     session.output.data(&pairs(&lines));
     Ok(())
+}
+
+/// Since when nothing is sent to a provider, until when, and why.
+fn stopped(stop: &StopView, now: DateTime<Utc>) -> String {
+    let at = |ms| human::relative(ms, now);
+    let next = if stop.until_ms > now.timestamp_millis() {
+        format!("nothing is sent before {}", at(stop.until_ms))
+    } else {
+        "the next run asks again".to_owned()
+    };
+    format!("{}, {} since {}: {next} ({})", stop.provider, stop.code, at(stop.since_ms), one_line(&stop.message))
 }

@@ -88,8 +88,8 @@ fn finish(step: &mut JobStep, read: &JobRecord, run: &Run, now: DateTime<Utc>) {
         state.consecutive_errors = 0;
         step.record.hold_until = None;
         // One that asked no model says nothing about how long those take that do.
-        if !run.hops.is_empty() {
-            step.record.last_hops = u32::try_from(run.hops.len()).ok();
+        if run.used().next().is_some() {
+            step.record.last_hops = u32::try_from(run.used().count()).ok();
         }
     }
     let failures = state.consecutive_errors;

@@ -51,6 +51,17 @@ impl ModelErrorKind {
         }
     }
 
+    /// Whether it is about the provider's account and not about the request: whatever else is sent there fails too, until
+    /// somebody pays or raises a limit.
+    pub fn stops_provider(self) -> bool {
+        matches!(self, Self::Billing | Self::SpendLimit)
+    }
+
+    /// Whether the request may have been received and answered to nobody, so that it may have been paid.
+    pub fn may_be_paid(self) -> bool {
+        matches!(self, Self::Timeout | Self::Unanswered)
+    }
+
     /// The run's failure code when this ends it.
     pub fn code(self) -> &'static str {
         match self {

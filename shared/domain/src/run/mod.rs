@@ -16,6 +16,7 @@ use crate::money::Cost;
 use crate::session::InSession;
 use crate::{AttemptId, JobId, RunKey};
 
+mod booking;
 mod call;
 mod endpoint;
 mod event;
@@ -25,6 +26,7 @@ mod next;
 mod plan;
 mod state;
 
+pub use booking::Books;
 pub use call::{CallState, ToolCall, Via};
 pub use endpoint::{Endpoint, EndpointCall, call_id};
 pub use event::{Effect, Event, Rejected, RowResult, Transition};
@@ -129,6 +131,9 @@ pub struct Run {
     /// What was paid.
     #[serde(default)]
     pub cost: Cost,
+    /// What was paid, or may have been, for nothing.
+    #[serde(default, skip_serializing_if = "Books::is_empty")]
+    pub books: Books,
     /// What happened, for people.
     #[serde(default)]
     pub events: Vec<LogLine>,
@@ -317,6 +322,12 @@ pub struct Hop {
     /// Whether it summarised the session the run goes on with, and did not answer its prompt.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub compaction: bool,
+    /// Whether it came too late to be used: it was paid, and the run went on, or had ended, without it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unused: bool,
+    /// Which try at the hop it answers, from 1; 0 in rows of before this was kept.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub attempt: u32,
 }
 
 /// Something that happened to a run.
@@ -336,8 +347,8 @@ impl Run {
     /// The path its hops took: `realtime`, `batch`, `mixed`, or `None` before a plan.
     pub fn path_word(&self) -> Option<&'static str> {
         let plan = self.plan.as_ref()?;
-        let batched = self.hops.iter().filter(|hop| hop.path == Path::Batch).count();
-        Some(match (self.hops.len(), batched) {
+        let batched = self.used().filter(|hop| hop.path == Path::Batch).count();
+        Some(match (self.used().count(), batched) {
             (0, _) if plan.path == Path::Batch => "batch",
             (all, batched) if batched == all && all > 0 => "batch",
             (_, 0) => "realtime",
@@ -366,7 +377,7 @@ impl Run {
 
     /// Whether its last hop went on from one that paused: the two are one answer.
     pub fn went_on_from_a_pause(&self) -> bool {
-        self.hops.iter().rev().nth(1).is_some_and(|hop| hop.stop_reason == "pause_turn")
+        self.used().rev().nth(1).is_some_and(|hop| hop.stop_reason == "pause_turn")
     }
 
     /// Adds a line to its log.

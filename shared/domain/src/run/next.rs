@@ -63,6 +63,12 @@ pub fn next(run: &Run, event: Event, now: DateTime<Utc>) -> Result<Transition, R
     Ok(Transition { run: step.run, effects: step.effects })
 }
 
+/// Whether a realtime call may be with the model, or was answered to nobody, when this happens.
+fn leaves_a_call(event: &Event) -> bool {
+    let failed = matches!(event, Event::ModelFailed { kind, .. } if kind.may_be_paid());
+    failed || matches!(event, Event::HolderDied | Event::CancelRequested)
+}
+
 /// One step being made. The methods answer whether the event concerns the state.
 struct Stepper {
     run: Run,
@@ -132,9 +138,12 @@ impl Stepper {
     }
 
     fn running(&mut self, event: Event, hop: u32, starts: u32, tries: u32) -> bool {
+        if leaves_a_call(&event) {
+            self.run.gave_up(hop, self.now);
+        }
         match event {
             Event::Replied(reply) => self.replied(reply, hop),
-            Event::ModelFailed { kind, message, .. } if kind.is_transient() && self.may_fall_back(hop) => {
+            Event::ModelFailed { kind, message, .. } if self.may_fall_back_after(kind, hop) => {
                 self.fall_back(kind.code(), &message)
             }
             Event::ModelFailed {
@@ -227,6 +236,11 @@ impl Stepper {
                 true
             }
             Event::Refused { code, message } => self.fail(&code, message),
+            // Nothing may be sent to the provider now.
+            Event::ModelFailed { kind, message, .. } if self.may_fall_back_after(kind, hop) => {
+                self.fall_back(kind.code(), &message)
+            }
+            Event::ModelFailed { kind, message, .. } if kind.stops_provider() => self.fail(kind.code(), message),
             Event::Sealed(batch) => {
                 self.go(State::Submitting { hop, attempt, tries, batch }, "submitting", None);
                 true
@@ -252,7 +266,7 @@ impl Stepper {
             Event::BatchRefused { .. } | Event::BatchLost if self.run.cancel_requested => {
                 self.end(State::Canceled, "canceled", None)
             }
-            Event::BatchRefused { kind, message, .. } if kind.is_transient() && self.may_fall_back(hop) => {
+            Event::BatchRefused { kind, message, .. } if self.may_fall_back_after(kind, hop) => {
                 self.fall_back(kind.code(), &message)
             }
             Event::BatchRefused { kind, message, retry_after } => match kind {
@@ -281,7 +295,7 @@ impl Stepper {
                 ModelErrorKind::Unanswered,
                 "the batch was never created".to_owned(),
             ),
-            Event::BatchAmbiguous => self.ambiguous(),
+            Event::BatchAmbiguous => self.ambiguous(hop),
             Event::CancelRequested => self.wish_cancel(),
             _ => false,
         }
@@ -314,7 +328,7 @@ impl Stepper {
             Event::BatchLost => {
                 self.again(hop, attempt, "batch_lost", "the batch that was found is not this run's".to_owned())
             }
-            Event::BatchAmbiguous => self.ambiguous(),
+            Event::BatchAmbiguous => self.ambiguous(hop),
             Event::DeadlinePassed => self.cancel(hop, attempt, batch, CancelReason::Timeout),
             Event::CancelRequested => self.cancel(hop, attempt, batch, CancelReason::Requested),
             _ => false,
@@ -325,6 +339,7 @@ impl Stepper {
         match event {
             Event::BatchEnded(RowResult::Succeeded(reply)) if why == CancelReason::Timeout => self.replied(*reply, hop),
             Event::BatchEnded(RowResult::Succeeded(reply)) => {
+                self.run.mark_unused(self.now);
                 let note = format!("paid_unused: an answer of {} arrived after the cancel", reply.model);
                 self.end(State::Canceled, "canceled", Some(note))
             }

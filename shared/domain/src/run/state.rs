@@ -209,6 +209,50 @@ impl State {
         matches!(self, Self::Running { .. })
     }
 
+    /// Which try at its hop is with the model, from 1; 0 where none is.
+    pub fn attempt(&self) -> u32 {
+        match self {
+            Self::Running { starts, .. } => *starts,
+            Self::Submitting { attempt, .. } | Self::Submitted { attempt, .. } | Self::Canceling { attempt, .. } => {
+                *attempt
+            }
+            Self::Due
+            | Self::Waiting { .. }
+            | Self::Tools { .. }
+            | Self::Paused { .. }
+            | Self::Ready { .. }
+            | Self::Delivering
+            | Self::Succeeded
+            | Self::DeliveryFailed
+            | Self::DeliveryUnknown
+            | Self::Failed { .. }
+            | Self::Skipped { .. }
+            | Self::Canceled => 0,
+        }
+    }
+
+    /// Whether it waits in a batch for this try at this hop.
+    pub fn is_at(&self, wanted: u32, try_at_it: u32) -> bool {
+        match self {
+            Self::Submitting { hop, attempt, .. }
+            | Self::Submitted { hop, attempt, .. }
+            | Self::Canceling { hop, attempt, .. } => (*hop, *attempt) == (wanted, try_at_it),
+            Self::Due
+            | Self::Waiting { .. }
+            | Self::Running { .. }
+            | Self::Tools { .. }
+            | Self::Paused { .. }
+            | Self::Ready { .. }
+            | Self::Delivering
+            | Self::Succeeded
+            | Self::DeliveryFailed
+            | Self::DeliveryUnknown
+            | Self::Failed { .. }
+            | Self::Skipped { .. }
+            | Self::Canceled => false,
+        }
+    }
+
     /// The batch it is in.
     pub fn batch(&self) -> Option<&AttemptId> {
         match self {

@@ -147,7 +147,8 @@ proptest! {
                 prop_assert!(slot.is_some() || moved_out_of_a_gap, "{expr} in {tz}: {expression} fires at {fire} too");
                 kept += 1;
             }
-            let none_due = timetable.next_after(start) > Some(start + TimeDelta::days(119));
+            // A 31st of September never comes.
+            let none_due = timetable.next_after(start).is_none_or(|at| at > start + TimeDelta::days(119));
             prop_assert!(kept > 0 || none_due, "{expr} in {tz}");
         }
     }

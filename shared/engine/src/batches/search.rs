@@ -2,7 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use futures::StreamExt;
-use nightshift_domain::batch::{Batch, BatchState, CLOCK_SKEW, Candidate, Member, Search, place_of, search};
+use nightshift_domain::batch::{
+    Batch, BatchState, CLOCK_SKEW, CREATE_SETTLES_AFTER, Candidate, Member, Search, place_of, search,
+};
+use nightshift_domain::model::ModelErrorKind;
 use nightshift_domain::run::Event;
 use tracing::{info, warn};
 
@@ -11,6 +14,7 @@ use crate::ports::{BatchView, Batches, ModelError};
 use crate::runs::Scene;
 use crate::runs::commit::{Along, apply};
 
+use super::unused::book;
 use super::{Polled, in_batch, look as look_open, out_of_reach, rearm, roll, save, tell};
 
 /// Batches asked for in one call (the API's most).
@@ -135,21 +139,34 @@ async fn several(
     let undecided = remotes.len() - ours.len() - remotes.iter().filter(|one| batch.rejected.contains(one)).count();
     match (ours.as_slice(), undecided) {
         ([one], _) => Box::pin(adopt(scene, batches, batch, one.clone(), now)).await,
-        ([], 0) | ([_, _, ..], _) => {
+        ([_, _, ..], _) => {
             warn!(batch.attempt = %batch.id, "which batch is {} cannot be told", batch.id);
+            // Each of them was paid for, and none is used.
+            for remote in &ours {
+                book(scene, batches, &batch.provider, remote).await?;
+            }
             give_up(scene, batch, now, || Event::BatchAmbiguous).await
         }
-        ([], _) => rearm(scene, &batch, now).await,
+        // Every one of them proved to be somebody else's: it was not created after all.
+        ([], 0) if now >= batch.started_at + CREATE_SETTLES_AFTER => {
+            give_up(scene, batch, now, || Event::BatchLost).await
+        }
+        ([], 0) => rearm(scene, &batch, now).await,
+        ([], _) => out_of_reach(scene, batch, now).await,
     }
 }
 
-/// Whether a batch that has ended holds our rows: its first line tells.
+/// Whether a batch that has ended holds our rows: its first line tells. Every batch has a line; one that shows none is not
+/// there to be read yet.
 async fn is_ours(batches: &dyn Batches, members: &[Member], remote: &str) -> Result<bool, ModelError> {
     let mut lines = batches.results(remote).await?;
     match lines.next().await {
         Some(Ok(line)) => Ok(place_of(members, &line.custom_id).is_some()),
         Some(Err(error)) => Err(error),
-        None => Ok(false),
+        None => {
+            let message = "the results are empty".to_owned();
+            Err(ModelError { kind: ModelErrorKind::Server, message, retry_after: None, request_id: None })
+        }
     }
 }
 

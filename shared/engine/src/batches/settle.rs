@@ -8,6 +8,7 @@ use tracing::{debug, info, warn};
 
 use crate::error::EngineError;
 use crate::ports::{Batches, ResultLine};
+use crate::runs::booking::late_row;
 use crate::runs::{Scene, absorb};
 
 use super::{Polled, in_batch, out_of_reach, rearm, roll, save, tell};
@@ -99,12 +100,11 @@ async fn hand_out(
     result: RowResult,
     now: DateTime<Utc>,
 ) -> Result<(), EngineError> {
-    let Some(run) = scene.deps.store.run(&member.run).await? else { return Ok(()) };
-    if !in_batch(&run, &batch.id) {
-        debug!(run.id = %run.key, "run {} has moved on from batch {}", run.key, batch.id);
-        return Ok(());
-    }
-    let run = recorded(scene, run, batch).await?;
+    let found = scene.deps.store.run(&member.run).await?;
+    let Some(run) = found.as_ref().filter(|run| in_batch(run, &batch.id)) else {
+        return late_row(scene, batch, member, found.as_ref(), &result).await;
+    };
+    let run = recorded(scene, run.clone(), batch).await?;
     let Some(run) = run else { return Ok(()) };
     let run = match &result {
         RowResult::Succeeded(reply) => absorb(scene, &run, member.hop, reply, Some(&batch.id), now).await?,
@@ -121,12 +121,17 @@ async fn recorded(scene: Scene<'_>, run: Run, batch: &Batch) -> Result<Option<Ru
     Ok(moved.map(|moved| moved.run))
 }
 
-/// A batch that was taken for ours proved to be somebody else's: back to the search, without it.
+/// A batch that was taken for ours is somebody else's: back to the search, without it.
 ///
 /// # Crash safety
 /// The runs stay where they are, in this intent; only the batch's row changes, with one write.
-async fn disown(scene: Scene<'_>, mut batch: Batch, remote: &str, now: DateTime<Utc>) -> Result<Polled, EngineError> {
-    warn!(batch.id = remote, "batch {remote} is not {}: none of its rows is ours", batch.id);
+pub(super) async fn disown(
+    scene: Scene<'_>,
+    mut batch: Batch,
+    remote: &str,
+    now: DateTime<Utc>,
+) -> Result<Polled, EngineError> {
+    warn!(batch.id = remote, "batch {remote} is not {}: it is somebody else's", batch.id);
     batch.rejected.push(remote.to_owned());
     batch.state = BatchState::Creating;
     batch.rev += 1;

@@ -8,6 +8,7 @@ use futures::future::try_join_all;
 use nightshift_domain::batch::Batch;
 use nightshift_domain::job::{DeliveryStatus, Job, JobRecord, RunStatus};
 use nightshift_domain::run::{CallState, Run, ToolCall};
+use nightshift_domain::stop::Stop;
 use nightshift_domain::{AttemptId, FieldError, RunKey};
 use serde_json::Value;
 
@@ -69,6 +70,8 @@ pub struct Status {
     pub config_revision: u64,
     /// What was counted.
     pub counters: BTreeMap<String, i64>,
+    /// The providers to which nothing is sent for want of money, by name.
+    pub stops: Vec<Stop>,
 }
 
 /// A job: `{jobId}`.
@@ -320,5 +323,6 @@ pub async fn status(request: &Request<'_>, input: &Value) -> Result<Status, Refu
         next_wake_at_ms: overview.next_run_at.map(|at| at.timestamp_millis()),
         config_revision: overview.config_revision,
         counters: overview.counters.into_iter().collect(),
+        stops: overview.stops,
     })
 }

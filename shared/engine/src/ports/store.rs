@@ -12,6 +12,7 @@ use nightshift_domain::job::JobRecord;
 use nightshift_domain::run::{EndpointCall, Run};
 use nightshift_domain::session::{Change, Exchange, Session};
 use nightshift_domain::shelf::{Sheet, Shelf, ShelfId};
+use nightshift_domain::stop::Stop;
 use nightshift_domain::{AttemptId, JobId, RunKey};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -105,6 +106,10 @@ pub enum Write<'a> {
     Session(&'a Change),
     /// Removes a session as it stood at this record's `rev`, with its exchanges.
     RemoveSession(&'a Session),
+    /// A stop of everything that would be sent to a provider; it stands beside the counters.
+    Stop(&'a Stop),
+    /// Ends a stop that stands at this record's `rev`.
+    EndStop(&'a Stop),
     /// Adds `by` to a counter of `cron status`; unconditional.
     Count {
         /// The counter; its name begins with an ASCII letter.
@@ -143,6 +148,8 @@ pub struct Overview {
     pub config_revision: u64,
     /// What [`Write::Count`] counted, by name.
     pub counters: Vec<(String, i64)>,
+    /// The providers to which nothing is sent, by name.
+    pub stops: Vec<Stop>,
 }
 
 /// Whether a configuration document lets jobs run. The table keeps this beside the counters, so that a glance needs not the
@@ -276,6 +283,11 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Lets the ended runs of `job` whose slot (to the second) lies before `before` expire at `at` at the latest; live ones
     /// stay. Answers how many rows it touched. May be repeated.
     async fn expire_runs(&self, job: &JobId, before: DateTime<Utc>, at: DateTime<Utc>) -> Result<u64, StoreError>;
+
+    /// The stop of a provider. Consistent; one read of one row where the table can.
+    async fn stop(&self, provider: &str) -> Result<Option<Stop>, StoreError> {
+        Ok(self.overview().await?.stops.into_iter().find(|stop| stop.provider == provider))
+    }
 
     /// The whole at a glance, in two reads however many jobs there are. The next run may lag by moments.
     async fn overview(&self) -> Result<Overview, StoreError>;

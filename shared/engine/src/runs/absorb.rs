@@ -10,6 +10,7 @@ use crate::error::EngineError;
 
 use super::Scene;
 use super::blocks::{Block, blocks, text};
+use super::booking;
 use super::endpoint::record;
 use super::sessions::absorb_summary;
 use super::texts::{load_text, run_text, talk_text};
@@ -28,28 +29,16 @@ pub(crate) async fn absorb(
     let path = if batch.is_some() { Path::Batch } else { Path::Realtime };
     let provider = run.plan.as_ref().map_or("anthropic", |plan| plan.provider.as_str());
     let reference = format!("{provider}/{}", reply.model);
-    let price = money::price(&reference, now, &scene.config.models.prices);
-    let cost = price.map(|price| money::cost(&reply.usage, &price, path == Path::Batch)).unwrap_or_default();
+    let call = booking::Asked { provider, hop: n, attempt: run.state.attempt(), path, batch };
+    let hop = booking::hop_of(scene, call, reply, now);
     if price_unknown(&reference, now, scene) {
         let note = format!("no price is known for {reference}; its cost counts as nothing");
         if let Some(plan) = run.plan.as_mut().filter(|plan| !plan.notes.contains(&note)) {
             plan.notes.push(note);
         }
     }
-    run.cost = run.cost.plus(cost);
-    run.hops.push(Hop {
-        n,
-        path,
-        model: reply.model.clone(),
-        message_id: reply.message_id.clone(),
-        request_id: reply.request_id.clone(),
-        batch: batch.cloned(),
-        stop_reason: stop_word(&reply.stop_reason),
-        usage: reply.usage.clone(),
-        cost,
-        at: now,
-        compaction: run.is_compacting(),
-    });
+    run.cost = run.cost.plus(hop.cost);
+    run.hops.push(Hop { compaction: run.is_compacting(), ..hop });
     if run.is_compacting() {
         return absorb_summary(scene.deps, run, reply).await;
     }
@@ -111,20 +100,6 @@ fn asked(content: &str) -> Vec<Asked> {
 
 fn price_unknown(reference: &str, now: DateTime<Utc>, scene: Scene<'_>) -> bool {
     money::price(reference, now, &scene.config.models.prices).is_none()
-}
-
-fn stop_word(reason: &StopReason) -> String {
-    match reason {
-        StopReason::EndTurn => "end_turn",
-        StopReason::MaxTokens => "max_tokens",
-        StopReason::StopSequence => "stop_sequence",
-        StopReason::ToolUse => "tool_use",
-        StopReason::PauseTurn => "pause_turn",
-        StopReason::Refusal => "refusal",
-        StopReason::ModelContextWindowExceeded => "model_context_window_exceeded",
-        StopReason::Other(word) => word,
-    }
-    .to_owned()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::config::Config;
 use nightshift_domain::job::{AgentTurn, Job, JobRecord, Overlap, Payload, RunStatus, SessionTarget, prune_before};
 use nightshift_domain::money::Cost;
-use nightshift_domain::run::{LEASE, Lease, Origin, Run, State, Talk, Task, Text, WaitReason};
+use nightshift_domain::run::{Books, LEASE, Lease, Origin, Run, State, Talk, Task, Text, WaitReason};
 use nightshift_domain::schedule::Schedule;
 use nightshift_domain::session::{Hold, InSession};
 use nightshift_domain::{JobId, RunKey};
@@ -95,6 +95,7 @@ pub(super) fn bare_run(record: &JobRecord, key: RunKey, origin: Origin, prompt: 
         delivery_note: None,
         cancel_requested: false,
         cost: Cost::default(),
+        books: Books::default(),
         events: Vec::new(),
     };
     run.log(now, "queued", None);

@@ -1,5 +1,7 @@
 //! Writes a transition: the run, and with it whatever its job must know at the same instant.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::batch::{Batch, BatchState};
 use nightshift_domain::event::{Envelope, Wake};
@@ -62,23 +64,24 @@ pub(crate) async fn apply(
 async fn applied(scene: Scene<'_>, run: &Run, event: Event, along: Along<'_>) -> Result<Option<Moved>, EngineError> {
     let now = scene.deps.clock.now();
     let name = event.name();
-    let transition = match next(run, event, now) {
-        Ok(transition) => transition,
-        Err(rejected) => {
-            debug!(run.id = %run.key, "{rejected}");
-            return Ok(None);
-        }
-    };
+    let mut run = Cow::Borrowed(run);
     for _ in 0..MAX_RACES {
+        let transition = match next(&run, event.clone(), now) {
+            Ok(transition) => transition,
+            Err(rejected) => {
+                debug!(run.id = %run.key, "{rejected}");
+                return Ok(None);
+            }
+        };
         let Stepped { transition, change, wake: woken, litter } =
-            sessions::step(scene, run, transition.clone(), along.room, now).await?;
-        let Some(Transition { run: after, effects }) = seated(scene, run, transition, now).await? else {
+            sessions::step(scene, &run, transition, along.room, now).await?;
+        let Some(Transition { run: after, effects }) = seated(scene, &run, transition, now).await? else {
             return Ok(None);
         };
         let record = if concerns_job(&run.state, &after) { scene.deps.store.job(&after.job_id).await? } else { None };
         let step = record.as_ref().and_then(|record| on_run_moved(record, &run.state, &after, now));
         let step = step.map(|step| after_a_pause(step, scene));
-        match write(scene, run, &after, step.as_ref(), change.as_ref(), &along).await? {
+        match write(scene, &run, &after, step.as_ref(), change.as_ref(), &along).await? {
             Written::All => {
                 info!(run.id = %after.key, run.state = after.state.name(), "run {} is {} ({name})", after.key, after.state.name());
                 if let (Some(step), Some(record)) = (step, &record) {
@@ -98,14 +101,23 @@ async fn applied(scene: Scene<'_>, run: &Run, event: Event, along: Along<'_>) ->
                 }
                 return Ok(Some(Moved { run: after, effects }));
             }
-            Written::RunMoved => {
-                debug!(run.id = %after.key, "somebody else moved run {} first", after.key);
-                return Ok(None);
-            }
+            Written::RunMoved => match over_bookings(scene, &run).await? {
+                Some(rebased) => run = Cow::Owned(rebased),
+                None => {
+                    debug!(run.id = %after.key, "somebody else moved run {} first", after.key);
+                    return Ok(None);
+                }
+            },
             Written::JobMoved | Written::PlaceTaken | Written::SessionMoved => {}
         }
     }
     Err(EngineError::Contended { subject: format!("job {}, its session or the places", run.job_id), times: MAX_RACES })
+}
+
+/// The run that a write of ours was lost for, on top of the bookings made since it was read; `None` where somebody moved it.
+async fn over_bookings(scene: Scene<'_>, run: &Run) -> Result<Option<Run>, EngineError> {
+    let stands = scene.deps.store.run(&run.key).await?;
+    Ok(stands.and_then(|stands| run.rebased(&stands)))
 }
 
 /// The transition with the place it needs, or as one that waits for it; `None` for a run that waits already.
@@ -249,8 +261,19 @@ async fn wake(scene: Scene<'_>, waiter: nightshift_domain::RunKey) -> Result<(),
     Ok(())
 }
 
-/// Writes a change of a run that is no transition (a lease taken or given back). `false` when somebody moved it first.
+/// Writes a change of a run that is no transition (a lease taken or given back). `false` when somebody moved it first. Where
+/// bookings were made since it was read, the row has them too, and the caller's copy, whose next write would be lost for
+/// them, is put right by that write.
 pub(crate) async fn save(scene: Scene<'_>, run: &Run) -> Result<bool, EngineError> {
-    let outcome = scene.deps.store.commit(&[Write::Run { run, expires_at: None }]).await?;
-    Ok(outcome == Outcome::Applied)
+    let mut run = Cow::Borrowed(run);
+    for _ in 0..MAX_RACES {
+        if scene.deps.store.commit(&[Write::Run { run: &run, expires_at: None }]).await? == Outcome::Applied {
+            return Ok(true);
+        }
+        let read = Run { rev: run.rev.saturating_sub(1), ..run.into_owned() };
+        let Some(mut rebased) = over_bookings(scene, &read).await? else { return Ok(false) };
+        rebased.rev += 1;
+        run = Cow::Owned(rebased);
+    }
+    Ok(false)
 }

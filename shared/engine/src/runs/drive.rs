@@ -14,6 +14,7 @@ use crate::error::EngineError;
 use crate::ports::SystemEvent;
 
 use super::Scene;
+use super::booking;
 use super::commit::{Along, Moved, apply, save};
 use super::planning::plan;
 use super::realtime::{Called, LEAST, RESERVE, call};
@@ -120,8 +121,16 @@ async fn held(scene: Scene<'_>, run: Run) -> Result<Option<Run>, EngineError> {
         // The lease that came with the claim, or with the answer before, may be old by now.
         Ok(taken) if run.lease.is_none() => Ok(save(scene, &taken).await?.then_some(taken)),
         Ok(_) => Ok(Some(run)),
-        Err(_) => Ok(None),
+        Err(held) => not_by_a_twin(scene, &run.key, &held).map(|()| None),
     }
+}
+
+/// Whoever finds a run held leaves it alone; a retry of the holder's own request fails, so that it is tried again.
+pub(crate) fn not_by_a_twin(scene: Scene<'_>, run: &RunKey, held: &Held) -> Result<(), EngineError> {
+    if scene.invocation.is_twin_of(&held.owner) {
+        return Err(EngineError::Twin { run: run.clone(), until: held.until });
+    }
+    Ok(())
 }
 
 async fn ran(scene: Scene<'_>, run: Run) -> Result<Option<Moved>, EngineError> {
@@ -132,8 +141,23 @@ async fn ran(scene: Scene<'_>, run: Run) -> Result<Option<Moved>, EngineError> {
 async fn called(scene: Scene<'_>, run: Run) -> Result<Option<Moved>, EngineError> {
     let State::Running { hop, .. } = run.state else { return Ok(None) };
     let Some(run) = held(scene, run).await? else { return Ok(None) };
+    let key = run.key.clone();
     match call(scene, run, hop).await? {
-        Called::Back(run, event) => apply(scene, &run, *event, Along::default()).await,
+        Called::Back(run, event) => {
+            let came = match &*event {
+                // The answer is the last entry of the run that holds it.
+                Event::Replied(_) => Some(run.hops.last().cloned()),
+                Event::ModelFailed { kind, .. } if !kind.may_be_paid() => Some(None),
+                _ => None,
+            };
+            let moved = apply(scene, &run, *event, Along::default()).await?;
+            if let (None, Some(answer)) = (&moved, came) {
+                // Somebody gave the call up just before it came back.
+                booking::came_back(scene, &key, answer).await?;
+            }
+            Ok(moved)
+        }
+        Called::TooLate(answer) => booking::came_back(scene, &key, answer.map(|hop| *hop)).await.map(|()| None),
         Called::LeaseLost => Ok(None),
     }
 }
@@ -198,9 +222,10 @@ pub async fn resume(scene: Scene<'_>, key: &RunKey) -> Result<Resumed, EngineErr
     let abandoned = run.lease.is_some();
     let taken = match take(&run, &scene.invocation.id, now) {
         Ok(taken) => taken,
-        Err(Held { owner, until }) => {
-            debug!(run.id = %key, "run {key} is held by {owner}");
-            return Ok(Resumed::Held { until });
+        Err(held) => {
+            not_by_a_twin(scene, key, &held)?;
+            debug!(run.id = %key, "run {key} is held by {}", held.owner);
+            return Ok(Resumed::Held { until: held.until });
         }
     };
     if !save(scene, &taken).await? {

@@ -1,11 +1,12 @@
 //! The life of a run, from a timer's fire to the close of its row.
 //!
 //! Guarantee: every transition is one conditional write, made before its effects. A crash in between leaves a row whose
-//! effects are due again: the function's own retry re-enters the lease it held, and whatever nobody retries stands in the
-//! due index until the sweeper looks at it. What a repeat of each effect means is written at the effect.
+//! effects are due again: the function's own retry takes the run up when the lease is over, and whatever nobody retries
+//! stands in the due index until the sweeper looks at it. What a repeat of each effect means is written at the effect.
 
 mod absorb;
 mod blocks;
+pub(crate) mod booking;
 pub(crate) mod catch_up;
 mod claim;
 pub(crate) mod commit;

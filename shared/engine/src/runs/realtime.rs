@@ -1,16 +1,20 @@
 //! A realtime hop: one call of the Messages API, with the lease renewed while the model thinks.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use nightshift_domain::model::{HopRequest, McpConnection, Prospect, Role, TurnMessage, cache_for, estimated_tokens};
-use nightshift_domain::run::{Event, Plan, RENEW_EVERY, Run, take};
+use nightshift_domain::model::{
+    HopRequest, McpConnection, Prospect, Reply, Role, TurnMessage, cache_for, estimated_tokens,
+};
+use nightshift_domain::run::{Event, Hop, Path, Plan, RENEW_EVERY, Run, take};
 use tracing::warn;
 
 use crate::clock;
 use crate::error::EngineError;
 use crate::ports::{ModelError, OpenedModel};
+use crate::stops::Gate;
 
 use super::Scene;
 use super::absorb::absorb;
+use super::booking::{Asked, hop_of};
 use super::commit::save;
 use super::sessions::{ask_for_summary, spoken};
 use super::texts::load_text;
@@ -24,7 +28,9 @@ pub(super) const LEAST: TimeDelta = TimeDelta::minutes(10);
 pub(super) enum Called {
     /// The event for the run, which holds the answer already.
     Back(Box<Run>, Box<Event>),
-    /// The lease was lost: whoever took it goes on.
+    /// The lease was lost, and whoever took it goes on: with the answer that came all the same, or `None` for a refusal.
+    TooLate(Option<Box<Hop>>),
+    /// The lease was lost, and whether the call was paid is not known.
     LeaseLost,
 }
 
@@ -32,7 +38,8 @@ pub(super) enum Called {
 ///
 /// # Crash safety
 /// The Messages API knows no idempotency key: a crash while the model answers costs that answer. The run is `Running` with
-/// one more start counted when it is taken up again, and a hop is started twice at most.
+/// one more start counted when it is taken up again, it says that the call may have been paid, and a hop is started twice at
+/// most. An answer that comes when the run has another holder, or none, is handed back to be booked.
 pub(super) async fn call(scene: Scene<'_>, run: Run, n: u32) -> Result<Called, EngineError> {
     let clock = scene.deps.clock.as_ref();
     let Some(plan) = run.plan.clone() else {
@@ -45,6 +52,11 @@ pub(super) async fn call(scene: Scene<'_>, run: Run, n: u32) -> Result<Called, E
     let bound = scene.invocation.deadline - RESERVE;
     if bound < now + LEAST {
         return Ok(Called::Back(Box::new(run), Box::new(Event::TimeRanOut)));
+    }
+    let gate = Gate::of(scene, &plan.provider).await?;
+    if let Some(ModelError { kind, message, retry_after, .. }) = gate.closed(now) {
+        let event = Event::ModelFailed { kind, message, retry_after };
+        return Ok(Called::Back(Box::new(run), Box::new(event)));
     }
     let OpenedModel { model, .. } = match scene.deps.models.open(scene.config, &plan.provider).await {
         Ok(opened) => opened,
@@ -65,15 +77,31 @@ pub(super) async fn call(scene: Scene<'_>, run: Run, n: u32) -> Result<Called, E
         }
         Err(error) => return Err(error),
     };
-    let answer = model.message(&request, plan.deadline.min(bound));
-    let Some((run, answer)) = renewing(scene, run, answer).await? else { return Ok(Called::LeaseLost) };
+    let attempt = run.state.attempt();
+    let mut answer = std::pin::pin!(model.message(&request, plan.deadline.min(bound)));
+    let (held, answer) = match renewing(scene, run, answer.as_mut()).await? {
+        Renewed::Held(run, answer) => (Some(run), answer),
+        Renewed::Lost(Some(answer)) => (None, answer),
+        // The model is at work and is paid for it, whoever waits: what it says belongs in the books.
+        Renewed::Lost(None) => (None, answer.await),
+    };
+    match &answer {
+        Ok(_) => gate.passed(scene).await,
+        Err(error) => gate.refused(scene, error).await,
+    }
     let now = clock.now();
+    let Some(mut run) = held else { return Ok(too_late(scene, &plan, (n, attempt), answer, now)) };
     match answer {
         Ok(reply) => {
             let run = absorb(scene, &run, n, &reply, None, now).await?;
             Ok(Called::Back(Box::new(run), Box::new(Event::Replied(reply))))
         }
-        Err(_) if now >= plan.deadline => Ok(Called::Back(Box::new(run), Box::new(Event::DeadlinePassed))),
+        Err(error) if now >= plan.deadline => {
+            if error.kind.may_be_paid() {
+                run.gave_up(n, now);
+            }
+            Ok(Called::Back(Box::new(run), Box::new(Event::DeadlinePassed)))
+        }
         Err(ModelError { kind, message, retry_after, .. }) => {
             warn!(run.id = %run.key, "hop {n} of run {} failed: {message}", run.key);
             Ok(Called::Back(Box::new(run), Box::new(Event::ModelFailed { kind, message, retry_after })))
@@ -81,16 +109,40 @@ pub(super) async fn call(scene: Scene<'_>, run: Run, n: u32) -> Result<Called, E
     }
 }
 
+/// What the answer to a call comes to that somebody gave up meanwhile.
+fn too_late(
+    scene: Scene<'_>,
+    plan: &Plan,
+    (hop, attempt): (u32, u32),
+    answer: Result<Reply, ModelError>,
+    now: DateTime<Utc>,
+) -> Called {
+    let asked = Asked { provider: &plan.provider, hop, attempt, path: Path::Realtime, batch: None };
+    match answer {
+        Ok(reply) => Called::TooLate(Some(Box::new(hop_of(scene, asked, &reply, now)))),
+        Err(error) if error.kind.may_be_paid() => Called::LeaseLost,
+        Err(_) => Called::TooLate(None),
+    }
+}
+
 fn unplanned() -> Event {
     Event::Refused { code: "unplanned".to_owned(), message: "the run has no plan".to_owned() }
 }
 
-/// Awaits `answer`, renewing the run's lease meanwhile; `None` when the lease was lost.
+/// What waiting under a lease came to.
+pub(super) enum Renewed<T> {
+    /// The run as it stands under the lease, and what was waited for.
+    Held(Run, T),
+    /// The lease was lost, before what was waited for came or just then.
+    Lost(Option<T>),
+}
+
+/// Awaits `answer`, renewing the run's lease meanwhile.
 pub(super) async fn renewing<T>(
     scene: Scene<'_>,
     mut run: Run,
     answer: impl Future<Output = T>,
-) -> Result<Option<(Run, T)>, EngineError> {
+) -> Result<Renewed<T>, EngineError> {
     let mut answer = std::pin::pin!(answer);
     // A renewal whose own answer was lost is written again as it was, so that a repeat is told from a rival.
     let mut unsure: Option<Run> = None;
@@ -98,21 +150,27 @@ pub(super) async fn renewing<T>(
         let renew_at: DateTime<Utc> = scene.deps.clock.now() + RENEW_EVERY;
         if let Some(answer) = clock::timeout(scene.deps.clock.as_ref(), renew_at, answer.as_mut()).await {
             // A renewal that nobody answered may have been written: what follows has to build on the row as it is.
-            return match unsure {
-                Some(renewed) => Ok(save(scene, &renewed).await?.then_some((renewed, answer))),
-                None => Ok(Some((run, answer))),
-            };
+            let Some(renewed) = unsure else { return Ok(Renewed::Held(run, answer)) };
+            return Ok(match save(scene, &renewed).await {
+                Ok(true) => Renewed::Held(renewed, answer),
+                Ok(false) => Renewed::Lost(Some(answer)),
+                Err(error) => {
+                    // The next write is conditioned on the row as this one would have left it: it will tell.
+                    warn!(run.id = %run.key, "the lease of run {} could not be renewed: {error}", run.key);
+                    Renewed::Held(renewed, answer)
+                }
+            });
         }
         let renewed = match unsure.take() {
             Some(again) => again,
             None => match take(&run, &scene.invocation.id, scene.deps.clock.now()) {
                 Ok(renewed) => renewed,
-                Err(_) => return Ok(None),
+                Err(_) => return Ok(Renewed::Lost(None)),
             },
         };
         match save(scene, &renewed).await {
             Ok(true) => run = renewed,
-            Ok(false) => return Ok(None),
+            Ok(false) => return Ok(Renewed::Lost(None)),
             // The answer is worth more than the lease: it is awaited, and the lease renewed at the next tick.
             Err(error) => {
                 warn!(run.id = %run.key, "the lease of run {} could not be renewed: {error}", run.key);
@@ -140,7 +198,7 @@ pub(super) async fn hop_request(scene: Scene<'_>, run: &Run, plan: &Plan) -> Res
     messages.extend(spoken(scene, &run.key, &run.talk.said).await?);
     let cache = cache_for(Prospect {
         path: plan.path,
-        hop: u32::try_from(run.hops.len() + 1).unwrap_or(u32::MAX),
+        hop: u32::try_from(run.used().count() + 1).unwrap_or(u32::MAX),
         expected_hops: run.talk.expected_hops,
         prefix_tokens,
         sent_tokens: estimated_tokens(system.as_deref(), tools.as_deref(), &messages),
@@ -226,7 +284,7 @@ mod tests {
             send.send(7).unwrap();
         };
         let (renewed, ()) = tokio::join!(renewing(scene, run, answer), provider);
-        let (run, answer) = renewed.unwrap().unwrap();
+        let Renewed::Held(run, answer) = renewed.unwrap() else { panic!("the lease was kept") };
         assert_eq!(answer, Ok(7));
         assert_eq!(deps.store.run(&key).await.unwrap().unwrap().rev, run.rev, "what follows can be written");
     }

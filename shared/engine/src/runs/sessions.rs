@@ -65,7 +65,7 @@ pub(crate) async fn step(
         Hold::Queued if !lines_up(after) => leave(scene, transition).await,
         Hold::Held if !keeps(after) => release(scene, transition, now).await,
         // Planned anew for another model, which may take in less.
-        Hold::Held if before.plan.is_some() && before.hops.is_empty() && matches!(before.state, State::Due) => {
+        Hold::Held if before.plan.is_some() && before.used().next().is_none() && matches!(before.state, State::Due) => {
             recut(scene, transition, room).await
         }
         Hold::None | Hold::Queued | Hold::Held => Ok(transition.into()),
@@ -273,7 +273,7 @@ async fn exchange(deps: &Deps, run: &Run, session: &Session, now: DateTime<Utc>)
         }
     }
     // The last hop's content is not kept, but what it used of the provider's own tools is on its bill.
-    for hop in &run.hops {
+    for hop in run.used() {
         let used = hop.usage.get("server_tool_use").and_then(Value::as_object);
         let used = used.into_iter().flatten().filter(|(_, count)| count.as_u64().is_some_and(|count| count > 0));
         tools.extend(used.map(|(name, _)| name.trim_end_matches("_requests").to_owned()));

@@ -11,6 +11,7 @@ use tracing::{info, warn};
 use crate::batches::roll::enrol;
 use crate::error::EngineError;
 use crate::ports::{BatchRow, BatchView, CreateError, ModelError};
+use crate::stops::Gate;
 
 use super::Scene;
 use super::claim::new_ulid;
@@ -30,6 +31,10 @@ pub(super) async fn submit(scene: Scene<'_>, run: &Run) -> Result<Option<Moved>,
     let (State::Ready { hop, attempt, .. }, Some(plan)) = (&run.state, &run.plan) else { return Ok(None) };
     if now >= plan.deadline {
         return apply(scene, run, Event::DeadlinePassed, Along::default()).await;
+    }
+    let gate = Gate::of(scene, &plan.provider).await?;
+    if let Some(ModelError { kind, message, retry_after, .. }) = gate.closed(now) {
+        return apply(scene, run, Event::ModelFailed { kind, message, retry_after }, Along::default()).await;
     }
     let request = match hop_request(scene, run, plan).await {
         Ok(request) => request,
@@ -60,11 +65,12 @@ pub(super) async fn submit(scene: Scene<'_>, run: &Run) -> Result<Option<Moved>,
     arm_poll(scene, &batch).await?;
     let along = Along { batch: Some(&batch), ..Along::default() };
     let Some(sealed) = apply(scene, run, Event::Sealed(batch.id.clone()), along).await? else { return Ok(None) };
-    create(scene, &sealed.run, batch, &member, request).await
+    create(scene, &gate, &sealed.run, batch, &member, request).await
 }
 
 async fn create(
     scene: Scene<'_>,
+    gate: &Gate,
     run: &Run,
     batch: Batch,
     member: &Member,
@@ -80,8 +86,14 @@ async fn create(
         return refused(scene, run, batch, local(ModelErrorKind::Invalid, message)).await;
     };
     match batches.create(&rows).await {
-        Ok(view) => created(scene, run, batch, &view).await,
-        Err(CreateError::Refused(error)) => refused(scene, run, batch, error).await,
+        Ok(view) => {
+            gate.passed(scene).await;
+            created(scene, run, batch, &view).await
+        }
+        Err(CreateError::Refused(error)) => {
+            gate.refused(scene, &error).await;
+            refused(scene, run, batch, error).await
+        }
         Err(CreateError::Unanswered(error)) => {
             // Nothing is written: the intent already says all that is known, and the armed poll looks for the batch.
             warn!(run.id = %run.key, "creating the batch of run {} got no answer: {error}", run.key);

@@ -20,7 +20,7 @@ use crate::tools::{Answer, Call, execute, timeout_of};
 
 use super::Scene;
 use super::commit::{Along, Moved, apply, save};
-use super::realtime::renewing;
+use super::realtime::{Renewed, renewing};
 use super::texts::{load_text, talk_text};
 
 /// What an invocation keeps for itself after the tools have run.
@@ -91,7 +91,7 @@ async fn finished(scene: Scene<'_>, mut run: Run, hop: u32, bound: DateTime<Utc>
         })
         .collect();
     loop {
-        let Some((held, next)) = renewing(scene, run, under_way.next()).await? else { return Ok(None) };
+        let Renewed::Held(held, next) = renewing(scene, run, under_way.next()).await? else { return Ok(None) };
         run = held;
         let Some(next) = next else { return Ok(Some(run)) };
         let (at, answer) = next?;

@@ -13,6 +13,7 @@ use nightshift_domain::job::JobRecord;
 use nightshift_domain::run::{EndpointCall, Run};
 use nightshift_domain::session::{Exchange, Session};
 use nightshift_domain::shelf::{Sheet, Shelf, ShelfId};
+use nightshift_domain::stop::Stop;
 use nightshift_domain::{AttemptId, JobId, RunKey};
 use serde_json::Value;
 
@@ -173,6 +174,10 @@ impl Store for Faulty {
 
     async fn expire_runs(&self, job: &JobId, before: DateTime<Utc>, at: DateTime<Utc>) -> Result<u64, StoreError> {
         self.inner.expire_runs(job, before, at).await
+    }
+
+    async fn stop(&self, provider: &str) -> Result<Option<Stop>, StoreError> {
+        self.inner.stop(provider).await
     }
 
     async fn overview(&self) -> Result<Overview, StoreError> {

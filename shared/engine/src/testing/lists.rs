@@ -91,7 +91,8 @@ impl Rows {
                 | Place::Shelf(_)
                 | Place::Sheet(..)
                 | Place::Session(..)
-                | Place::Exchange(..) => {}
+                | Place::Exchange(..)
+                | Place::Stop(_) => {}
             }
         }
         let before = instant(before);
@@ -104,7 +105,7 @@ impl Rows {
     }
 
     /// Counted anew each time, which is what the real table's counts must come to.
-    pub(super) fn overview(&self) -> Result<Overview, StoreError> {
+    pub(super) fn overview(&self, now: i64) -> Result<Overview, StoreError> {
         let operation = "read the counters";
         let (revision, document) = self.config(operation)?;
         let mut overview = Overview {
@@ -115,12 +116,16 @@ impl Rows {
             next_run_at: None,
             config_revision: revision,
             counters: self.counters.iter().map(|(name, count)| (name.clone(), *count)).collect(),
+            stops: Vec::new(),
         };
         for (_, row) in self.records.iter().filter(|(place, _)| matches!(place, Place::Job(_))) {
             let record: JobRecord = row.read(operation)?;
             overview.jobs += 1;
             overview.enabled_jobs += u64::from(record.job.enabled);
             overview.next_run_at = [overview.next_run_at, next_run_at(&record)].into_iter().flatten().min();
+        }
+        for (_, row) in self.visible(now).filter(|(place, _)| matches!(place, Place::Stop(_))) {
+            overview.stops.push(row.read(operation)?);
         }
         Ok(overview)
     }

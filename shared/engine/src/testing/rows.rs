@@ -54,6 +54,8 @@ pub(super) enum Place {
     Session(String, String),
     /// Agent, name and number.
     Exchange(String, String, u64),
+    /// A provider.
+    Stop(String),
 }
 
 /// The whole table.
@@ -306,6 +308,10 @@ fn changes(writes: &[Write<'_>]) -> Result<Vec<(usize, Change)>, StoreError> {
             Write::Unqueue { run, since } => {
                 add(Change::Unqueue { since: since.timestamp_millis(), run: (*run).clone() });
             }
+            Write::Stop(stop) => {
+                add(put(Place::Stop(stop.provider.clone()), stop.rev, stop, Some(stop.expires_at()))?);
+            }
+            Write::EndStop(stop) => add(Change::Remove { place: Place::Stop(stop.provider.clone()), rev: stop.rev }),
             Write::Count { name, by } => add(Change::Count { name: (*name).to_owned(), by: *by }),
         }
     }

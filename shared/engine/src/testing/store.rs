@@ -11,6 +11,7 @@ use nightshift_domain::job::JobRecord;
 use nightshift_domain::run::{EndpointCall, Run};
 use nightshift_domain::session::{Exchange, Session};
 use nightshift_domain::shelf::{Sheet, Shelf, ShelfId};
+use nightshift_domain::stop::Stop;
 use nightshift_domain::{AttemptId, JobId, RunKey};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -156,8 +157,13 @@ impl Store for MemoryStore {
         self.rows().expire_runs(job, &slot_text(before), at.timestamp())
     }
 
+    async fn stop(&self, provider: &str) -> Result<Option<Stop>, StoreError> {
+        self.record(&format!("read the stop of {provider}"), &Place::Stop(provider.to_owned()))
+    }
+
     async fn overview(&self) -> Result<Overview, StoreError> {
-        self.rows().overview()
+        let now = self.now();
+        self.rows().overview(now)
     }
 
     async fn config(&self) -> Result<(u64, Value), StoreError> {

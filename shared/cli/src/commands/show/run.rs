@@ -42,6 +42,8 @@ pub(in crate::commands) fn run(run: &RunView, now: DateTime<Utc>, surface: Surfa
             ("hops", paid.then(|| run.hops.len().to_string())),
             ("delivery", delivered),
             ("cost", paid.then(|| cost(run))),
+            ("unused", (run.unused_usd > 0.0).then(|| unused(run))),
+            ("unanswered", words::unanswered(run)),
             ("notes", (!run.notes.is_empty()).then(|| run.notes.join("; "))),
         ],
         usize::from(surface.width),
@@ -119,7 +121,17 @@ pub(in crate::commands) fn summary(run: &RunView) -> String {
     if !run.hops.is_empty() {
         parts.push(cost(run));
     }
+    parts.extend(words::unanswered(run));
     parts.join(" · ")
+}
+
+/// `$0.0021 of it, for an answer that came too late to be used`.
+fn unused(run: &RunView) -> String {
+    let paid = human::dollars(run.unused_usd);
+    match run.hops.iter().filter(|hop| hop.unused).count() {
+        1 => format!("{paid} of it, for an answer that came too late to be used"),
+        many => format!("{paid} of it, for {many} answers that came too late to be used"),
+    }
 }
 
 /// `$0.0021, saved $0.0021 (50%)`.

@@ -64,12 +64,23 @@ pub(super) fn delivery(run: &RunView) -> (String, Tone) {
 pub(super) fn reason(run: &RunView, now: DateTime<Utc>) -> Option<(String, Tone)> {
     let tone = self::run(run).1;
     if let Some(error) = &run.error {
-        return Some((failure(error), tone));
+        let paid = unanswered(run).map(|what| format!("; {what}")).unwrap_or_default();
+        return Some((failure(error) + &paid, tone));
     }
     if let Some(why) = &run.delivery_error {
         return Some((format!("delivery: {why}"), delivery(run).1));
     }
-    waiting(run, now).map(|what| (format!("waits {what}"), tone))
+    let waits = waiting(run, now).map(|what| (format!("waits {what}"), tone));
+    waits.or_else(|| unanswered(run).map(|what| (what, Tone::Busy)))
+}
+
+/// That a run may have been charged for more than is booked.
+pub(super) fn unanswered(run: &RunView) -> Option<String> {
+    match run.unanswered {
+        0 => None,
+        1 => Some("a model call whose answer never came may have been paid".to_owned()),
+        many => Some(format!("{many} model calls whose answers never came may have been paid")),
+    }
 }
 
 /// What a run waits for: `for session standup, which another run uses`, `for batch msgbatch_…, looks again in 4m`.

@@ -7,7 +7,7 @@ use super::state::{delivery_word, whole};
 use super::{RefusedRun, says_something};
 use crate::job::{AgentTurn, DeliveryStatus, OnTimeout};
 use crate::money::Cost;
-use crate::run::{Hop, Origin, Path, Plan, Run, State, Talk, Task, Text};
+use crate::run::{Books, Hop, Origin, Path, Plan, Run, State, Talk, Task, Text};
 use crate::{JobId, RunKey};
 
 /// Longest error and suppression reason kept, in characters: a row holds 400 KB (`DynamoDB` quotas), a sentence is enough.
@@ -90,6 +90,7 @@ fn read(entry: &Value, now: DateTime<Utc>) -> Result<PastRun, String> {
         delivery_note: suppression.or_else(|| text("deliveryError").map(sentence)),
         cancel_requested: false,
         cost: Cost::default(),
+        books: Books::default(),
         events: Vec::new(),
     };
     run.log(ended_at, "imported", None);
@@ -200,6 +201,8 @@ fn hops(entry: &Value, ended_at: DateTime<Utc>) -> Vec<Hop> {
         cost: Cost::default(),
         at: ended_at,
         compaction: false,
+        unused: false,
+        attempt: 0,
     }]
 }
 

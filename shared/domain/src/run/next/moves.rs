@@ -148,9 +148,15 @@ impl Stepper {
     /// Whether another model may answer: nothing has been said yet, and the plan knows one.
     pub(super) fn may_fall_back(&self, hop: u32) -> bool {
         hop == 1
-            && self.run.hops.is_empty()
+            && self.run.used().next().is_none()
             && !self.run.cancel_requested
             && self.run.plan.as_ref().is_some_and(|plan| plan.fallbacks_left > 0)
+    }
+
+    /// The same after a failure of this kind: one that passes, or one of the provider's account, which says nothing of
+    /// another provider's.
+    pub(super) fn may_fall_back_after(&self, kind: ModelErrorKind, hop: u32) -> bool {
+        (kind.is_transient() || kind.stops_provider()) && self.may_fall_back(hop)
     }
 
     /// The run is planned again for its next model.
@@ -207,7 +213,8 @@ impl Stepper {
         true
     }
 
-    pub(super) fn ambiguous(&mut self) -> bool {
+    pub(super) fn ambiguous(&mut self, hop: u32) -> bool {
+        self.run.gave_up(hop, self.now);
         let message = "the answer to creating a batch was lost and none of the batches found could be told to be it";
         self.fail("ambiguous_batch", message.to_owned())
     }

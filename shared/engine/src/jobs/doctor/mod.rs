@@ -10,6 +10,7 @@ mod judge;
 mod names;
 mod overdue;
 mod repair;
+mod stops;
 mod strays;
 
 use std::collections::{BTreeMap, HashSet};
@@ -65,6 +66,8 @@ pub enum FindingKind {
     RunOverdue,
     /// Nobody polls a batch.
     BatchOverdue,
+    /// Nothing is sent to a provider, for want of money.
+    SpendLimit,
 }
 
 impl FindingKind {
@@ -78,6 +81,7 @@ impl FindingKind {
             Self::JobOverdue => "job_overdue",
             Self::RunOverdue => "run_overdue",
             Self::BatchOverdue => "batch_overdue",
+            Self::SpendLimit => "spend_limit",
         }
     }
 }
@@ -176,6 +180,7 @@ pub async fn doctor(request: &Request<'_>, input: &Value) -> Result<Checkup, Ref
     }
     if checkup.next.is_none() {
         visit.overdue(&mut checkup).await?;
+        visit.stops(&mut checkup).await?;
     }
     checkup.truncated |= checkup.next.is_some();
     let repaired = checkup.findings.iter().filter(|finding| finding.repaired).count();

@@ -59,7 +59,7 @@ impl Visit<'_> {
             (FindingKind::JobOverdue, Some(record), _) => Ok(self.begin(record.clone()).await?),
             (FindingKind::TimerDiffers | FindingKind::JobOverdue, None, _)
             | (FindingKind::TimerOrphan, _, None)
-            | (FindingKind::RunOverdue | FindingKind::BatchOverdue, _, _) => Ok(None),
+            | (FindingKind::RunOverdue | FindingKind::BatchOverdue | FindingKind::SpendLimit, _, _) => Ok(None),
         }
     }
 

@@ -253,6 +253,8 @@ fn answered(n: u32) -> Hop {
         cost: nightshift_domain::money::Cost::default(),
         at: DateTime::UNIX_EPOCH,
         compaction: false,
+        unused: false,
+        attempt: 1,
     }
 }
 
