@@ -40,6 +40,11 @@ test: tools fmt lint ## all checks and tests, with the set-up they need
 	$(CARGO) build --workspace --all-targets -j$(JOBS)
 	$(CLEAN) $(CARGO) test --workspace -j$(JOBS)
 
+.PHONY: kills
+kills: ## a day with 200 kills of the process: KILLS= and KILL_SEED= for others
+	$(CARGO) build --workspace -j$(JOBS) --bin nightshift-local --test killed_day
+	$(CLEAN) KILLS=$${KILLS:-200} $(CARGO) test --workspace -j$(JOBS) --test killed_day -- --nocapture
+
 .PHONY: bench
 bench: ## figures of speed and size, and their ratios
 	$(CARGO) build --workspace --profile bench -j$(JOBS) --bin nightshift --bin nightshift-local --bench figures

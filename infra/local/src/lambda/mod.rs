@@ -32,6 +32,7 @@ use places::{Place, Places, Ticket};
 use queue::EventLog;
 use runtime_api::Instances;
 
+pub(crate) use queue::left_behind;
 pub use url_event::{BadResponse, http_event, http_response};
 
 /// Largest payload and largest answer of a `RequestResponse` invocation, in bytes (Lambda quotas, "Invocation payload":
