@@ -34,23 +34,24 @@ pub(crate) fn evening() -> DateTime<Utc> {
 /// A job of the day.
 fn job(id: &str, schedule: Value, message: &str, more: Value) -> Value {
     let mut job = json!({
-        "jobId": id, "name": id, "schedule": schedule,
+        "jobId": id, "name": id,
         "payload": { "kind": "agentTurn", "message": message, "batch": { "enabled": true } },
         "delivery": { "mode": "announce", "channel": "console", "to": "owner" },
         "overlap": "allow",
     });
-    lay(&mut job, &more);
+    job["schedule"] = schedule;
+    lay(&mut job, more);
     job
 }
 
-fn lay(value: &mut Value, more: &Value) {
+fn lay(value: &mut Value, more: Value) {
     match (value, more) {
         (Value::Object(fields), Value::Object(more)) => {
             for (name, more) in more {
-                lay(fields.entry(name.clone()).or_insert(Value::Null), more);
+                lay(fields.entry(name).or_insert(Value::Null), more);
             }
         }
-        (value, more) => *value = more.clone(),
+        (value, more) => *value = more,
     }
 }
 
