@@ -3,7 +3,8 @@
 //! 1. A realtime answer that a kill lost is asked for a second time: it is billed twice. Lost twice, the run fails with
 //!    `hop_too_long`, for a third time is not paid. (The Messages API has no idempotency key.)
 //! 2. An acting tool that a kill interrupted is not repeated: the model is told that its outcome is not known, and reads
-//!    other words from then on. What the tool does may have happened.
+//!    other words from then on. What the tool does may have happened. Where a hop's tools are interrupted three times, the
+//!    run fails with `tools_too_long`.
 //! 3. A chat without idempotency keys is not sent a message again whose outcome is not known: the run says so.
 //!
 //! Each has to be found in the row of the run it happened to, and the process to have been killed while that run was live,
@@ -31,10 +32,14 @@ pub(crate) struct Differences {
     pub(crate) bad: Vec<String>,
 }
 
+/// Kills after which the tools of a hop are given up.
+const TOOL_STARTS: usize = 3;
+
 /// What a row says happened to its run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Excuse {
     LostTwice,
+    ToolsGivenUp,
     ToolInterrupted,
     MessageInterrupted,
     DeliveryUnknown,
@@ -44,6 +49,7 @@ impl Excuse {
     fn why(self) -> &'static str {
         match self {
             Self::LostTwice => "a realtime answer was lost twice",
+            Self::ToolsGivenUp => "the tools of a hop were interrupted three times",
             Self::ToolInterrupted | Self::MessageInterrupted => "an acting tool was interrupted",
             Self::DeliveryUnknown => "a message to a chat without idempotency keys was cut off",
         }
@@ -58,10 +64,19 @@ fn items<'a>(value: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
 
 /// How often a realtime hop of the run was begun once more, as its events say.
 fn begun_again(run: &RunBook) -> i64 {
+    i64::try_from(resumed(run, "hop ")).unwrap()
+}
+
+/// How often tools of the run were begun once more.
+fn tools_begun_again(run: &RunBook) -> usize {
+    resumed(run, "the tools of hop ")
+}
+
+fn resumed(run: &RunBook, what: &str) -> usize {
     let again = |event: &&Value| {
-        event["event"] == "resumed" && event["detail"].as_str().is_some_and(|detail| detail.starts_with("hop "))
+        event["event"] == "resumed" && event["detail"].as_str().is_some_and(|detail| detail.starts_with(what))
     };
-    i64::try_from(items(&run.row, "events").filter(again).count()).unwrap()
+    items(&run.row, "events").filter(again).count()
 }
 
 fn interrupted(tool: &Value) -> bool {
@@ -85,6 +100,12 @@ fn excuses(run: &RunBook, kills: &[DateTime<Utc>]) -> BTreeSet<Excuse> {
     if kills > 1 && run.entry["error"]["code"] == "hop_too_long" && begun_again(run) > 0 {
         found.insert(Excuse::LostTwice);
     }
+    if kills >= TOOL_STARTS
+        && run.entry["error"]["code"] == "tools_too_long"
+        && tools_begun_again(run) + 1 == TOOL_STARTS
+    {
+        found.insert(Excuse::ToolsGivenUp);
+    }
     for tool in items(&run.entry, "tools").filter(|tool| interrupted(tool)) {
         found.insert(if tool["name"] == "message" { Excuse::MessageInterrupted } else { Excuse::ToolInterrupted });
     }
@@ -107,12 +128,16 @@ fn without(entry: &Value, other: &Value, excuses: &BTreeSet<Excuse>) -> Value {
     if excuses.contains(&Excuse::DeliveryUnknown) {
         drop(&mut entry, &["deliveryStatus", "state"]);
     }
-    if excuses.contains(&Excuse::LostTwice) {
+    if excuses.contains(&Excuse::LostTwice) || excuses.contains(&Excuse::ToolsGivenUp) {
         drop(&mut entry, &["state", "status", "error", "text", "deliveryStatus", "costUsd", "realtimeCostUsd"]);
         // What it had until then has to be the same.
         let hops = other["hops"].as_array().unwrap().len();
         entry["hops"].as_array_mut().unwrap().truncate(hops);
-        entry["tools"].as_array_mut().unwrap().retain(|tool| tool["hop"].as_u64().unwrap() <= hops as u64);
+        let tools = entry["tools"].as_array_mut().unwrap();
+        tools.retain(|tool| tool["hop"].as_u64().unwrap() <= hops as u64);
+        if excuses.contains(&Excuse::ToolsGivenUp) {
+            tools.iter_mut().filter(|tool| tool["hop"] == hops).for_each(|tool| drop(tool, &["state", "result"]));
+        }
     }
     let first = items(other, "tools").find(|tool| interrupted(tool)).and_then(|tool| tool["hop"].as_u64());
     if let Some(first) = first {
@@ -233,14 +258,16 @@ fn arrivals(calm: &Ledger, rough: &Ledger, told: &Excuses, found: &mut Differenc
         let run = key.split(' ').nth(1).and_then(|key| key.split('-').next().map(|_| key)).unwrap_or(key);
         let excuses = told.iter().find(|(name, _)| run.starts_with(&format!("{name}-"))).map(|(_, excuses)| excuses);
         let may = excuses.and_then(|excuses| {
-            [Excuse::LostTwice, Excuse::MessageInterrupted].into_iter().find(|excuse| excuses.contains(excuse))
+            let all = [Excuse::LostTwice, Excuse::ToolsGivenUp, Excuse::MessageInterrupted];
+            all.into_iter().find(|excuse| excuses.contains(excuse))
         });
         match may {
             Some(excuse) => found.explained.push((excuse.why(), key.clone())),
             None => found.bad.push(format!("{key}: {one:?} arrived undisturbed, {other:?} with kills")),
         }
     }
-    let may_miss = count(told, Excuse::DeliveryUnknown) + count(told, Excuse::LostTwice);
+    let given_up = count(told, Excuse::LostTwice) + count(told, Excuse::ToolsGivenUp);
+    let may_miss = count(told, Excuse::DeliveryUnknown) + given_up;
     let texts: BTreeSet<&String> = calm.chat.keys().chain(rough.chat.keys()).collect();
     for text in texts {
         let of = |ledger: &Ledger| ledger.chat.get(text).copied().unwrap_or(0);
@@ -253,7 +280,7 @@ fn arrivals(calm: &Ledger, rough: &Ledger, told: &Excuses, found: &mut Differenc
         }
     }
     let missing = calm.memory.lines().count().cast_signed() - rough.memory.lines().count().cast_signed();
-    let may_miss = count(told, Excuse::ToolInterrupted) + count(told, Excuse::LostTwice);
+    let may_miss = count(told, Excuse::ToolInterrupted) + given_up;
     if missing != 0 {
         let what = format!("{missing} lines of memory are missing");
         let may = (1..=may_miss).contains(&i64::try_from(missing).unwrap());
@@ -266,24 +293,42 @@ fn arrivals(calm: &Ledger, rough: &Ledger, told: &Excuses, found: &mut Differenc
     }
 }
 
+/// Batched hops of the calm day that runs which were given up never came to.
+fn never_batched(calm: &Ledger, rough: &Ledger, told: &Excuses) -> i64 {
+    let batched = |run: &RunBook| items(&run.entry, "hops").filter(|hop| hop["path"] == "batch").count();
+    let given_up = told
+        .iter()
+        .filter(|(_, excuses)| excuses.contains(&Excuse::LostTwice) || excuses.contains(&Excuse::ToolsGivenUp));
+    let never = given_up.filter_map(|(key, _)| Some(batched(calm.runs.get(key)?) - batched(rough.runs.get(key)?)));
+    i64::try_from(never.sum::<usize>()).unwrap()
+}
+
 fn money(calm: &Ledger, rough: &Ledger, told: &Excuses, found: &mut Differences) {
     let same = |name: &str, one: &Value, other: &Value, found: &mut Differences| {
         if one != other {
             found.bad.push(format!("{name}: undisturbed {one:#}, with kills {other:#}"));
         }
     };
+    let mut batches = rough.batches.clone();
+    // A run that was given up did not put its later hops in batches.
+    let never = never_batched(calm, rough, told);
+    if never > 0 {
+        let ended_well = calm.batches.keys().find(|how| how.contains("\"succeeded\":1")).unwrap();
+        *batches.entry(ended_well.clone()).or_default() += never;
+    }
+    same("batches", &json!(calm.batches), &json!(batches), found);
     // Words that a model reads cost something; answers are counted in any case.
     let other_words = told.values().any(|excuses| excuses.iter().any(|excuse| *excuse != Excuse::DeliveryUnknown));
-    let answers = |bill: &Value| -> Value {
-        bill.as_object().unwrap().iter().map(|(model, tokens)| (model.clone(), tokens["messages"].clone())).collect()
+    let answers = |bill: &Value| -> i64 {
+        bill.as_object().unwrap().values().map(|tokens| tokens["messages"].as_i64().unwrap()).sum()
     };
     if other_words {
-        same("the bill for batches", &answers(&calm.batch_bill), &answers(&rough.batch_bill), found);
+        let (one, other) = (json!(answers(&calm.batch_bill)), json!(answers(&rough.batch_bill) + never));
+        same("answers billed in batches", &one, &other, found);
     } else {
         same("the bill for batches", &calm.batch_bill, &rough.batch_bill, found);
         same("what cron.cost says", &calm.cost, &rough.cost, found);
     }
-    same("batches", &json!(calm.batches), &json!(rough.batches), found);
     let sum: f64 = rough.runs.values().map(|run| run.entry["costUsd"].as_f64().unwrap()).sum();
     if (sum - rough.cost["paidUsd"].as_f64().unwrap()).abs() > 1e-6 {
         found.bad.push(format!("the runs cost {sum} and cron.cost says {}", rough.cost));
