@@ -50,6 +50,11 @@ bench: ## figures of speed and size, and their ratios
 	$(CARGO) build --workspace --profile bench -j$(JOBS) --bin nightshift --bin nightshift-local --bench figures
 	$(CLEAN) $(CARGO) bench --workspace -j$(JOBS) --bench figures
 
+.PHONY: load
+load: ## 5,000 jobs in one minute (LOAD_JOBS= for others), and a batch of 100,000 results
+	$(CARGO) build --workspace --profile bench -j$(JOBS) --bench window --bench results
+	$(CLEAN) $(CARGO) bench --workspace -j$(JOBS) --bench window --bench results
+
 .PHONY: steady
 steady: tools $(TOOLS)/steady.done ## what is sent to the model, judged by SPEC=path/to/openapi.json
 	@test -f "$(SPEC)" || { echo "name a specification of the Messages API: make steady SPEC=path/to/openapi.json"; exit 1; }

@@ -155,7 +155,7 @@ pub(crate) async fn set_up(state: &Path, chats: &Chats) {
         "cron": { "webhookSsrfPolicy": { "allowedHostnames": ["127.0.0.1"] } },
         "channels": chats.config(state.parent().unwrap()),
         // A batch whose create's answer a kill swallowed is found by listing, and may be stopped before its rows prove it ours.
-        "models": { "providers": { "anthropic": { "dedicatedWorkspace": true } } },
+        "providers": { "anthropic": { "dedicatedWorkspace": true } },
     });
     let applied = process.post("/v1/config.apply", &json!({ "config": config, "expectedRevision": 0 })).await.unwrap();
     assert_eq!(applied["ok"], true, "{applied}");
