@@ -40,10 +40,20 @@ test: tools fmt lint ## all checks and tests, with the set-up they need
 	$(CARGO) build --workspace --all-targets -j$(JOBS)
 	$(CLEAN) $(CARGO) test --workspace -j$(JOBS)
 
+.PHONY: kills
+kills: ## a day with 200 kills of the process: KILLS= and KILL_SEED= for others
+	$(CARGO) build --workspace -j$(JOBS) --bin nightshift-local --test killed_day
+	$(CLEAN) KILLS=$${KILLS:-200} $(CARGO) test --workspace -j$(JOBS) --test killed_day -- --nocapture
+
 .PHONY: bench
 bench: ## figures of speed and size, and their ratios
 	$(CARGO) build --workspace --profile bench -j$(JOBS) --bin nightshift --bin nightshift-local --bench figures
 	$(CLEAN) $(CARGO) bench --workspace -j$(JOBS) --bench figures
+
+.PHONY: load
+load: ## 5,000 jobs in one minute (LOAD_JOBS= for others), and a batch of 100,000 results
+	$(CARGO) build --workspace --profile bench -j$(JOBS) --bench window --bench results
+	$(CLEAN) $(CARGO) bench --workspace -j$(JOBS) --bench window --bench results
 
 .PHONY: steady
 steady: tools $(TOOLS)/steady.done ## what is sent to the model, judged by SPEC=path/to/openapi.json

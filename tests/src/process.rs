@@ -7,8 +7,8 @@ use std::time::Duration;
 use nightshift_local::Ready;
 use serde_json::Value;
 
-/// How often the ready file is looked for, a tenth of a second apart.
-const TRIES: u32 = 3000;
+/// How often the ready file is looked for, a hundredth of a second apart.
+const TRIES: u32 = 30_000;
 
 /// A running process. Asked to end when dropped; [`Process::kill`] does not ask.
 pub struct Process {
@@ -27,21 +27,7 @@ impl Process {
     /// The same with more variables.
     pub async fn start_in(state_dir: &Path, args: &[&str], variables: &[(&str, &str)]) -> Self {
         let ready_file = state_dir.with_extension("ready");
-        let mut child = Command::new(program("nightshift-local"))
-            .args(["--port", "0", "--state-dir"])
-            .arg(state_dir)
-            .arg("--ready-file")
-            .arg(&ready_file)
-            .args(args)
-            .envs(variables.iter().copied())
-            .current_dir(workspace())
-            .env_remove("ANTHROPIC_API_KEY")
-            .env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "error".to_owned()))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(if std::env::var_os("RUST_LOG").is_some() { Stdio::inherit() } else { Stdio::null() })
-            .spawn()
-            .expect("nightshift-local is built");
+        let mut child = spawn(state_dir, args, variables);
         for _ in 0..TRIES {
             // The file is removed when a stack starts and written by rename when it answers.
             if let Ok(text) = std::fs::read_to_string(&ready_file) {
@@ -51,9 +37,17 @@ impl Process {
                 }
             }
             assert!(child.try_wait().expect("the child can be asked").is_none(), "nightshift-local ended at its start");
-            pause(Duration::from_millis(100)).await;
+            pause(Duration::from_millis(10)).await;
         }
         panic!("nightshift-local did not become ready");
+    }
+
+    /// Starts the program on `state_dir` and kills it `after` that, ready or not.
+    pub async fn start_and_kill(state_dir: &Path, args: &[&str], after: Duration) {
+        let mut child = spawn(state_dir, args, &[]);
+        pause(after).await;
+        child.kill().expect("our own child can be killed");
+        child.wait().expect("our own child can be waited for");
     }
 
     /// Posts to a path of the front; `None` when the process was held or killed meanwhile.
@@ -79,6 +73,24 @@ impl Drop for Process {
     fn drop(&mut self) {
         stop(&mut self.child);
     }
+}
+
+fn spawn(state_dir: &Path, args: &[&str], variables: &[(&str, &str)]) -> Child {
+    Command::new(program("nightshift-local"))
+        .args(["--port", "0", "--state-dir"])
+        .arg(state_dir)
+        .arg("--ready-file")
+        .arg(state_dir.with_extension("ready"))
+        .args(args)
+        .envs(variables.iter().copied())
+        .current_dir(workspace())
+        .env_remove("ANTHROPIC_API_KEY")
+        .env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "error".to_owned()))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(if std::env::var_os("RUST_LOG").is_some() { Stdio::inherit() } else { Stdio::null() })
+        .spawn()
+        .expect("nightshift-local is built")
 }
 
 /// Asks a child to end, so that it ends what it started itself, and kills it when it does not.

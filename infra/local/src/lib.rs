@@ -9,6 +9,7 @@ mod front;
 pub mod functions;
 pub mod gate;
 pub mod lambda;
+pub mod left;
 pub mod options;
 pub mod scheduler;
 pub mod stack;

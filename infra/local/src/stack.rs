@@ -202,6 +202,11 @@ impl Stack {
         }
     }
 
+    /// How often each function was run since the start, by its name.
+    pub fn invocations(&self) -> std::collections::BTreeMap<String, u64> {
+        self.lambda.begun()
+    }
+
     /// Invocations that both of their retries failed, and schedules' inputs that never got through.
     pub fn dead_letters(&self) -> Vec<serde_json::Value> {
         let mut all = self.scheduler.dead_letters();

@@ -106,7 +106,7 @@ fn states() -> Vec<State> {
         State::Skipped { reason: "x".into() },
         State::Canceled,
     ];
-    for (hop, attempt, tries) in [(1, 1, 0), (1, 2, 0), (2, 1, 5), (1, 1, 5)] {
+    for (hop, attempt, tries) in [(1, 1, 0), (1, 2, 0), (2, 1, 5), (1, 1, 5), (1, 6, 0)] {
         let b = batch.clone();
         all.push(State::Running { hop, starts: attempt, tries });
         all.push(State::Tools { hop, starts: attempt + 1 });
@@ -237,8 +237,10 @@ fn walk(mut see: impl FnMut(&Run, &Event, &nightshift_domain::run::Transition)) 
                 let before = run(state.clone(), plan.clone(), canceled);
                 let mut compacting = before.clone();
                 compacting.session = Some(in_session());
+                let mut failed_before = before.clone();
+                failed_before.talk.failed_rows = 1;
                 for (before, event) in
-                    [before, compacting].iter().flat_map(|run| events().map(move |event| (run, event)))
+                    [before, compacting, failed_before].iter().flat_map(|run| events().map(move |event| (run, event)))
                 {
                     if let Ok(transition) = next(before, event.clone(), now()) {
                         see(before, &event, &transition);
@@ -530,4 +532,41 @@ fn the_endpoint_of_a_run_that_is_to_stop_is_closed() {
     };
     assert!(with(false).open_endpoint().is_some());
     assert!(with(true).open_endpoint().is_none());
+}
+
+#[test]
+fn a_row_that_failed_is_tried_once_more_and_a_batch_that_never_came_to_be_is_no_try() {
+    let batch = AttemptId::new("01KAHJ5Z3M7Q2W4E6R8T0YABCD");
+    let planned = || Some(plan(Path::Batch, OnTimeout::Fail));
+    let lost = [
+        run(State::Submitting { hop: 1, attempt: 1, tries: 0, batch: batch.clone() }, planned(), false),
+        // It was taken for another one's until that one's results were read.
+        run(State::Submitted { hop: 1, attempt: 1, batch: batch.clone() }, planned(), false),
+    ];
+    for before in lost {
+        let mut run = next(&before, Event::BatchLost, now()).unwrap().run;
+        assert!(matches!(run.state, State::Paused { hop: 1, attempt: 2, .. }), "{:?}", run.state);
+        // Its rows have ids of their own, should the lost batch turn up after all.
+        run.state = State::Submitted { hop: 1, attempt: 2, batch: batch.clone() };
+        let mut again = next(&run, Event::BatchEnded(RowResult::Expired), now()).unwrap().run;
+        assert!(matches!(again.state, State::Ready { attempt: 3, .. }), "{:?}", again.state);
+        again.state = State::Submitted { hop: 1, attempt: 3, batch: batch.clone() };
+        let spent = next(&again, Event::BatchEnded(RowResult::Expired), now()).unwrap().run;
+        assert_eq!(spent.state.name(), "failed");
+        let mut replied = next(&again, Event::BatchEnded(RowResult::Succeeded(Box::new(replies().remove(0)))), now());
+        assert_eq!(replied.as_mut().unwrap().run.talk.failed_rows, 0, "the next hop has its own");
+    }
+}
+
+#[test]
+fn a_create_that_is_lost_again_and_again_ends_the_run() {
+    let batch = AttemptId::new("01KAHJ5Z3M7Q2W4E6R8T0YABCD");
+    for attempt in 1.. {
+        let state = State::Submitted { hop: 1, attempt, batch: batch.clone() };
+        let lost = next(&run(state, Some(plan(Path::Batch, OnTimeout::Fail)), false), Event::BatchLost, now()).unwrap();
+        if lost.run.state.is_terminal() {
+            assert_eq!(attempt, 6, "the ladder has five steps");
+            return;
+        }
+    }
 }

@@ -18,7 +18,7 @@ mod url_event;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -32,6 +32,7 @@ use places::{Place, Places, Ticket};
 use queue::EventLog;
 use runtime_api::Instances;
 
+pub(crate) use queue::left_behind;
 pub use url_event::{BadResponse, http_event, http_response};
 
 /// Largest payload and largest answer of a `RequestResponse` invocation, in bytes (Lambda quotas, "Invocation payload":
@@ -172,6 +173,7 @@ struct Inner {
     places: Arc<Places>,
     events: EventLog,
     closing: watch::Sender<bool>,
+    begun: Mutex<BTreeMap<String, u64>>,
 }
 
 impl Lambda {
@@ -209,6 +211,7 @@ impl Lambda {
                 functions: functions.into_iter().map(|spec| (spec.name.clone(), Arc::new(spec))).collect(),
                 events: EventLog::open(state)?,
                 closing: watch::Sender::new(false),
+                begun: Mutex::default(),
                 clock,
                 host,
                 instances,
@@ -242,6 +245,11 @@ impl Lambda {
             lambda.run(&spec, request_id, payload).await
         });
         task.await.ok().flatten().ok_or(InvokeError::Closing)
+    }
+
+    /// How often each function was run since the process started, retries included.
+    pub fn begun(&self) -> BTreeMap<String, u64> {
+        self.inner.begun.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// How many invocations run now, or could: a retry whose time has come counts, one that waits for its time does
@@ -300,6 +308,7 @@ impl Lambda {
         payload: Bytes,
     ) -> Option<Result<Bytes, FunctionError>> {
         let deadline = self.inner.clock.now() + spec.timeout;
+        *self.inner.begun.lock().unwrap_or_else(PoisonError::into_inner).entry(spec.name.clone()).or_default() += 1;
         let context = Context { request_id, deadline, function: spec.name.clone() };
         let answer = self.unless_closing(self.inner.host.call(spec, payload, context)).await?;
         Some(

@@ -107,6 +107,17 @@ impl EventLog {
     }
 }
 
+/// How many invocations in a stopped stack's `state` the next start takes up at once: those that were begun or could have
+/// been.
+pub(crate) fn left_behind(state: &StateDb) -> anyhow::Result<usize> {
+    let mut left = 0;
+    for (_, document) in state.list(EVENTS)? {
+        let event: Event = serde_json::from_value(document)?;
+        left += usize::from(event.due_at.is_none());
+    }
+    Ok(left)
+}
+
 fn document(event: &Event) -> Result<Value, StateError> {
     Ok(serde_json::to_value(event)?)
 }

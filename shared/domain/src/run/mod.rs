@@ -163,6 +163,9 @@ pub struct Talk {
     /// Which of its models answers: 0 its own, n the nth fallback.
     #[serde(skip_serializing_if = "is_zero")]
     pub fallback: u32,
+    /// How many rows of the hop that is under way ended without an answer. A batch that never came to be has none.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub failed_rows: u32,
     /// How many hops the job's last successful run had, which is what is expected of this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected_hops: Option<u32>,

@@ -19,8 +19,8 @@ const LONGEST_ASKED: TimeDelta = TimeDelta::days(1);
 const MAX_STARTS: u32 = 2;
 /// How often the tools of a hop are begun before they count as ones that never come back.
 const MAX_TOOL_STARTS: u32 = 3;
-/// How often a hop is put in a batch before its failed rows end the run.
-const MAX_BATCH_ATTEMPTS: u32 = 2;
+/// How many failed rows of a hop end the run: one that errored or expired is put in a batch once more.
+const MAX_FAILED_ROWS: u32 = 2;
 
 /// The hop of a run that is paused because it could not be planned yet.
 const UNPLANNED: u32 = 0;
@@ -324,9 +324,11 @@ impl Stepper {
             Event::BatchEnded(RowResult::Missing) => {
                 self.again(hop, attempt, "batch_row_missing", "the batch's results have no row for this run".to_owned())
             }
-            // The batch it was adopted into proved to be somebody else's, and its own was not found.
+            // The batch it was adopted into proved to be somebody else's, and its own was not found. As often as its
+            // create was lost it is tried again later, as it is by one who was never adopted.
             Event::BatchLost => {
-                self.again(hop, attempt, "batch_lost", "the batch that was found is not this run's".to_owned())
+                let message = "the batch that was found is not this run's".to_owned();
+                self.retry(hop, attempt - 1, attempt + 1, None, ModelErrorKind::Unanswered, message)
             }
             Event::BatchAmbiguous => self.ambiguous(hop),
             Event::DeadlinePassed => self.cancel(hop, attempt, batch, CancelReason::Timeout),

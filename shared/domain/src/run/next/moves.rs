@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{MAX_BATCH_ATTEMPTS, Stepper, retry_delay};
+use super::{MAX_FAILED_ROWS, Stepper, retry_delay};
 use crate::AttemptId;
 use crate::job::OnTimeout;
 use crate::model::{ModelErrorKind, Reply, StopReason};
@@ -13,6 +13,7 @@ use crate::run::{CancelReason, MOST_CALLS, Path, Plan, State};
 impl Stepper {
     /// An answer came, by whichever path.
     pub(super) fn replied(&mut self, reply: Reply, hop: u32) -> bool {
+        self.run.talk.failed_rows = 0;
         if self.run.is_compacting() {
             return self.compacted(hop);
         }
@@ -134,11 +135,15 @@ impl Stepper {
         }
     }
 
+    /// The hop's row failed: it is put in a batch once more. Attempts whose create was lost never had a row, and do not
+    /// count.
     pub(super) fn again(&mut self, hop: u32, attempt: u32, code: &str, message: String) -> bool {
-        if attempt >= MAX_BATCH_ATTEMPTS && self.may_fall_back(hop) {
+        self.run.talk.failed_rows += 1;
+        let spent = self.run.talk.failed_rows >= MAX_FAILED_ROWS;
+        if spent && self.may_fall_back(hop) {
             return self.fall_back(code, &message);
         }
-        if attempt >= MAX_BATCH_ATTEMPTS {
+        if spent {
             return self.fail(code, message);
         }
         self.run.log(self.now, "row failed", Some(format!("{code}: {message}")));
@@ -164,6 +169,7 @@ impl Stepper {
         // Planning may have passed over models that could not be opened.
         let (failed, which) = self.run.plan.as_ref().map_or(("", 0), |plan| (plan.model.as_str(), plan.fallback));
         self.run.talk.fallback = which + 1;
+        self.run.talk.failed_rows = 0;
         let detail = format!("{failed} failed ({code}: {message})");
         self.go(State::Due, "another model", Some(detail));
         self.effects.push(Effect::Plan);
