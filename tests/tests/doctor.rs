@@ -133,7 +133,7 @@ async fn a_job_whose_timer_was_lost_over_its_time_runs_late_when_the_doctor_come
     // Past its time, and before the sweep would see it.
     local.advance(75).await;
     let seen = local.ok("cron.doctor", &json!({})).await;
-    let wanted = [("job_overdue".to_owned(), String::new()), ("timer_missing".to_owned(), format!("j-{id}"))];
+    let wanted = [("missed_fire".to_owned(), String::new()), ("timer_missing".to_owned(), format!("j-{id}"))];
     assert_eq!(told(&seen), wanted, "{seen:#}");
     let repaired = local.ok("cron.doctor", &json!({ "repair": true })).await;
     assert_eq!((told(&repaired), &repaired["ok"]), (wanted.to_vec(), &json!(true)));

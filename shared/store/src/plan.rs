@@ -8,7 +8,7 @@ use nightshift_domain::run::{CallState, EndpointCall, Run, attention_at};
 use nightshift_domain::session::{self, Session};
 use nightshift_domain::shelf::{Sheet, Shelf};
 use nightshift_domain::{JobId, RunKey};
-use nightshift_engine::ports::{DueItem, MOST_PLACES, StoreError, SystemEvent, Write, is_counter_name};
+use nightshift_engine::ports::{DueItem, MOST_PLACES, Memo, StoreError, SystemEvent, Write, is_counter_name};
 use serde::Serialize;
 use serde_dynamo::aws_sdk_dynamodb_1::to_item;
 
@@ -120,6 +120,7 @@ pub(crate) fn actions(operation: &str, writes: &[Write<'_>]) -> Result<Vec<Actio
             Write::Unqueue { run, since } => {
                 plan.actions.push(Action::new(index, Key::waiter(*since, run), Change::Delete, Guard::None));
             }
+            Write::Memo { memo, expires_at } => plan.memo(index, memo, *expires_at)?,
             Write::Count { name, by } => plan.count(index, name, *by)?,
         }
     }
@@ -147,6 +148,7 @@ pub(crate) fn subject(writes: &[Write<'_>]) -> String {
             format!("place {place} of run {run}")
         }
         Some(Write::Queue { run, .. } | Write::Unqueue { run, .. }) => format!("the wait of run {run}"),
+        Some(Write::Memo { memo, .. }) => format!("note {}", memo.name),
         Some(Write::Count { name, .. }) => format!("counter {name}"),
     };
     match writes.len() {
@@ -355,6 +357,13 @@ impl Plan<'_> {
         let guard = Guard::Target(run.as_str().to_owned());
         let free = Action::new(write, Key::place(place), Change::Delete, guard);
         self.actions.push(Action { optional: true, ..free });
+    }
+
+    fn memo(&mut self, write: usize, memo: &Memo, expires_at: Option<DateTime<Utc>>) -> Result<(), StoreError> {
+        let key = Key::memo(&memo.name);
+        let mut row = self.record(&key, "memo", memo.rev, memo)?;
+        row.ttl = expires_at.map(|at| at.timestamp());
+        self.put(write, key, Guard::before(memo.rev), &row)
     }
 
     fn count(&mut self, write: usize, name: &str, by: i64) -> Result<(), StoreError> {
