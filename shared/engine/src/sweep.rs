@@ -121,7 +121,7 @@ async fn looked(scene: Scene<'_>, item: &DueItem) -> Result<Seen, EngineError> {
 async fn attended(scene: Scene<'_>, case: &Case, now: DateTime<Utc>) -> (usize, Option<DateTime<Utc>>) {
     if case.finding.kind == FindingKind::Unreadable {
         warn!("{}", case.finding.message);
-        return (0, Some(judge::much_later(now)));
+        return (0, Some(now + judge::PUT_BACK));
     }
     let again = Some(judge::again(case.since, now));
     match Box::pin(mend::mend(scene, case)).await {
@@ -139,7 +139,7 @@ async fn job(scene: Scene<'_>, id: &JobId, now: DateTime<Utc>) -> (usize, Option
         Ok(findings) => (findings.iter().filter(|finding| finding.repaired).count(), Some(judge::again(now, now))),
         Err(error) => {
             warn!(job.id = %id, "could not look at job {id}: {}", error.chain());
-            (0, Some(judge::much_later(now)))
+            (0, Some(now + judge::PUT_BACK))
         }
     }
 }

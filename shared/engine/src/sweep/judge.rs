@@ -20,6 +20,9 @@ const WELL_FOR: TimeDelta = TimeDelta::minutes(5);
 /// How soon something that could not be mended is tried again at the earliest, and at the latest.
 const AGAIN: (TimeDelta, TimeDelta) = (TimeDelta::minutes(10), TimeDelta::hours(6));
 
+/// How long at most something that was looked at is put back.
+pub(crate) const PUT_BACK: TimeDelta = AGAIN.1;
+
 /// What is to be said of something in the due index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -128,11 +131,6 @@ pub(crate) fn batch(batch: &Batch, timer: Option<DateTime<Utc>>, now: DateTime<U
 /// so that what cannot be mended never keeps the rest from it.
 pub(crate) fn again(since: DateTime<Utc>, now: DateTime<Utc>) -> DateTime<Utc> {
     now + (now - since).clamp(AGAIN.0, AGAIN.1)
-}
-
-/// When something that cannot even be read is tried again.
-pub(crate) fn much_later(now: DateTime<Utc>) -> DateTime<Utc> {
-    now + AGAIN.1
 }
 
 /// An instant that lies past, for a person.

@@ -2,7 +2,7 @@
 
 use crate::error::EngineError;
 use crate::ports::DueItem;
-use crate::sweep::judge::GRACE;
+use crate::sweep::judge::{GRACE, PUT_BACK};
 use crate::sweep::look::{self, Seen};
 
 use super::{Checkup, Visit};
@@ -17,14 +17,18 @@ impl Visit<'_> {
         let before = scene.deps.clock.now() - GRACE;
         let due = scene.deps.store.due(before, MOST).await?;
         checkup.truncated |= due.len() >= MOST as usize;
-        for item in due {
-            let seen = match &item {
+        // What the sweep put back because it could not mend it is as lost as before.
+        let later = scene.deps.store.due(scene.deps.clock.now() + PUT_BACK + GRACE, MOST).await?;
+        let later = later.into_iter().filter(|item| !matches!(item, DueItem::Job(_)) && !due.contains(item));
+        let later: Vec<DueItem> = later.collect();
+        for item in due.iter().chain(&later) {
+            let seen = match item {
                 DueItem::Run(key) => look::run(scene, key).await?,
                 DueItem::Batch(id) => look::batch(scene, id).await?,
                 // Every job that can be read is judged beside its timer.
                 DueItem::Job(id) => match scene.deps.store.job(id).await {
                     Ok(_) => Seen::Moved,
-                    Err(error) => look::unreadable(&item, error)?,
+                    Err(error) => look::unreadable(item, error)?,
                 },
             };
             if let Seen::Lost(case) = seen {
