@@ -142,8 +142,10 @@ pub(crate) struct Occurrence<'a> {
     pub skip: Option<&'a str>,
     /// It waits for what is live, whatever the overlap rule: earlier occurrences were made up for just now.
     pub behind: bool,
-    /// The sweep makes up for a fire that was lost: that is noted and counted, and the run is left to whoever it is handed to.
+    /// The sweep makes up for a fire that was lost: that is noted, and the run is left to whoever it is handed to.
     pub swept: bool,
+    /// That repair is to be counted here.
+    pub counts: bool,
 }
 
 /// Claims the occurrence of `record`'s job, under the job's overlap rule.
@@ -184,7 +186,7 @@ pub(crate) async fn claim_occurrence(
         let prune_to = prune_before(&mut updated, run.slot, scene.config.cron.retention.runs_per_job);
         let expires_at = run.ended_at.map(|ended| ended + run_retention(scene));
         let mut writes = vec![Write::Run { run: &run, expires_at }, Write::Job(&updated)];
-        if occurrence.swept {
+        if occurrence.counts {
             writes.push(Write::Count { name: FindingKind::MissedFire.counter(), by: 1 });
         }
         match deps.store.commit(&writes).await? {

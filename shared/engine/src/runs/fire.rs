@@ -144,7 +144,9 @@ async fn fired(scene: Scene<'_>, fire: &Fire, swept: bool) -> Result<Fired, Engi
         () => None,
     };
     let behind = recorded > 0 && record.job.missed == Missed::All;
-    match claim_occurrence(scene, record, &timing, Occurrence { slot, skip, behind, swept }).await? {
+    // What was missed before it was counted with its rows.
+    let occurrence = Occurrence { slot, skip, behind, swept, counts: swept && recorded == 0 };
+    match claim_occurrence(scene, record, &timing, occurrence).await? {
         Claim::Claimed(run) if swept => {
             hand_over(scene, std::slice::from_ref(&run.key)).await?;
             Ok(Fired::Driven(run.key))

@@ -3,4 +3,5 @@
 mod daily;
 mod kinds;
 mod limits;
+mod races;
 mod site;

@@ -148,6 +148,28 @@ async fn a_run_that_waits_for_its_retry_is_well_and_not_in_the_way() {
 }
 
 #[tokio::test]
+async fn a_run_that_outlasts_its_batch_is_found_and_gets_the_answer_that_was_paid() {
+    let site = site();
+    site.add(daily("a", true)).await;
+    let key = site.ask("a").await;
+    site.settle().await;
+    let id = site.run(&key).await.state.batch().cloned().unwrap();
+    let batch = site.deps.store.batch(&id).await.unwrap().unwrap();
+    let state = BatchState::Settled { remote: batch.state.remote().map(str::to_owned) };
+    let settled = Batch { rev: batch.rev + 1, state, ..batch };
+    let _ = site.deps.store.commit(&[Write::Batch { batch: &settled, expires_at: None }]).await.unwrap();
+    site.outer.end_batches();
+    site.outer.timers.lock().unwrap().retain(|name, _| name == "sweep");
+    site.clock.advance(TimeDelta::hours(27));
+    assert!(site.found().await.contains(&FindingKind::BatchStranded));
+    site.sweep().await;
+    site.settle().await;
+    assert_eq!(site.run(&key).await.state.name(), "succeeded");
+    assert_eq!(site.run(&key).await.hops.len(), 1, "nothing was bought again");
+    assert_eq!(site.outer.batches.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn a_job_whose_expression_is_refused_becomes_a_chain_and_has_its_timer() {
     let site = site();
     site.add(daily("a", false)).await;
