@@ -133,7 +133,7 @@ async fn a_job_whose_timer_was_lost_over_its_time_runs_late_when_the_doctor_come
     // Past its time, and before the sweep would see it.
     local.advance(75).await;
     let seen = local.ok("cron.doctor", &json!({})).await;
-    let wanted = [("job_overdue".to_owned(), String::new()), ("timer_missing".to_owned(), format!("j-{id}"))];
+    let wanted = [("missed_fire".to_owned(), String::new()), ("timer_missing".to_owned(), format!("j-{id}"))];
     assert_eq!(told(&seen), wanted, "{seen:#}");
     let repaired = local.ok("cron.doctor", &json!({ "repair": true })).await;
     assert_eq!((told(&repaired), &repaired["ok"]), (wanted.to_vec(), &json!(true)));
@@ -199,4 +199,58 @@ async fn a_plan_and_the_stack_agree_over_a_change_of_clocks() {
     let planned: Vec<i64> =
         plan["occurrences"].as_array().unwrap().iter().map(|it| it["atMs"].as_i64().unwrap()).collect();
     assert_eq!(ran, planned, "it ran when the plan said, and not in the night without 02:30");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_lost_behind_the_products_back_is_named_mended_counted_and_told() {
+    let local = Local::start().await;
+    local.script(json!({ "batchDurationMs": 300_000 }));
+    let batched = local.add(&batch_job("Slowly.")).await;
+    local.add(&daily("timed", 10)).await;
+    // The first sweep makes the day's pass over all timers.
+    local.advance(16).await;
+    local.ok("cron.run", &json!({ "jobId": batched, "mode": "force" })).await;
+    local.stack.settle().await;
+    let names: Vec<String> = local.stack.scheduler.schedules().into_iter().map(|one| one.name).collect();
+    let poll = names.iter().find(|name| name.starts_with("p-")).unwrap();
+    local.drop_timer(poll).await;
+    local.advance(6).await;
+    let seen = local.ok("cron.doctor", &json!({})).await;
+    assert_eq!(told(&seen), [("poll_chain_broken".to_owned(), String::new())], "{seen:#}");
+    assert_eq!(local.ok("cron.status", &json!({})).await["counters"], json!({}), "a look counts nothing");
+
+    local.advance(15).await;
+    let run = local.last_run(&batched).await;
+    assert_eq!(run["status"], "ok", "{run:#}");
+    let said: Vec<&Value> =
+        run["events"].as_array().unwrap().iter().filter(|line| line["event"] == "repaired").collect();
+    assert_eq!(said.len(), 1, "{run:#}");
+    assert!(said[0]["detail"].as_str().unwrap().starts_with("poll chain broken: batch "), "{said:?}");
+    let counters = local.ok("cron.status", &json!({})).await["counters"].clone();
+    assert_eq!(counters, json!({ "repaired.poll_chain_broken": 1 }));
+    assert_eq!(told(&local.ok("cron.doctor", &json!({ "deep": true })).await), []);
+    assert_eq!(local.delivered().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_paid_batch_that_the_table_does_not_know_is_found_by_the_days_pass() {
+    let local = Local::start().await;
+    let id = local.add(&daily("once", 10)).await;
+    local.ok("cron.run", &json!({ "jobId": id, "mode": "force" })).await;
+    local.advance(1).await;
+    let run = local.last_run(&id).await["runId"].as_str().unwrap().to_owned();
+    let params =
+        json!({ "model": "claude-haiku-5-5", "max_tokens": 16, "messages": [{ "role": "user", "content": "x" }] });
+    let rows = json!({ "requests": [{ "custom_id": format!("{run}_1_1"), "params": params }] });
+    let url = format!("{}/v1/messages/batches", local.stack.ready.anthropic_url);
+    let request = reqwest::Client::new().post(url).bearer_auth("sk-ant-api03-fake-key-of-the-local-stack");
+    let request = request.header("anthropic-version", "2026-10-21").json(&rows);
+    assert_eq!(request.send().await.unwrap().status(), 200);
+    local.advance(10).await;
+    let seen = local.ok("cron.doctor", &json!({})).await;
+    assert_eq!(told(&seen), [("batch_orphan".to_owned(), String::new())], "{seen:#}");
+    assert_eq!(seen["findings"][0]["runId"], json!(run));
+    local.advance(30).await;
+    assert_eq!(local.ok("cron.status", &json!({})).await["counters"], json!({ "repaired.batch_orphan": 1 }));
+    assert_eq!(told(&local.ok("cron.doctor", &json!({})).await), []);
 }

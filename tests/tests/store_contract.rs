@@ -35,6 +35,8 @@ mod sessions;
 mod shelves;
 #[path = "store_contract/small.rs"]
 mod small;
+#[path = "store_contract/sweeping.rs"]
+mod sweeping;
 #[path = "store_contract/worlds.rs"]
 mod worlds;
 
@@ -149,6 +151,9 @@ contract![
     small::an_event_that_stands_is_not_changed_by_a_transaction,
     small::of_two_writers_of_the_configuration_one_loses,
     small::the_first_answer_is_remembered_until_it_expires,
+    sweeping::what_is_put_back_is_due_again_later_and_otherwise_unchanged,
+    sweeping::what_has_moved_or_is_over_is_not_put_back,
+    sweeping::of_two_writers_of_a_note_one_loses_and_it_expires,
 ];
 
 /// One test for all cases, because the emulator is a process to start; a table of its own for each.

@@ -18,7 +18,7 @@ pub async fn handle(deps: &Deps, envelope: Envelope, invocation: &Invocation) ->
         }
         Wake::Sweep => {
             let swept = sweep::sweep(scene).await?;
-            Ok(json!({ "found": swept.found, "repaired": swept.repaired }))
+            Ok(json!({ "found": swept.found, "repaired": swept.repaired, "left": swept.left }))
         }
         other @ (Wake::Job { .. } | Wake::Resume { .. } | Wake::Deliver { .. } | Wake::Heartbeat { .. }) => {
             warn!("poll got an envelope for {}", other.function().name());

@@ -303,13 +303,8 @@ fn a_run_that_is_not_over_always_has_somebody_who_will_look_at_it() {
     walk(|before, event, transition| {
         let after = &transition.run;
         let context = format!("{} --{}--> {}", before.state.name(), event.name(), after.state.name());
-        let watched_by_its_batch = matches!(after.state, State::Submitted { .. });
         let queued = matches!(after.state, State::Waiting { reason: WaitReason::Place { .. } });
-        assert_eq!(
-            attention_at(after).is_none(),
-            after.state.is_terminal() || watched_by_its_batch || queued,
-            "{context}"
-        );
+        assert_eq!(attention_at(after).is_none(), after.state.is_terminal() || queued, "{context}");
     });
 }
 

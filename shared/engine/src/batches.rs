@@ -3,6 +3,7 @@
 //! Guarantee: a batch is created at most once per intent; every row's outcome is applied to its run once, however often
 //! the results are read; a poll chain that breaks stands in the due index. A nudge says where to look, never what changed.
 
+mod reclaim;
 pub(crate) mod roll;
 mod search;
 mod settle;
@@ -10,12 +11,13 @@ mod settle;
 mod tests;
 mod unused;
 
-pub use unused::unused;
+pub(crate) use reclaim::reclaim;
+pub use unused::{Unused, unused};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use nightshift_domain::AttemptId;
-use nightshift_domain::batch::{Batch, BatchState, CLOCK_SKEW, CREATE_TIMEOUT};
+use nightshift_domain::batch::{Batch, BatchState, CLOCK_SKEW, CREATE_TIMEOUT, Roll};
 use nightshift_domain::run::{Event, Run, State};
+use nightshift_domain::{AttemptId, RunKey};
 use tracing::{debug, info, warn};
 
 use crate::error::EngineError;
@@ -160,6 +162,24 @@ async fn all_leave(scene: Scene<'_>, batch: &Batch) -> Result<bool, EngineError>
     Ok(true)
 }
 
+/// Whether a batch is to be told to stop: everybody in it wishes to leave, and it is ours beyond doubt or nothing else uses
+/// its workspace.
+pub(crate) async fn may_stop(scene: Scene<'_>, batch: &Batch) -> Result<bool, EngineError> {
+    Ok((!batch.is_tentative() || is_alone(scene, &batch.provider)) && all_leave(scene, batch).await?)
+}
+
+/// Whether nothing but this product uses the provider's workspace.
+pub(crate) fn is_alone(scene: Scene<'_>, provider: &str) -> bool {
+    scene.config.provider(provider).is_some_and(|provider| provider.dedicated_workspace)
+}
+
+/// The first of those that are listed in the batch's own row and not over, at most `most`.
+pub(crate) fn some_members(batch: &Batch, most: usize) -> Vec<RunKey> {
+    let Roll::Listed(members) = &batch.members else { return Vec::new() };
+    let open = members.iter().enumerate().filter(|(at, _)| !batch.settled.has(*at));
+    open.take(most).map(|(_, member)| member.run.clone()).collect()
+}
+
 /// Writes that the batch is to stop, then tells it. A batch that was only guessed to be ours is left alone, unless nothing
 /// else uses the workspace: it may be somebody else's.
 ///
@@ -173,7 +193,7 @@ async fn stop(
     remote: &str,
     now: DateTime<Utc>,
 ) -> Result<Batch, EngineError> {
-    let alone = scene.config.provider(&batch.provider).is_some_and(|provider| provider.dedicated_workspace);
+    let alone = is_alone(scene, &batch.provider);
     for _ in 0..MAX_RACES {
         if !matches!(batch.state, BatchState::Open { .. }) || (batch.is_tentative() && !alone) {
             return Ok(batch);

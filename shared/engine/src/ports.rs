@@ -18,8 +18,8 @@ pub use model::{
 };
 pub use secrets::{Secret, Secrets};
 pub use store::{
-    BlobError, Blobs, DueItem, MOST_PLACES, Outcome, Overview, Page, PageRequest, Places, RunFilter, Store, StoreError,
-    StoreErrorKind, SystemEvent, Write, cron_enabled, is_counter_name,
+    BlobError, Blobs, DueItem, MOST_PLACES, Memo, Outcome, Overview, Page, PageRequest, Places, RunFilter, Store,
+    StoreError, StoreErrorKind, SystemEvent, Write, cron_enabled, is_counter_name,
 };
 pub use timers::{Invoker, JobTimer, TimerEntry, TimerError, TimerSpec, TimerView, Timers};
 pub use web::{Web, WebAnswer, WebFault, WebFaultKind, WebMethod, WebRequest};

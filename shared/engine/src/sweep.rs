@@ -1,101 +1,166 @@
 //! Looks for whatever was lost: runs whose holder died, output nobody delivers, poll chains that broke.
 //!
-//! Guarantee: whatever stands in the due index past its time is looked at within one sweep interval and some grace.
+//! Guarantee: whatever stands in the due index past its time is looked at within one sweep interval and some grace; what is
+//! well, or cannot be mended, is put back there, so that it never keeps the rest from repair. Each repair is the ordinary
+//! step that was lost, a line in its run's log and one count. What is found is judged as the doctor judges it.
+//!
+//! Once a day a sweep begins the pass over everything that no due index shows: timers without a job, jobs without their
+//! timer, batches of the provider that nobody knows ([`daily`]).
 
-use chrono::{DateTime, TimeDelta};
+pub(crate) mod daily;
+mod finding;
+pub(crate) mod judge;
+pub(crate) mod look;
+mod mend;
+pub(crate) mod orphans;
+
+pub use finding::{Finding, FindingKind};
+pub(crate) use mend::{once, say};
+
+use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::JobId;
-use nightshift_domain::job::LATE_AT_MOST;
 use tracing::{info, warn};
 
-use crate::batches;
 use crate::error::EngineError;
-use crate::jobs::timer_for;
-use crate::ports::{DueItem, TimerSpec};
-use crate::runs::catch_up::{CaughtUp, catch_up, hand_over};
-use crate::runs::fire::is_switched_off;
-use crate::runs::occurrence::Timing;
-use crate::runs::{Resumed, Scene, places, resume};
+use crate::jobs::look_at_job;
+use crate::ports::DueItem;
+use crate::runs::Scene;
 
-/// How long past its time something may be before it counts as lost: its own timer and retries come first.
-const GRACE: TimeDelta = TimeDelta::minutes(2);
+use judge::GRACE;
+use look::{Case, Seen};
+
 /// Most things looked at in one sweep; what is left is still due at the next.
 const MOST: u32 = 200;
+/// What is kept of the invocation's time: nothing is begun in it.
+const RESERVE: TimeDelta = TimeDelta::seconds(15);
 
 /// What a sweep did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Swept {
     /// Things that were overdue.
     pub found: usize,
-    /// Those that could be taken up.
+    /// Those that were mended.
     pub repaired: usize,
+    /// Those there was no time for: they are due at the next sweep.
+    pub left: usize,
 }
 
-/// Looks at everything that is overdue. One thing's failure does not touch the next.
+/// Looks at everything that is overdue, and at a part of the daily pass. One thing's failure does not touch the next; near
+/// its deadline the sweep ends in order.
 ///
 /// # Crash safety
 /// Each repair is the ordinary step it repeats; a sweep that is cut off is done again by the next.
 pub async fn sweep(scene: Scene<'_>) -> Result<Swept, EngineError> {
     let before = scene.deps.clock.now() - GRACE;
     let due = scene.deps.store.due(before, MOST).await?;
-    let mut swept = Swept { found: due.len(), repaired: 0 };
-    for item in due {
-        let repaired = match &item {
-            DueItem::Run(key) => Box::pin(take_up(scene, key)).await,
-            DueItem::Batch(id) => Box::pin(batches::poll(scene, id, None)).await.map(|_| true),
-            DueItem::Job(id) => Box::pin(missed(scene, id)).await,
-        };
-        match repaired {
-            Ok(true) => swept.repaired += 1,
-            Ok(false) => {}
-            Err(error) => warn!("could not repair {item:?}: {error}"),
+    let mut swept = Swept { found: due.len(), ..Swept::default() };
+    for (at, item) in due.iter().enumerate() {
+        if is_late(scene) {
+            swept.left = due.len() - at;
+            warn!("the sweep ends {} short of {}: the rest is due at the next", swept.left, due.len());
+            break;
+        }
+        swept.repaired += Box::pin(attend(scene, item, before)).await;
+    }
+    if !is_late(scene) {
+        swept.repaired += places(scene).await;
+    }
+    if !is_late(scene) {
+        match Box::pin(daily::pass(scene)).await {
+            Ok(repaired) => swept.repaired += repaired,
+            Err(error) => warn!("the daily pass could not go on: {}", error.chain()),
         }
     }
-    match places::tidy(scene).await {
-        Ok(woken) => swept.repaired += woken,
-        Err(error) => warn!("the queue for places could not be looked at: {error}"),
-    }
-    if swept.found > 0 {
+    if swept.found > 0 || swept.repaired > 0 {
         info!(sweep.found = swept.found, sweep.repaired = swept.repaired, "the sweep found {} overdue", swept.found);
     }
     Ok(swept)
 }
 
-async fn take_up(scene: Scene<'_>, key: &nightshift_domain::RunKey) -> Result<bool, EngineError> {
-    Ok(match resume(scene, key).await? {
-        Resumed::Driven => true,
-        Resumed::InBatch(batch) => {
-            Box::pin(batches::poll(scene, &batch, None)).await?;
-            true
-        }
-        Resumed::Held { .. } | Resumed::Nothing => false,
-    })
+/// Whether nothing may be begun any more.
+fn is_late(scene: Scene<'_>) -> bool {
+    scene.deps.clock.now() >= scene.invocation.deadline - RESERVE
 }
 
-/// A job whose next run has passed and nobody claimed it: its timer is set again, and what was missed is made up for or
-/// recorded. One whose timer may still come is left alone.
-///
-/// # Crash safety
-/// Setting the timer may be repeated; the rest is [`catch_up`]'s.
-async fn missed(scene: Scene<'_>, id: &JobId) -> Result<bool, EngineError> {
+/// Looks at one thing and mends it; answers how many repairs that took. Whatever does not move is put back.
+async fn attend(scene: Scene<'_>, item: &DueItem, before: DateTime<Utc>) -> usize {
     let now = scene.deps.clock.now();
-    let Some(record) = scene.deps.store.job(id).await?.filter(|record| record.job.enabled) else { return Ok(false) };
-    let next = record.job.state.next_run_at_ms.and_then(DateTime::from_timestamp_millis);
-    if next.is_none_or(|next| now - next <= LATE_AT_MOST) {
-        return Ok(false);
+    let (repaired, again) = match looked(scene, item).await {
+        Ok(Seen::Moved) => (0, None),
+        Ok(Seen::Well(until)) => (0, Some(until)),
+        Ok(Seen::Lost(case)) => attended(scene, &case, now).await,
+        Err(error) => {
+            warn!("could not look at {item:?}: {}", error.chain());
+            (0, Some(judge::again(before, now)))
+        }
+    };
+    let (repaired, again) = match item {
+        DueItem::Job(id) if again.is_none() => job(scene, id, now).await,
+        DueItem::Job(_) | DueItem::Run(_) | DueItem::Batch(_) => (repaired, again),
+    };
+    if let Some(until) = again
+        && let Err(error) = scene.deps.store.put_back(item, before, until).await
+    {
+        warn!("could not put {item:?} back: {error}");
     }
-    let Some(timing) = Timing::of(&record, scene) else { return Ok(false) };
-    warn!(job.id = %id, "job {id} was not run at its time; its timer is set again");
-    let timer = timer_for(&record, scene.config, now);
-    let CaughtUp { claimed, recorded, .. } = catch_up(scene, record, &timing, None, is_switched_off(scene)).await?;
-    hand_over(scene, &claimed).await?;
-    // Last, because making up needs no timer service.
-    if let Some(timer) = timer {
-        match timer.spec {
-            // An `at` whose time is past is made up for above.
-            TimerSpec::Once(at) if at <= now => {}
-            TimerSpec::Once(at) => scene.deps.timers.arm(&timer.name, at, &timer.envelope).await?,
-            TimerSpec::Recurring { .. } => scene.deps.timers.put_job(&timer).await?,
+    repaired
+}
+
+async fn looked(scene: Scene<'_>, item: &DueItem) -> Result<Seen, EngineError> {
+    match item {
+        DueItem::Run(key) => look::run(scene, key).await,
+        DueItem::Batch(id) => look::batch(scene, id).await,
+        DueItem::Job(id) => match scene.deps.store.job(id).await {
+            Ok(_) => Ok(Seen::Moved),
+            Err(error) => look::unreadable(item, error),
+        },
+    }
+}
+
+/// Mends a case; answers how many repairs that was, and when to look again should it not move.
+async fn attended(scene: Scene<'_>, case: &Case, now: DateTime<Utc>) -> (usize, Option<DateTime<Utc>>) {
+    if case.finding.kind == FindingKind::Unreadable {
+        warn!("{}", case.finding.message);
+        return (0, Some(now + judge::PUT_BACK));
+    }
+    let again = Some(judge::again(case.since, now));
+    match Box::pin(mend::mend(scene, case)).await {
+        Ok(done) => (usize::from(done), again),
+        Err(error) => {
+            warn!(repair.kind = case.finding.kind.word(), "not repaired: {}: {}", case.finding.message, error.chain());
+            (0, again)
         }
     }
-    Ok(recorded > 0)
 }
+
+/// A job whose next run has passed: its timers are looked after, and its occurrence is begun, made up for or recorded.
+async fn job(scene: Scene<'_>, id: &JobId, now: DateTime<Utc>) -> (usize, Option<DateTime<Utc>>) {
+    match Box::pin(look_at_job(scene, id)).await {
+        Ok(findings) => (findings.iter().filter(|finding| finding.repaired).count(), Some(judge::again(now, now))),
+        Err(error) => {
+            warn!(job.id = %id, "could not look at job {id}: {}", error.chain());
+            (0, Some(now + judge::PUT_BACK))
+        }
+    }
+}
+
+async fn places(scene: Scene<'_>) -> usize {
+    let cases = match look::places(scene).await {
+        Ok(cases) => cases,
+        Err(error) => {
+            warn!("the places could not be looked at: {}", error.chain());
+            return 0;
+        }
+    };
+    let mut repaired = 0;
+    for case in cases {
+        if is_late(scene) {
+            break;
+        }
+        repaired += attended(scene, &case, scene.deps.clock.now()).await.0;
+    }
+    repaired
+}
+
+#[cfg(test)]
+mod tests;

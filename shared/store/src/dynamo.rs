@@ -19,7 +19,7 @@ use nightshift_domain::stop::Stop;
 use nightshift_domain::{AttemptId, JobId, RunKey};
 use nightshift_engine::Clock;
 use nightshift_engine::ports::{
-    DueItem, Outcome, Overview, Page, PageRequest, Places, RunFilter, Store, StoreError, SystemEvent, Write,
+    DueItem, Memo, Outcome, Overview, Page, PageRequest, Places, RunFilter, Store, StoreError, SystemEvent, Write,
     cron_enabled, shares,
 };
 use serde::de::DeserializeOwned;
@@ -198,6 +198,17 @@ impl Store for DynamoStore {
         });
         let places: Vec<Vec<String>> = try_join_all(places).await?.into_iter().map(|kind| kind.concat()).collect();
         Ok(shares(places, limit as usize).iter().filter_map(|place| keys::due_item(place)).collect())
+    }
+
+    /// # Crash safety
+    /// One conditional write of the place alone; the row's own revision stands, so that nobody's write is lost to it.
+    async fn put_back(&self, what: &DueItem, before: DateTime<Utc>, until: DateTime<Utc>) -> Result<(), StoreError> {
+        self.move_place(what, before, until).await
+    }
+
+    /// Strongly consistent.
+    async fn memo(&self, name: &str) -> Result<Option<Memo>, StoreError> {
+        self.record(&format!("read note {name}"), &Key::memo(name)).await
     }
 
     /// Strongly consistent.

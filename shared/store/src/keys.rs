@@ -107,6 +107,19 @@ impl Key {
         Self::meta("CONFIG".to_owned())
     }
 
+    pub(crate) fn memo(name: &str) -> Self {
+        Self::meta(format!("MEMO#{name}"))
+    }
+
+    /// The row that stands for `what` in the due index.
+    pub(crate) fn of_due(what: &DueItem) -> Self {
+        match what {
+            DueItem::Run(key) => Self::run(key),
+            DueItem::Batch(id) => Self::batch(id),
+            DueItem::Job(id) => Self::job(id),
+        }
+    }
+
     pub(crate) fn answer(key: &str) -> Self {
         Self::meta(format!("REQ#{key}"))
     }

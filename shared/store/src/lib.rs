@@ -16,6 +16,7 @@ mod keys;
 mod overview;
 mod page;
 mod plan;
+mod put_back;
 mod request;
 mod tally;
 

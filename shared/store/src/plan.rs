@@ -9,7 +9,7 @@ use nightshift_domain::session::{self, Session};
 use nightshift_domain::shelf::{Sheet, Shelf};
 use nightshift_domain::stop::Stop;
 use nightshift_domain::{JobId, RunKey};
-use nightshift_engine::ports::{DueItem, MOST_PLACES, StoreError, SystemEvent, Write, is_counter_name};
+use nightshift_engine::ports::{DueItem, MOST_PLACES, Memo, StoreError, SystemEvent, Write, is_counter_name};
 use serde::Serialize;
 use serde_dynamo::aws_sdk_dynamodb_1::to_item;
 
@@ -126,6 +126,7 @@ pub(crate) fn actions(operation: &str, writes: &[Write<'_>]) -> Result<Vec<Actio
                 let key = Key::stop(&stop.provider);
                 plan.actions.push(Action::new(index, key, Change::Delete, Guard::Rev(stop.rev)));
             }
+            Write::Memo { memo, expires_at } => plan.memo(index, memo, *expires_at)?,
             Write::Count { name, by } => plan.count(index, name, *by)?,
         }
     }
@@ -155,6 +156,7 @@ pub(crate) fn subject(writes: &[Write<'_>]) -> String {
         Some(Write::Queue { run, .. } | Write::Unqueue { run, .. }) => format!("the wait of run {run}"),
         Some(Write::Stop(stop)) => format!("the stop of provider {}", stop.provider),
         Some(Write::EndStop(stop)) => format!("the end of the stop of provider {}", stop.provider),
+        Some(Write::Memo { memo, .. }) => format!("note {}", memo.name),
         Some(Write::Count { name, .. }) => format!("counter {name}"),
     };
     match writes.len() {
@@ -371,6 +373,13 @@ impl Plan<'_> {
         row.ttl = Some(stop.expires_at().timestamp());
         row.name = Some(stop.provider.clone());
         self.put(write, key, Guard::before(stop.rev), &row)
+    }
+
+    fn memo(&mut self, write: usize, memo: &Memo, expires_at: Option<DateTime<Utc>>) -> Result<(), StoreError> {
+        let key = Key::memo(&memo.name);
+        let mut row = self.record(&key, "memo", memo.rev, memo)?;
+        row.ttl = expires_at.map(|at| at.timestamp());
+        self.put(write, key, Guard::before(memo.rev), &row)
     }
 
     fn count(&mut self, write: usize, name: &str, by: i64) -> Result<(), StoreError> {

@@ -27,8 +27,9 @@ pub struct DoctorAnswer {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FindingView {
-    /// `timer_missing`, `timer_orphan`, `timer_state`, `timer_differs`, `job_overdue`, `run_overdue`, `batch_overdue` or
-    /// `spend_limit` (nothing is sent to a provider, for want of money).
+    /// `timer_missing`, `timer_orphan`, `timer_state`, `timer_differs`, `missed_fire`, `dead_lease`, `hand_over_lost`,
+    /// `resume_lost`, `undelivered`, `never_woken`, `cancel_lost`, `batch_stranded`, `poll_chain_broken`, `place_leaked`,
+    /// `batch_orphan`, `unreadable` or `spend_limit` (nothing is sent to a provider, for want of money).
     pub kind: String,
     /// The job.
     #[serde(default, skip_serializing_if = "Option::is_none")]

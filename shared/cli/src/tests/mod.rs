@@ -295,7 +295,8 @@ async fn small_commands_send_what_they_should() {
 #[tokio::test]
 async fn status_tells_jobs_from_turns_and_shows_what_was_counted() {
     let answer = json!({"enabled": true, "jobs": 12, "enabledJobs": 9, "runningTurns": 1, "nextWakeAtMs": null,
-        "configRevision": 3, "counters": {"fallback.oauth": 4}, "nowMs": 0});
+        "configRevision": 3, "counters": {"fallback.oauth": 4, "repaired.dead_lease": 2, "repaired.missed_fire": 1},
+        "nowMs": 0});
     let ran = run(&["cron", "status"], vec![Answer::Json(200, answer)]).await;
     let words: Vec<String> =
         ran.out.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
@@ -304,6 +305,7 @@ async fn status_tells_jobs_from_turns_and_shows_what_was_counted() {
         "jobs 12, 9 enabled",
         "turns 1 realtime in flight",
         "config revision 3",
+        "repaired 3: 2 dead lease, 1 missed fire",
         "fallback.oauth 4",
     ];
     assert_eq!((ran.exit, words), (ExitCode::Ok, wanted.map(str::to_owned).to_vec()));

@@ -12,6 +12,10 @@ pub const RENEW_EVERY: TimeDelta = TimeDelta::seconds(30);
 /// How long a run that nobody holds may stand still before the sweeper looks at it.
 const STILL: TimeDelta = TimeDelta::minutes(5);
 
+/// How long a run may be in one batch before the sweeper looks whether the batch is still there: a batch ends within 24 hours
+/// of its create (Message Batches API).
+const OUTLASTED: TimeDelta = TimeDelta::hours(26);
+
 /// A hold on a run. Every write raises the run's `rev`, which is the condition of the holder's next write, so a holder that
 /// lost its lease also lost the power to write.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,8 +56,8 @@ pub fn release(run: &Run) -> Run {
     released
 }
 
-/// When the sweeper should look at a run that has not moved by then; `None` for one that is over, or whose batch is
-/// looked after instead.
+/// When the sweeper should look at a run that has not moved by then; `None` for one that is over, or that waits for a place,
+/// which has a queue of its own.
 pub fn attention_at(run: &Run) -> Option<DateTime<Utc>> {
     if run.state.is_terminal() {
         return None;
@@ -74,10 +78,10 @@ pub fn attention_at(run: &Run) -> Option<DateTime<Utc>> {
         | State::Submitting { .. }
         | State::Canceling { .. }
         | State::Delivering => Some(run.state_since + STILL),
-        // The queue for places has an owner of its own: whoever frees one, and the sweeper's look at the queue; and a batch
-        // has a due time of its own.
+        // A batch has a due time of its own; only a run that outlasts it can have been forgotten.
+        State::Submitted { .. } => Some(run.state_since + OUTLASTED),
+        // The queue for places has an owner of its own: whoever frees one, and the sweeper's look at the queue.
         State::Waiting { reason: WaitReason::Place { .. } }
-        | State::Submitted { .. }
         | State::Succeeded
         | State::DeliveryFailed
         | State::DeliveryUnknown

@@ -93,7 +93,7 @@ async fn finish(
     Ok(Polled::Settled { rows })
 }
 
-async fn hand_out(
+pub(super) async fn hand_out(
     scene: Scene<'_>,
     batch: &Batch,
     member: &Member,

@@ -10,21 +10,29 @@ use crate::ports::{Batches, ResultLine};
 use crate::runs::Scene;
 use crate::runs::booking::{self, Asked, hop_of};
 
-/// Books the answers of the batch `remote` of `provider`, which has ended and which the table does not know. Answers how many
-/// were news. A run that waits for this very hop in a batch is left alone: its own search may still find this one. So is a
+/// What came of the rows of a batch that nobody waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Unused {
+    /// Answers that were booked.
+    pub news: u32,
+    /// Answers that may still be found by whoever seeks them.
+    pub left: u32,
+}
+
+/// Books the answers of the batch `remote` of `provider`, which has ended and which the table does not know. A run that waits for this very hop in a batch is left alone: its own search may still find this one. So is a
 /// row whose run is not here: another deployment may share the workspace.
 ///
 /// # Crash safety
 /// Each answer is one write that knows whether it was made; a repeat books what is left.
-pub async fn unused(scene: Scene<'_>, provider: &str, remote: &str) -> Result<u32, EngineError> {
+pub async fn unused(scene: Scene<'_>, provider: &str, remote: &str) -> Result<Unused, EngineError> {
     let opened = match scene.deps.models.open(scene.config, provider).await {
         Ok(opened) => opened,
         Err(error) => {
             warn!(batch.id = remote, "cannot read the results of batch {remote}: {error}");
-            return Ok(0);
+            return Ok(Unused::default());
         }
     };
-    let Some(batches) = opened.model.batches() else { return Ok(0) };
+    let Some(batches) = opened.model.batches() else { return Ok(Unused::default()) };
     let other = |run: Option<&Run>, hop: u32, attempt: u32| run.is_none_or(|run| run.state.is_at(hop, attempt));
     each(scene, batches, provider, remote, other).await
 }
@@ -35,7 +43,7 @@ pub(super) async fn book(
     batches: &dyn Batches,
     provider: &str,
     remote: &str,
-) -> Result<u32, EngineError> {
+) -> Result<Unused, EngineError> {
     each(scene, batches, provider, remote, |_, _, _| false).await
 }
 
@@ -45,15 +53,15 @@ async fn each(
     provider: &str,
     remote: &str,
     leave: impl Fn(Option<&Run>, u32, u32) -> bool,
-) -> Result<u32, EngineError> {
+) -> Result<Unused, EngineError> {
     let mut lines = match batches.results(remote).await {
         Ok(lines) => lines,
         Err(error) => {
             warn!(batch.id = remote, "the results of batch {remote} cannot be read: {error}");
-            return Ok(0);
+            return Ok(Unused::default());
         }
     };
-    let mut news = 0;
+    let mut booked = Unused::default();
     while let Some(line) = lines.next().await {
         let ResultLine { custom_id, result } = match line {
             Ok(line) => line,
@@ -68,12 +76,13 @@ async fn each(
         };
         if leave(scene.deps.store.run(&key).await?.as_ref(), hop, attempt) {
             debug!(run.id = %key, "the answer of batch {remote} to run {key} is left alone");
+            booked.left += 1;
             continue;
         }
         // The table has no id for the batch: the message's own tells a repeat.
         let asked = Asked { provider, hop, attempt, path: Path::Batch, batch: None };
         let entry = hop_of(scene, asked, reply, scene.deps.clock.now());
-        news += u32::from(booking::unused(scene, &key, entry).await?);
+        booked.news += u32::from(booking::unused(scene, &key, entry).await?);
     }
-    Ok(news)
+    Ok(booked)
 }

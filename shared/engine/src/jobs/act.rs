@@ -84,7 +84,7 @@ async fn claim_due(request: &Request<'_>, record: JobRecord) -> Result<Result<Ru
     let scene = Scene { deps, invocation: request.invocation, config: &config };
     let Some(timing) = Timing::of(&record, scene) else { return Ok(Err("not-due")) };
     let Some(slot) = timing.due(request.now) else { return Ok(Err("not-due")) };
-    let occurrence = Occurrence { slot, skip: None, behind: false };
+    let occurrence = Occurrence { slot, skip: None, behind: false, swept: false, counts: false };
     match Box::pin(claim_occurrence(scene, record, &timing, occurrence)).await? {
         Claim::Claimed(run) => {
             let released = release(&run);

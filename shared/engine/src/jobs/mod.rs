@@ -28,6 +28,7 @@ pub use act::{Canceled, Ran, cancel, run_now, system_event};
 pub(crate) use check::next_check;
 pub use cost::{CostReport, cost};
 pub use doctor::{Checkup, Finding, FindingKind, doctor};
+pub(crate) use doctor::{look_at_job, round};
 pub use edit::{add, remove, update};
 pub(crate) use edit::{add_within, update_within};
 pub use import::{Imported, import};

@@ -110,6 +110,13 @@ pub enum Write<'a> {
     Stop(&'a Stop),
     /// Ends a stop that stands at this record's `rev`.
     EndStop(&'a Stop),
+    /// A note; its row may go at `expires_at`.
+    Memo {
+        /// The note.
+        memo: &'a Memo,
+        /// When the row may go; `None` for one that stays.
+        expires_at: Option<DateTime<Utc>>,
+    },
     /// Adds `by` to a counter of `cron status`; unconditional.
     Count {
         /// The counter; its name begins with an ASCII letter.
@@ -162,6 +169,18 @@ pub fn cron_enabled(document: &Value) -> bool {
 /// Whether [`Write::Count`] takes `name`: names of counters stand among other rows and must not pass for one of them.
 pub fn is_counter_name(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_alphabetic())
+}
+
+/// A note that a pass leaves for its next turn, or for whoever must not do the same a second time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Memo {
+    /// What it is called, at most 1,000 bytes.
+    pub name: String,
+    /// What it says.
+    pub document: Value,
+    /// Rises with every write.
+    pub rev: u64,
 }
 
 /// A text queued for an agent's main session.
@@ -263,6 +282,14 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// What was due before `before` and has not moved, oldest first. Runs, batches and jobs have equal shares of `limit`, and
     /// what one kind leaves the others have: a flood of one never hides the rest.
     async fn due(&self, before: DateTime<Utc>, limit: u32) -> Result<Vec<DueItem>, StoreError>;
+
+    /// Puts `what`, which was due before `before`, back in the due index until `until`. Its row stays as it is, also one that
+    /// cannot be read; the row's next write gives it the place that follows from it. Where it has moved on meanwhile, or is
+    /// gone, nothing happens.
+    async fn put_back(&self, what: &DueItem, before: DateTime<Utc>, until: DateTime<Utc>) -> Result<(), StoreError>;
+
+    /// A note by its name.
+    async fn memo(&self, name: &str) -> Result<Option<Memo>, StoreError>;
 
     /// Queued events of an agent's main session, oldest first.
     async fn events(&self, agent: &str) -> Result<Vec<SystemEvent>, StoreError>;

@@ -14,11 +14,15 @@ use crate::deps::{Deps, Invocation};
 use crate::error::EngineError;
 use crate::jobs::load_message;
 use crate::ports::{Outcome, Store, Write};
+use crate::sweep::FindingKind;
 
-use super::Scene;
 use super::commit::{MAX_RACES, run_retention};
 use super::occurrence::Timing;
 use super::texts::run_text;
+use super::{Scene, note_repair};
+
+/// What the log of a run says that the sweep began.
+pub(super) const MADE_UP: &str = "its job's next run had passed and nobody had begun it";
 
 /// What became of a claim.
 #[derive(Debug)]
@@ -139,6 +143,10 @@ pub(crate) struct Occurrence<'a> {
     pub skip: Option<&'a str>,
     /// It waits for what is live, whatever the overlap rule: earlier occurrences were made up for just now.
     pub behind: bool,
+    /// The sweep makes up for a fire that was lost: that is noted, and the run is left to whoever it is handed to.
+    pub swept: bool,
+    /// That repair is to be counted here.
+    pub counts: bool,
 }
 
 /// Claims the occurrence of `record`'s job, under the job's overlap rule.
@@ -171,10 +179,18 @@ pub(crate) async fn claim_occurrence(
             (None, Overlap::Skip | Overlap::Queue | Overlap::Allow) => Verdict::Run,
         };
         let mut updated = claimed(&record, &mut run, &verdict, scene.invocation, now);
+        if occurrence.swept {
+            run.lease = None;
+            note_repair(&mut run, FindingKind::MissedFire, MADE_UP, now);
+        }
         timing.settle(&mut updated, &record, occurrence.slot);
         let prune_to = prune_before(&mut updated, run.slot, scene.config.cron.retention.runs_per_job);
         let expires_at = run.ended_at.map(|ended| ended + run_retention(scene));
-        match deps.store.commit(&[Write::Run { run: &run, expires_at }, Write::Job(&updated)]).await? {
+        let mut writes = vec![Write::Run { run: &run, expires_at }, Write::Job(&updated)];
+        if occurrence.counts {
+            writes.push(Write::Count { name: FindingKind::MissedFire.counter(), by: 1 });
+        }
+        match deps.store.commit(&writes).await? {
             Outcome::Applied => {
                 info!(run.id = %run.key, job.id = %run.job_id, "run {} is {}", run.key, run.state.name());
                 prune(deps.store.as_ref(), &run.job_id, prune_to, now).await;

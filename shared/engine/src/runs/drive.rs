@@ -271,6 +271,18 @@ async fn waits_on(scene: Scene<'_>, mut run: Run) -> Result<Resumed, EngineError
     Ok(Resumed::Nothing)
 }
 
+/// Whether there is something to be done about a run that waits for another one: its turn has come, or its job is gone.
+pub(crate) async fn is_its_turn(scene: Scene<'_>, run: &Run) -> Result<bool, EngineError> {
+    if matches!(run.state, State::Waiting { reason: WaitReason::Session }) {
+        let job = scene.deps.store.job(&run.job_id).await?;
+        return Ok(job.is_none() || sessions::is_free(scene, run).await?);
+    }
+    Ok(match its_turn(scene, run).await? {
+        Turn::Now | Turn::Never => true,
+        Turn::Later => false,
+    })
+}
+
 /// Whether a waiting run may begin.
 enum Turn {
     /// Nothing of the job is live any more.

@@ -12,7 +12,7 @@ use crate::jobs::timer_for;
 use crate::ports::{Outcome, TimerSpec, Write};
 
 use super::Scene;
-use super::catch_up::{CaughtUp, catch_up, hand_over};
+use super::catch_up::{CaughtUp, Why, catch_up, hand_over};
 use super::claim::{Claim, Occurrence, claim_occurrence};
 use super::drive::{Resumed, drive, resume};
 use super::occurrence::Timing;
@@ -66,6 +66,30 @@ pub enum Fired {
 /// A chain's next one-shot is armed before the run is claimed, under a name that holds its occurrence. A repeat finds the
 /// run there and takes it up where it stands.
 pub async fn fire(scene: Scene<'_>, fire: &Fire) -> Result<Fired, EngineError> {
+    fired(scene, fire, false).await
+}
+
+/// Makes up for a fire of `record`'s job that did not come, if its next run has passed: the same as a late fire, but that the
+/// runs are handed to `trigger`. Answers whether anything was begun or recorded.
+///
+/// # Crash safety
+/// As [`fire`]. A claimed run that was not handed over stands in the due index.
+pub(crate) async fn make_up_for_fire(scene: Scene<'_>, record: &JobRecord) -> Result<bool, EngineError> {
+    let now = scene.deps.clock.now();
+    let Some(timing) = Timing::of(record, scene) else { return Ok(false) };
+    let next = record.job.state.next_run_at_ms.and_then(DateTime::from_timestamp_millis);
+    let (Some(slot), Some(_)) = (timing.due(now), next.filter(|next| *next <= now)) else { return Ok(false) };
+    let start = slot + timing.offset;
+    let (job, generation) = (record.job.job_id.clone(), record.generation);
+    let fire = Fire { job, generation, scheduled: start, slot: Some(slot), not_before: Some(start) };
+    Ok(match fired(scene, &fire, true).await? {
+        Fired::Driven(_) => true,
+        Fired::Recorded(_) | Fired::Stray | Fired::Ignored => false,
+    })
+}
+
+/// `swept` says that the sweep stands in for a fire that was lost; then [`Fired::Driven`] means that something came of it.
+async fn fired(scene: Scene<'_>, fire: &Fire, swept: bool) -> Result<Fired, EngineError> {
     let Some(record) = scene.deps.store.job(&fire.job).await? else {
         // A stop between a job's last write and the removal of its timer leaves a timer without a job: it removes itself.
         info!(job.id = %fire.job, "there is no job {}; its timer is removed", fire.job);
@@ -79,6 +103,9 @@ pub async fn fire(scene: Scene<'_>, fire: &Fire) -> Result<Fired, EngineError> {
     let switched_off = is_switched_off(scene);
     let Some(timing) = Timing::of(&record, scene) else { return Ok(Fired::Ignored) };
     let Some(slot) = timing.occurrence(fire, &record) else {
+        if swept {
+            return Ok(Fired::Ignored);
+        }
         // The retry of a fire whose run was claimed: an instant the next run was moved to is no occurrence any more then.
         if let Some(named) = fire.slot {
             let key = RunKey::of_slot(&fire.job, named);
@@ -97,10 +124,10 @@ pub async fn fire(scene: Scene<'_>, fire: &Fire) -> Result<Fired, EngineError> {
     let now = scene.deps.clock.now();
     let late = now - (slot + timing.offset);
     if late > LATE_AT_MOST {
-        return make_up(scene, record, &timing, slot, switched_off).await;
+        return make_up(scene, record, &timing, slot, switched_off, swept).await;
     }
     let CaughtUp { record: Some(record), claimed, recorded } =
-        catch_up(scene, record, &timing, Some(slot), switched_off).await?
+        catch_up(scene, record, &timing, Why { on_time: Some(slot), switched_off, swept }).await?
     else {
         return Err(retimed(fire));
     };
@@ -117,7 +144,15 @@ pub async fn fire(scene: Scene<'_>, fire: &Fire) -> Result<Fired, EngineError> {
         () => None,
     };
     let behind = recorded > 0 && record.job.missed == Missed::All;
-    match claim_occurrence(scene, record, &timing, Occurrence { slot, skip, behind }).await? {
+    // What was missed before it was counted with its rows.
+    let occurrence = Occurrence { slot, skip, behind, swept, counts: swept && recorded == 0 };
+    match claim_occurrence(scene, record, &timing, occurrence).await? {
+        Claim::Claimed(run) if swept => {
+            hand_over(scene, std::slice::from_ref(&run.key)).await?;
+            Ok(Fired::Driven(run.key))
+        }
+        Claim::Recorded(key) if swept => Ok(Fired::Driven(key)),
+        Claim::Exists(key) if swept => Ok(Fired::Recorded(key)),
         Claim::Claimed(run) => {
             let key = run.key.clone();
             drive(scene, *run, vec![nightshift_domain::run::Effect::Plan]).await?;
@@ -147,9 +182,14 @@ async fn make_up(
     timing: &Timing,
     slot: DateTime<Utc>,
     switched_off: bool,
+    swept: bool,
 ) -> Result<Fired, EngineError> {
     let key = RunKey::of_slot(&record.job.job_id, slot);
-    let caught_up = catch_up(scene, record, timing, None, switched_off).await?;
+    let caught_up = catch_up(scene, record, timing, Why { on_time: None, switched_off, swept }).await?;
+    if swept {
+        hand_over(scene, &caught_up.claimed).await?;
+        return Ok(if caught_up.recorded > 0 { Fired::Driven(key) } else { Fired::Recorded(key) });
+    }
     let others: Vec<RunKey> = caught_up.claimed.into_iter().filter(|run| *run != key).collect();
     hand_over(scene, &others).await?;
     taken_up(scene, key).await

@@ -27,7 +27,9 @@ mod tools;
 
 pub use claim::new_run;
 pub(crate) use claim::{Claim, Occurrence, claim_manual, claim_occurrence};
+pub(crate) use drive::is_its_turn;
 pub use drive::{Resumed, drive, resume};
+pub(crate) use fire::make_up_for_fire;
 pub use fire::{Fire, Fired, fire};
 pub use planning::remarks;
 pub use texts::{INLINE_MAX, load_text, run_text};
@@ -36,12 +38,18 @@ pub(crate) use absorb::absorb;
 pub(crate) use texts::digest;
 pub(crate) use tools::cut;
 
+use chrono::{DateTime, Utc};
 use nightshift_domain::RunKey;
 use nightshift_domain::config::Config;
+use nightshift_domain::run::{LogLine, Run};
 use tracing::warn;
 
 use crate::deps::{Deps, Invocation};
 use crate::error::EngineError;
+use crate::sweep::FindingKind;
+
+/// What a run's log says where the sweep mended something.
+const REPAIRED: &str = "repaired";
 
 /// What every step of an invocation shares.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +73,18 @@ pub async fn load_config(deps: &Deps) -> Result<Config, EngineError> {
         warn!("the configuration has fields this version does not know, which have no effect: {}", unknown.join(", "));
     }
     Ok(config)
+}
+
+/// Enters in the log of `run` that the sweep mends it; `false` where that is its last line already, because what was done
+/// then came to nothing.
+pub(crate) fn note_repair(run: &mut Run, kind: FindingKind, what: &str, now: DateTime<Utc>) -> bool {
+    let words = kind.words();
+    let said = |line: &LogLine| line.event == REPAIRED && line.detail.as_ref().is_some_and(|it| it.starts_with(&words));
+    if run.events.last().is_some_and(said) {
+        return false;
+    }
+    run.log(now, REPAIRED, Some(format!("{words}: {what}")));
+    true
 }
 
 /// Stops a run: at once where nothing is under way, else by the wish its batch is told of.

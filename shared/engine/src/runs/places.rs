@@ -4,12 +4,12 @@
 //! move it, so that a crash leaves neither a place without a run nor a run without its place. Who waits longest is next;
 //! whoever frees a place wakes it, and the sweeper does where that wake was lost. Runs in a batch hold none.
 
+use nightshift_domain::RunKey;
 use nightshift_domain::event::{Envelope, Wake};
 use nightshift_domain::run::Run;
-use tracing::warn;
 
 use crate::error::EngineError;
-use crate::ports::{Outcome, Places, Write};
+use crate::ports::Places;
 
 use super::Scene;
 
@@ -57,23 +57,34 @@ pub(crate) async fn wake_next(scene: Scene<'_>) -> Result<usize, EngineError> {
     wake(scene, places.queue.iter().take(free)).await
 }
 
-/// Frees places whose run is over or gone, which no write of ours leaves behind, and wakes those whose turn it is.
-///
-/// # Crash safety
-/// Each place is one conditional write.
-pub(crate) async fn tidy(scene: Scene<'_>) -> Result<usize, EngineError> {
-    let places = look(scene).await?;
-    if places.queue.is_empty() {
-        return Ok(0);
-    }
-    for (place, run) in &places.held {
-        let there = scene.deps.store.run(run).await?;
-        if there.is_none_or(|there| there.place != Some(*place)) {
-            warn!(run.id = %run, "place {place} is held by run {run}, which does not have it: it is freed");
-            let _: Outcome = scene.deps.store.commit(&[Write::FreePlace { place: *place, run }]).await?;
+/// A place whose holder does not have it, which no write of ours leaves behind.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Leak {
+    /// Its number.
+    pub(crate) place: u32,
+    /// Who is entered as its holder.
+    pub(crate) holder: RunKey,
+    /// That run, where it is there.
+    pub(crate) run: Option<Run>,
+}
+
+/// The places that are held by a run which does not have them.
+pub(crate) async fn leaks(scene: Scene<'_>) -> Result<Vec<Leak>, EngineError> {
+    let mut leaks = Vec::new();
+    for (place, holder) in look(scene).await?.held {
+        let run = scene.deps.store.run(&holder).await?;
+        if run.as_ref().is_none_or(|run| run.place != Some(place)) {
+            leaks.push(Leak { place, holder, run });
         }
     }
-    wake_next(scene).await
+    Ok(leaks)
+}
+
+/// The runs that are first in the queue and for which places are free.
+pub(crate) async fn idle(scene: Scene<'_>) -> Result<Vec<RunKey>, EngineError> {
+    let places = look(scene).await?;
+    let free = free(scene, &places).len();
+    Ok(places.queue.into_iter().take(free).collect())
 }
 
 async fn look(scene: Scene<'_>) -> Result<Places, EngineError> {

@@ -18,8 +18,8 @@ use nightshift_domain::{AttemptId, JobId, RunKey};
 use serde_json::Value;
 
 use crate::ports::{
-    DueItem, Outcome, Overview, Page, PageRequest, Places, RunFilter, Store, StoreError, StoreErrorKind, SystemEvent,
-    Write,
+    DueItem, Memo, Outcome, Overview, Page, PageRequest, Places, RunFilter, Store, StoreError, StoreErrorKind,
+    SystemEvent, Write,
 };
 
 /// What somebody else does first.
@@ -146,6 +146,14 @@ impl Store for Faulty {
 
     async fn due(&self, before: DateTime<Utc>, limit: u32) -> Result<Vec<DueItem>, StoreError> {
         self.inner.due(before, limit).await
+    }
+
+    async fn put_back(&self, what: &DueItem, before: DateTime<Utc>, until: DateTime<Utc>) -> Result<(), StoreError> {
+        self.inner.put_back(what, before, until).await
+    }
+
+    async fn memo(&self, name: &str) -> Result<Option<Memo>, StoreError> {
+        self.inner.memo(name).await
     }
 
     async fn events(&self, agent: &str) -> Result<Vec<SystemEvent>, StoreError> {

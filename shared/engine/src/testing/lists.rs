@@ -71,29 +71,20 @@ impl Rows {
         let operation = "list what is due";
         let (mut runs, mut batches, mut jobs) = (Vec::new(), Vec::new(), Vec::new());
         for (place, row) in self.visible(now) {
-            match place {
-                Place::Run(key) => {
-                    let at = attention_at(&row.read::<Run>(operation)?);
-                    runs.extend(at.map(|at| (instant(at), DueItem::Run(key.clone()))));
-                }
-                Place::Batch(id) => {
-                    let batch: Batch = row.read(operation)?;
-                    if !matches!(batch.state, BatchState::Settled { .. }) {
-                        batches.push((instant(batch.next_poll_at), DueItem::Batch(id.clone())));
-                    }
-                }
-                Place::Job(id) => {
-                    let at = next_run_at(&row.read(operation)?);
-                    jobs.extend(at.map(|at| (instant(at), DueItem::Job(id.clone()))));
-                }
+            let (kind, item) = match place {
+                Place::Run(key) => (&mut runs, DueItem::Run(key.clone())),
+                Place::Batch(id) => (&mut batches, DueItem::Batch(id.clone())),
+                Place::Job(id) => (&mut jobs, DueItem::Job(id.clone())),
                 Place::Chunk(..)
                 | Place::EndpointCall(..)
                 | Place::Shelf(_)
                 | Place::Sheet(..)
                 | Place::Session(..)
                 | Place::Exchange(..)
-                | Place::Stop(_) => {}
-            }
+                | Place::Stop(_)
+                | Place::Memo(_) => continue,
+            };
+            kind.extend(due_at(&item, row, operation)?.map(|at| (instant(at), item)));
         }
         let before = instant(before);
         // As the real table has it: by instant, kind and id.
@@ -102,6 +93,21 @@ impl Rows {
             due.filter(|due| due.place < before).collect()
         });
         Ok(shares(kinds.into(), limit as usize).into_iter().map(|due| due.item).collect())
+    }
+
+    /// Gives a row that is due before `before` another place in the due index.
+    pub(super) fn put_back(&mut self, what: &DueItem, before: DateTime<Utc>, until: DateTime<Utc>) {
+        let Some(row) = self.records.get_mut(&place_of(what)) else { return };
+        if due_at(what, row, "put back what is due").is_ok_and(|at| at.is_some_and(|at| at < before)) {
+            row.due = Some(until);
+        }
+    }
+
+    /// Makes a row one that cannot be read, and leaves its place in the due index.
+    pub(super) fn spoil(&mut self, what: &DueItem) {
+        let Some(row) = self.records.get_mut(&place_of(what)) else { return };
+        row.due = due_at(what, row, "spoil a row").ok().flatten();
+        "{".clone_into(&mut row.text);
     }
 
     /// Counted anew each time, which is what the real table's counts must come to.
@@ -182,6 +188,29 @@ fn id(item: &DueItem) -> &str {
         DueItem::Batch(id) => id.as_str(),
         DueItem::Job(id) => id.as_str(),
     }
+}
+
+fn place_of(item: &DueItem) -> Place {
+    match item {
+        DueItem::Run(key) => Place::Run(key.clone()),
+        DueItem::Batch(id) => Place::Batch(id.clone()),
+        DueItem::Job(id) => Place::Job(id.clone()),
+    }
+}
+
+/// When the sweeper should look at the row of `item`.
+fn due_at(item: &DueItem, row: &Row, operation: &str) -> Result<Option<DateTime<Utc>>, StoreError> {
+    if row.due.is_some() {
+        return Ok(row.due);
+    }
+    Ok(match item {
+        DueItem::Run(_) => attention_at(&row.read::<Run>(operation)?),
+        DueItem::Batch(_) => {
+            let batch: Batch = row.read(operation)?;
+            (!matches!(batch.state, BatchState::Settled { .. })).then_some(batch.next_poll_at)
+        }
+        DueItem::Job(_) => next_run_at(&row.read(operation)?),
+    })
 }
 
 /// When a job runs next, if it does.

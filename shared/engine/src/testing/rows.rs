@@ -28,6 +28,8 @@ pub(super) struct Row {
     pub(super) text: String,
     /// Epoch seconds, as in the real table.
     pub(super) ttl: Option<i64>,
+    /// Its place in the due index, where that does not follow from what it says.
+    pub(super) due: Option<DateTime<Utc>>,
 }
 
 impl Row {
@@ -56,6 +58,7 @@ pub(super) enum Place {
     Exchange(String, String, u64),
     /// A provider.
     Stop(String),
+    Memo(String),
 }
 
 /// The whole table.
@@ -312,6 +315,9 @@ fn changes(writes: &[Write<'_>]) -> Result<Vec<(usize, Change)>, StoreError> {
                 add(put(Place::Stop(stop.provider.clone()), stop.rev, stop, Some(stop.expires_at()))?);
             }
             Write::EndStop(stop) => add(Change::Remove { place: Place::Stop(stop.provider.clone()), rev: stop.rev }),
+            Write::Memo { memo, expires_at } => {
+                add(put(Place::Memo(memo.name.clone()), memo.rev, memo, *expires_at)?);
+            }
             Write::Count { name, by } => add(Change::Count { name: (*name).to_owned(), by: *by }),
         }
     }
@@ -329,7 +335,7 @@ fn put(
     if text.len() > LARGEST {
         return Err(StoreError { operation, kind: StoreErrorKind::Refused, source: None });
     }
-    Ok(Change::Put { place, row: Row { rev, text, ttl: expires_at.map(|at| at.timestamp()) } })
+    Ok(Change::Put { place, row: Row { rev, text, ttl: expires_at.map(|at| at.timestamp()), due: None } })
 }
 
 /// A commit holds at most 100 rows, each once, under names that the real table takes.

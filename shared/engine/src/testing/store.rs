@@ -19,7 +19,7 @@ use serde_json::Value;
 use super::rows::{Place, Rows};
 use crate::clock::Clock;
 use crate::ports::{
-    DueItem, Outcome, Overview, Page, PageRequest, Places, RunFilter, Store, StoreError, SystemEvent, Write,
+    DueItem, Memo, Outcome, Overview, Page, PageRequest, Places, RunFilter, Store, StoreError, SystemEvent, Write,
 };
 
 /// A table that goes with the process. It passes the contract suite of the real one, and its lists do not even lag.
@@ -33,6 +33,12 @@ impl MemoryStore {
     /// An empty table; `clock` says which rows have expired.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self { clock, rows: Mutex::default() }
+    }
+
+    /// Makes the row behind `what` one that cannot be read, as a row of a later release may be; its place in the due index
+    /// stays.
+    pub fn spoil(&self, what: &DueItem) {
+        self.rows().spoil(what);
     }
 
     fn rows(&self) -> MutexGuard<'_, Rows> {
@@ -113,6 +119,15 @@ impl Store for MemoryStore {
 
     async fn due(&self, before: DateTime<Utc>, limit: u32) -> Result<Vec<DueItem>, StoreError> {
         self.rows().due(self.now(), before, limit)
+    }
+
+    async fn put_back(&self, what: &DueItem, before: DateTime<Utc>, until: DateTime<Utc>) -> Result<(), StoreError> {
+        self.rows().put_back(what, before, until);
+        Ok(())
+    }
+
+    async fn memo(&self, name: &str) -> Result<Option<Memo>, StoreError> {
+        self.record("read a note", &Place::Memo(name.to_owned()))
     }
 
     async fn events(&self, agent: &str) -> Result<Vec<SystemEvent>, StoreError> {

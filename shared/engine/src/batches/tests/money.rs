@@ -90,7 +90,7 @@ async fn a_row_of_a_batch_is_booked_once_on_a_run_that_moved_on_and_nothing_else
         for known in [Some(&before), Some(&after)] {
             late_row(world.scene(&invocation), &batch, &member, known, &again).await.unwrap();
         }
-        assert_eq!(unused(world.scene(&invocation), "anthropic", &remote).await.unwrap(), 0, "{context}");
+        assert_eq!(unused(world.scene(&invocation), "anthropic", &remote).await.unwrap().news, 0, "{context}");
         assert_eq!(world.run(&before.key).await, after, "{context}");
     }
 }
@@ -136,8 +136,8 @@ async fn the_answers_of_a_batch_nobody_knew_of_are_booked_but_for_those_somebody
     let remote = world.provider.make(&rows.each_ref().map(String::as_str));
     world.provider.answer(0);
     let invocation = world.invocation("inv");
-    assert_eq!(unused(world.scene(&invocation), "anthropic", &remote).await.unwrap(), 1);
-    assert_eq!(unused(world.scene(&invocation), "anthropic", &remote).await.unwrap(), 0);
+    assert_eq!(unused(world.scene(&invocation), "anthropic", &remote).await.unwrap().news, 1);
+    assert_eq!(unused(world.scene(&invocation), "anthropic", &remote).await.unwrap().news, 0);
     assert_eq!(world.run(&lost.key).await.unused().count(), 1);
     assert_eq!(world.run(&waits.key).await, waits);
     assert!(world.deps.store.overview().await.unwrap().counters.is_empty());

@@ -14,10 +14,8 @@ use crate::ports::{JobTimer, TimerSpec, TimerView};
 use super::super::timing::{NEAR, timer_for, whole_second};
 use super::FindingKind;
 use super::names::Named;
+use crate::sweep::judge::GRACE;
 
-/// How long past its time something may be before it counts as lost: the Scheduler fires within a minute, and its and
-/// Lambda's repeats come first. The sweep has the same patience.
-pub(super) const GRACE: TimeDelta = TimeDelta::minutes(2);
 /// How long a one-shot may lie in the past: the Scheduler tries for an hour, then it goes by itself.
 pub(super) const FAR_PAST: TimeDelta = TimeDelta::hours(2);
 
@@ -81,7 +79,7 @@ pub(super) fn faults(record: &JobRecord, config: &Config, now: DateTime<Utc>, pr
     let due = job.state.next_run_at_ms.filter(|_| job.enabled).and_then(DateTime::from_timestamp_millis);
     if let Some(due) = due.filter(|due| *due < now - GRACE) {
         let due = due.to_rfc3339_opts(SecondsFormat::Secs, true);
-        add(FindingKind::JobOverdue, None, format!("job {id} was to run at {due}, and nothing has begun it"));
+        add(FindingKind::MissedFire, None, format!("job {id} was to run at {due}, and nothing has begun it"));
     }
     faults
 }

@@ -10,23 +10,30 @@ mod judge;
 mod names;
 mod overdue;
 mod repair;
+mod round;
 mod stops;
 mod strays;
 
+pub(crate) use round::{look_at_job, round};
+
 use std::collections::{BTreeMap, HashSet};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta};
 use futures::FutureExt;
 use futures::future::try_join_all;
 use nightshift_domain::config::Config;
+use nightshift_domain::event::{Envelope, Wake};
 use nightshift_domain::job::JobRecord;
-use nightshift_domain::{AttemptId, FieldError, JobId, RunKey};
+use nightshift_domain::{FieldError, JobId};
 use serde_json::Value;
 use tracing::info;
 
 use crate::error::EngineError;
 use crate::ports::{PageRequest, StoreErrorKind, TimerEntry};
-use crate::runs::load_config;
+use crate::runs::{Scene, load_config};
+use crate::sweep::judge::instant;
+use crate::sweep::orphans;
+pub use crate::sweep::{Finding, FindingKind};
 
 use super::params::Params;
 use super::timing::timer_for;
@@ -48,62 +55,7 @@ const SETTLES: TimeDelta = TimeDelta::seconds(30);
 /// How cursors begin, by what is left to be looked at.
 const JOBS: &str = "jobs:";
 const TIMERS: &str = "timers:";
-
-/// What is not as it should be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FindingKind {
-    /// A timer that should be there is not.
-    TimerMissing,
-    /// A timer is there for nothing.
-    TimerOrphan,
-    /// A timer is enabled and should not be, or the other way round.
-    TimerState,
-    /// A timer holds something else than it should.
-    TimerDiffers,
-    /// A job's next run has passed and nobody began it.
-    JobOverdue,
-    /// A run stands still.
-    RunOverdue,
-    /// Nobody polls a batch.
-    BatchOverdue,
-    /// Nothing is sent to a provider, for want of money.
-    SpendLimit,
-}
-
-impl FindingKind {
-    /// A machine's word for it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::TimerMissing => "timer_missing",
-            Self::TimerOrphan => "timer_orphan",
-            Self::TimerState => "timer_state",
-            Self::TimerDiffers => "timer_differs",
-            Self::JobOverdue => "job_overdue",
-            Self::RunOverdue => "run_overdue",
-            Self::BatchOverdue => "batch_overdue",
-            Self::SpendLimit => "spend_limit",
-        }
-    }
-}
-
-/// One thing that is not as it should be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    /// What.
-    pub kind: FindingKind,
-    /// The job it is about.
-    pub job: Option<JobId>,
-    /// The run.
-    pub run: Option<RunKey>,
-    /// The batch.
-    pub batch: Option<AttemptId>,
-    /// The timer's name.
-    pub timer: Option<String>,
-    /// What is wrong, and what was done about it, for a person.
-    pub message: String,
-    /// Whether it is repaired, or handed to whoever repairs it.
-    pub repaired: bool,
-}
+const BATCHES: &str = "batches:";
 
 /// What a check came to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -136,6 +88,8 @@ struct Visit<'a> {
     config: &'a Config,
     repair: bool,
     deep: bool,
+    /// It is the sweep that looks: it mends by itself what the doctor calls the sweep for.
+    sweeping: bool,
 }
 
 /// Where a check is.
@@ -144,6 +98,8 @@ enum Stage {
     Jobs(Option<String>),
     /// Timers without a job, after this name.
     Timers(String),
+    /// The providers' batches, from here on.
+    Batches(String),
 }
 
 /// Checks, and with `repair` repairs: `{repair?, deep?, cursor?}`. `deep` reads every job's timer and compares what it
@@ -157,31 +113,14 @@ pub async fn doctor(request: &Request<'_>, input: &Value) -> Result<Checkup, Ref
     let stage = stage(&mut params);
     let stage = params.needed(stage)?;
     let config = load_config(request.deps).await?;
-    let visit = Visit { request, config: &config, repair, deep };
+    let visit = Visit { request, config: &config, repair, deep, sweeping: false };
     let mut checkup = Checkup::default();
-    let timers = visit.list(&mut checkup).await?;
-    let mut by_job: BTreeMap<&JobId, Vec<Present>> = BTreeMap::new();
-    for (named, entry) in &timers {
-        if let Some(job) = named.job() {
-            let there = Present { name: entry.name.clone(), enabled: entry.enabled, held: None };
-            by_job.entry(job).or_default().push(there);
-        }
-    }
-    let mut seen = HashSet::new();
-    let after = match stage {
-        Stage::Jobs(cursor) => {
-            checkup.next = visit.jobs(cursor, &by_job, &mut seen, &mut checkup).await?;
-            String::new()
-        }
-        Stage::Timers(after) => after,
-    };
-    if checkup.next.is_none() {
-        checkup.next = visit.strays(&timers, &after, &seen, &mut checkup).await?;
-    }
+    checkup.next = visit.stages(stage, &mut checkup).await?;
     if checkup.next.is_none() {
         visit.overdue(&mut checkup).await?;
         visit.stops(&mut checkup).await?;
     }
+    visit.call_the_sweep(&mut checkup).await;
     checkup.truncated |= checkup.next.is_some();
     let repaired = checkup.findings.iter().filter(|finding| finding.repaired).count();
     info!(
@@ -197,15 +136,20 @@ pub async fn doctor(request: &Request<'_>, input: &Value) -> Result<Checkup, Ref
 
 fn stage(params: &mut Params<'_>) -> Option<Stage> {
     let Some(cursor) = params.text("cursor") else { return Some(Stage::Jobs(None)) };
-    let read = match (cursor.strip_prefix(JOBS), cursor.strip_prefix(TIMERS)) {
-        (Some(page), _) => Some(Stage::Jobs(Some(page.to_owned()))),
-        (None, Some(name)) => Some(Stage::Timers(name.to_owned())),
-        (None, None) => None,
-    };
+    let read = stage_of(cursor);
     if read.is_none() {
         params.fault(bad_cursor());
     }
     read
+}
+
+/// The stage that a cursor names.
+fn stage_of(cursor: &str) -> Option<Stage> {
+    let rest = |kind: &str| cursor.strip_prefix(kind).map(str::to_owned);
+    let (jobs, timers, batches) = (rest(JOBS), rest(TIMERS), rest(BATCHES));
+    jobs.map(|page| Stage::Jobs(Some(page).filter(|page| !page.is_empty())))
+        .or(timers.map(Stage::Timers))
+        .or(batches.map(Stage::Batches))
 }
 
 fn bad_cursor() -> FieldError {
@@ -218,6 +162,71 @@ impl Visit<'_> {
     fn is_over(&self, checkup: &Checkup) -> bool {
         self.request.deps.clock.now() >= self.request.invocation.deadline - RESERVE
             || checkup.findings.len() >= MOST_FINDINGS
+    }
+
+    /// Goes through the stages from `stage` on, as far as there is time; answers the cursor of what is left.
+    async fn stages(&self, stage: Stage, checkup: &mut Checkup) -> Result<Option<String>, Refusal> {
+        let mut batches = String::new();
+        let left = match stage {
+            Stage::Batches(from) => {
+                batches = from;
+                None
+            }
+            Stage::Jobs(_) | Stage::Timers(_) => self.timers(stage, checkup).await?,
+        };
+        if left.is_some() {
+            return Ok(left);
+        }
+        let looked = orphans::look(self.scene(), &batches, self.repair).await?;
+        checkup.findings.extend(looked.findings);
+        Ok(looked.next.map(|next| format!("{BATCHES}{next}")))
+    }
+
+    /// Jobs and timers, both ways; answers the cursor of what is left.
+    async fn timers(&self, stage: Stage, checkup: &mut Checkup) -> Result<Option<String>, Refusal> {
+        let timers = self.list(checkup).await?;
+        let mut by_job: BTreeMap<&JobId, Vec<Present>> = BTreeMap::new();
+        for (named, entry) in &timers {
+            if let Some(job) = named.job() {
+                let there = Present { name: entry.name.clone(), enabled: entry.enabled, held: None };
+                by_job.entry(job).or_default().push(there);
+            }
+        }
+        let mut seen = HashSet::new();
+        let after = match stage {
+            Stage::Jobs(cursor) => {
+                let left = self.jobs(cursor, &by_job, &mut seen, checkup).await?;
+                if left.is_some() {
+                    return Ok(left);
+                }
+                String::new()
+            }
+            Stage::Timers(after) => after,
+            Stage::Batches(_) => return Ok(None),
+        };
+        Ok(self.strays(&timers, &after, &seen, checkup).await?)
+    }
+
+    /// What the sweep looks after is left to it: it is called, once for all of it.
+    async fn call_the_sweep(&self, checkup: &mut Checkup) {
+        let mut due: Vec<&mut Finding> =
+            checkup.findings.iter_mut().filter(|finding| finding.kind.is_swept() && !finding.repaired).collect();
+        if !self.repair || due.is_empty() {
+            return;
+        }
+        let sweep = Wake::Sweep;
+        let called = self.request.deps.invoker.invoke(sweep.function(), &Envelope::new(sweep)).await;
+        for finding in &mut due {
+            finding.repaired = called.is_ok();
+            finding.message.push_str(match &called {
+                Ok(()) => "; the sweep is called to take it up",
+                Err(_) => "; the sweep cannot be called now",
+            });
+        }
+    }
+
+    fn scene(&self) -> Scene<'_> {
+        Scene { deps: self.request.deps, invocation: self.request.invocation, config: self.config }
     }
 
     /// Every timer by name. They are listed before the jobs, so that a timer whose job has gone meanwhile shows.
@@ -317,7 +326,7 @@ impl Visit<'_> {
     async fn attend(&self, record: &JobRecord, fault: Fault) -> Finding {
         let Fault { kind, timer, message } = fault;
         let id = record.job.job_id.clone();
-        let finding = Finding { kind, job: Some(id), run: None, batch: None, timer, message, repaired: false };
+        let finding = Finding { job: Some(id), timer, ..Finding::new(kind, message) };
         self.treat(finding, Some(record)).await
     }
 }
@@ -330,9 +339,4 @@ enum Looked {
     Settling,
     /// This, or nothing.
     Found(Vec<Finding>),
-}
-
-/// An instant that lies past, for a person.
-fn instant(at: DateTime<Utc>) -> String {
-    at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
 }

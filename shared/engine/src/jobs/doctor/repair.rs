@@ -1,15 +1,15 @@
 //! Repairs, each by the step that ordinarily does it.
 
+use chrono::SecondsFormat;
 use nightshift_domain::JobId;
-use nightshift_domain::event::{Envelope, Wake};
 use nightshift_domain::job::JobRecord;
-use nightshift_domain::schedule::{Timetable, stagger_ms, stagger_offset};
-use tracing::{info, warn};
+use tracing::warn;
 
-use crate::error::EngineError;
 use crate::ports::TimerSpec;
+use crate::runs::make_up_for_fire;
+use crate::sweep::{once, say};
 
-use super::super::timing::{default_zone, set_timer, timer_for};
+use super::super::timing::{set_timer, timer_for};
 use super::super::{MAX_RACES, Refusal};
 use super::strays::sweeper;
 use super::{Finding, FindingKind, Visit};
@@ -25,7 +25,8 @@ impl Visit<'_> {
             Ok(Some(done)) => {
                 finding.repaired = true;
                 finding.message = format!("{}; {done}", finding.message);
-                info!(doctor.kind = finding.kind.word(), "repaired: {}", finding.message);
+                self.count(&finding).await;
+                say(&finding);
             }
             Ok(None) => {}
             Err(error) => {
@@ -56,10 +57,38 @@ impl Visit<'_> {
                 }
                 Ok(Some("it is removed"))
             }
-            (FindingKind::JobOverdue, Some(record), _) => Ok(self.begin(record.clone()).await?),
-            (FindingKind::TimerDiffers | FindingKind::JobOverdue, None, _)
+            (FindingKind::MissedFire, Some(record), _) if self.sweeping => {
+                let begun = Box::pin(make_up_for_fire(self.scene(), record)).await?;
+                Ok(begun.then_some("it is begun or recorded"))
+            }
+            (FindingKind::TimerDiffers, None, _)
             | (FindingKind::TimerOrphan, _, None)
-            | (FindingKind::RunOverdue | FindingKind::BatchOverdue | FindingKind::SpendLimit, _, _) => Ok(None),
+            | (
+                FindingKind::MissedFire
+                | FindingKind::DeadLease
+                | FindingKind::HandOverLost
+                | FindingKind::ResumeLost
+                | FindingKind::Undelivered
+                | FindingKind::NeverWoken
+                | FindingKind::CancelLost
+                | FindingKind::BatchStranded
+                | FindingKind::PollChainBroken
+                | FindingKind::PlaceLeaked
+                | FindingKind::BatchOrphan
+                | FindingKind::Unreadable
+                | FindingKind::SpendLimit,
+                _,
+                _,
+            ) => Ok(None),
+        }
+    }
+
+    /// Counts a repair of a timer; what is begun is counted with its run.
+    async fn count(&self, finding: &Finding) {
+        let Some(timer) = &finding.timer else { return };
+        let at = self.request.deps.clock.now().to_rfc3339_opts(SecondsFormat::Millis, true);
+        if let Err(error) = once(self.scene(), finding.kind, &format!("{timer}/{at}"), &[]).await {
+            warn!(doctor.kind = finding.kind.word(), "a repair could not be counted: {error}");
         }
     }
 
@@ -95,25 +124,5 @@ impl Visit<'_> {
             self.set(record).await?;
         }
         Ok(())
-    }
-
-    /// Begins the run that nobody began: as a late fire of its own timer, which makes up for what was missed, or records it, by
-    /// the job's rules.
-    ///
-    /// # Crash safety
-    /// The fire is an envelope that may come twice; the run's key is its occurrence's. A timer that comes after all finds the
-    /// run there.
-    async fn begin(&self, record: JobRecord) -> Result<Option<&'static str>, EngineError> {
-        let deps = self.request.deps;
-        let now = deps.clock.now();
-        let job = &record.job;
-        let offset = stagger_offset(job.job_id.as_str(), stagger_ms(&job.schedule));
-        let Ok(table) = Timetable::new(&job.schedule, &default_zone(job, self.config)) else { return Ok(None) };
-        let Some(slot) = table.latest_at_or_before(now - offset) else { return Ok(None) };
-        let start = slot + offset;
-        let (j, g) = (job.job_id.clone(), record.generation);
-        let wake = Wake::Job { j, g, s: start.to_rfc3339(), slot: Some(slot), nb: Some(start) };
-        deps.invoker.invoke(wake.function(), &Envelope::new(wake)).await?;
-        Ok(Some("it is handed to the trigger"))
     }
 }

@@ -125,6 +125,5 @@ impl Visit<'_> {
 }
 
 fn found(kind: FindingKind, job: Option<&JobId>, timer: &str, message: String) -> Finding {
-    let timer = Some(timer.to_owned());
-    Finding { kind, job: job.cloned(), run: None, batch: None, timer, message, repaired: false }
+    Finding { job: job.cloned(), timer: Some(timer.to_owned()), ..Finding::new(kind, message) }
 }

@@ -6,6 +6,7 @@ use nightshift_domain::run::State;
 use serde_json::{Value, json};
 
 use super::{World, at, world};
+use crate::deps::Invocation;
 use crate::jobs::{get, next_check, remove, update};
 use crate::runs::{Fire, Fired, Scene, fire, load_config};
 use crate::{Clock, jobs};
@@ -128,7 +129,8 @@ async fn whatever_its_timers_lost_is_made_up_for_at_the_next_look() {
     // Nothing fires until then: neither the skipped occurrences nor the one it was moved to.
     world.clock.advance_to(time("15:40"));
     let config = load_config(&world.deps).await.unwrap();
-    let scene = Scene { deps: &world.deps, invocation: &world.invocation, config: &config };
+    let invocation = Invocation { id: "inv-s".into(), deadline: world.clock.now() + TimeDelta::minutes(10) };
+    let scene = Scene { deps: &world.deps, invocation: &invocation, config: &config };
     crate::sweep::sweep(scene).await.unwrap();
     let told = [("13:00", "next_check"), ("14:00", "next_check"), ("15:00", "next_check"), ("15:20", "due")];
     assert_eq!(world.told().await, pairs(&told));

@@ -227,7 +227,7 @@ async fn a_link_that_is_firing_is_not_missing_and_a_broken_chain_is() {
     world.clock.advance_to(utc("2026-11-21T07:01:30Z"));
     assert_eq!(world.check().await, [], "it has fired and is being handled");
     world.clock.advance_to(utc("2026-11-21T07:03:00Z"));
-    let wanted = named(&[("job_overdue", "a-chain"), ("timer_missing", "o-a-chain-20261122T070030Z-1")]);
+    let wanted = named(&[("missed_fire", "a-chain"), ("timer_missing", "o-a-chain-20261122T070030Z-1")]);
     assert_eq!(world.check().await, wanted, "nothing came of it, and the next link is not there");
 }
 
@@ -287,21 +287,36 @@ async fn fired(world: &World, job: &str, at: DateTime<Utc>) -> Fired {
     Box::pin(fire(scene, &envelope)).await.unwrap()
 }
 
+/// One sweep, as the `poll` function does it.
+async fn swept(world: &World) -> usize {
+    let config = Config::default();
+    let deadline = world.clock.now() + TimeDelta::minutes(10);
+    let invocation = Invocation { id: format!("inv-{deadline}"), deadline };
+    Box::pin(crate::sweep::sweep(Scene { deps: &world.deps, invocation: &invocation, config: &config }))
+        .await
+        .unwrap()
+        .repaired
+}
+
 #[tokio::test]
-async fn a_run_that_nobody_began_is_handed_to_the_trigger_as_a_late_fire() {
+async fn a_run_that_nobody_began_is_left_to_the_sweep_which_begins_it() {
     let world = deployed().await;
     world.add(daily()).await;
     world.clock.advance_to(utc("2026-11-21T07:31:00Z"));
     assert_eq!(world.check().await, [], "a minute is what timers take");
     world.minutes(5);
-    assert_eq!(world.check().await, named(&[("job_overdue", "daily")]));
+    assert_eq!(world.check().await, named(&[("missed_fire", "daily")]));
     assert!(world.repair().await.is_well());
-    let envelope = world.outside.envelopes.lock().unwrap().last().cloned().unwrap();
-    let due = utc("2026-11-21T07:30:00Z");
-    let Wake::Job { g: 1, slot: Some(slot), .. } = envelope.kind else { panic!("{envelope:?}") };
-    assert_eq!(slot, due);
-    assert!(matches!(fired(&world, "daily", slot).await, Fired::Driven(_)), "the trigger takes it");
+    let last = || world.outside.envelopes.lock().unwrap().last().cloned().unwrap().kind;
+    assert_eq!(last(), Wake::Sweep, "the doctor does what the sweep does by calling it");
+    assert_eq!(swept(&world).await, 1);
+    let Wake::Resume { r } = last() else { panic!("{:?}", last()) };
+    assert_eq!(r.as_str(), "daily_20261121T073000Z", "and it is handed to the trigger");
     assert_eq!(world.check().await, []);
+    assert!(
+        matches!(fired(&world, "daily", utc("2026-11-21T07:30:00Z")).await, Fired::Driven(_)),
+        "late, its timer finds it"
+    );
 }
 
 #[tokio::test]
@@ -311,10 +326,8 @@ async fn a_missed_run_of_a_job_that_skips_them_is_recorded_and_not_run() {
     skips["missed"] = json!("skip");
     let job = world.add(skips).await;
     world.clock.advance_to(utc("2026-11-21T09:00:00Z"));
-    let envelopes = world.outside.envelopes.lock().unwrap().len();
     assert!(world.repair().await.is_well());
-    assert_eq!(world.outside.envelopes.lock().unwrap().len(), envelopes + 1, "the trigger is called");
-    assert!(matches!(fired(&world, "daily", utc("2026-11-21T07:30:00Z")).await, Fired::Recorded(_)));
+    assert_eq!(swept(&world).await, 1);
     let runs = world.runs_of(&job.job_id).await;
     assert_eq!((runs.len(), runs[0].state.name()), (1, "skipped"));
     assert_eq!(world.check().await, []);
@@ -335,7 +348,7 @@ async fn a_run_that_stands_still_is_seen_and_one_that_waits_its_turn_is_not() {
         panic!("it waits")
     };
     world.minutes(20);
-    assert_eq!(world.check().await, named(&[("run_overdue", live.as_str())]), "{waiting} waits for {live}");
+    assert_eq!(world.check().await, named(&[("hand_over_lost", live.as_str())]), "{waiting} waits for {live}");
     let repaired = world.repair().await;
     assert!(repaired.is_well());
     let envelope = world.outside.envelopes.lock().unwrap().last().cloned().unwrap();

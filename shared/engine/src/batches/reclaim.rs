@@ -1,0 +1,79 @@
+//! A run that still waits for a batch which is over: its outcome is read once more.
+//!
+//! Guarantee: what was paid is used, not bought again. The run goes on with the row that the batch has for it; only a batch
+//! without such a row, or one that never came to be, sends it on to another attempt.
+
+use futures::StreamExt;
+use nightshift_domain::batch::{BatchState, Member};
+use nightshift_domain::run::{Event, RowResult, Run, State};
+
+use crate::error::EngineError;
+use crate::ports::{Batches, ModelError};
+use crate::runs::Scene;
+
+use super::{BELIEVED_GONE_AFTER, settle, tell};
+
+/// Gives `run`, which is in a batch that is settled or gone, the outcome it missed.
+///
+/// # Crash safety
+/// As when a batch is settled: the outcome is booked with the transition it causes, and a repeat finds the run moved on.
+pub(crate) async fn reclaim(scene: Scene<'_>, run: &Run) -> Result<(), EngineError> {
+    let Some(member) = membership(run) else { return Ok(()) };
+    let Some(id) = run.state.batch() else { return Ok(()) };
+    let Some(batch) = scene.deps.store.batch(id).await? else { return tell(scene, run, Event::BatchLost).await };
+    let now = scene.deps.clock.now();
+    let remote = match &batch.state {
+        BatchState::Settled { remote: Some(remote) } => remote.clone(),
+        BatchState::Settled { remote: None } => return tell(scene, run, Event::BatchLost).await,
+        BatchState::Creating | BatchState::Open { .. } | BatchState::Canceling { .. } => return Ok(()),
+    };
+    let opened = scene.deps.models.open(scene.config, &batch.provider).await;
+    let opened = opened.map_err(|error| EngineError::Secret(error.to_string()))?;
+    let found = match opened.model.batches() {
+        Some(batches) => row(batches, &remote, &member).await,
+        None => Ok(None),
+    };
+    let result = match found {
+        Ok(found) => found.unwrap_or(RowResult::Missing),
+        Err(_) if now >= batch.started_at + BELIEVED_GONE_AFTER => RowResult::Missing,
+        Err(error) => {
+            return Err(EngineError::Secret(format!("the results of batch {remote} cannot be read: {error}")));
+        }
+    };
+    Box::pin(settle::hand_out(scene, &batch, &member, result, now)).await
+}
+
+/// Which row of its batch is the run's.
+fn membership(run: &Run) -> Option<Member> {
+    match &run.state {
+        State::Submitting { hop, attempt, .. }
+        | State::Submitted { hop, attempt, .. }
+        | State::Canceling { hop, attempt, .. } => Some(Member { run: run.key.clone(), hop: *hop, attempt: *attempt }),
+        State::Due
+        | State::Waiting { .. }
+        | State::Running { .. }
+        | State::Tools { .. }
+        | State::Paused { .. }
+        | State::Ready { .. }
+        | State::Delivering
+        | State::Succeeded
+        | State::DeliveryFailed
+        | State::DeliveryUnknown
+        | State::Failed { .. }
+        | State::Skipped { .. }
+        | State::Canceled => None,
+    }
+}
+
+/// The outcome that the batch has for `member`.
+async fn row(batches: &dyn Batches, remote: &str, member: &Member) -> Result<Option<RowResult>, ModelError> {
+    let wanted = member.custom_id();
+    let mut lines = batches.results(remote).await?;
+    while let Some(line) = lines.next().await {
+        let line = line?;
+        if line.custom_id == wanted {
+            return Ok(Some(line.result));
+        }
+    }
+    Ok(None)
+}
