@@ -35,6 +35,8 @@ mod sessions;
 mod shelves;
 #[path = "store_contract/small.rs"]
 mod small;
+#[path = "store_contract/stops.rs"]
+mod stops;
 #[path = "store_contract/worlds.rs"]
 mod worlds;
 
@@ -149,6 +151,8 @@ contract![
     small::an_event_that_stands_is_not_changed_by_a_transaction,
     small::of_two_writers_of_the_configuration_one_loses,
     small::the_first_answer_is_remembered_until_it_expires,
+    stops::a_stop_is_written_once_renewed_and_ended_by_whoever_knows_how_it_stands,
+    stops::a_stop_that_nobody_probes_is_forgotten_after_a_week,
 ];
 
 /// One test for all cases, because the emulator is a process to start; a table of its own for each.
