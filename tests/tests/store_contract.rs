@@ -35,6 +35,8 @@ mod sessions;
 mod shelves;
 #[path = "store_contract/small.rs"]
 mod small;
+#[path = "store_contract/stops.rs"]
+mod stops;
 #[path = "store_contract/sweeping.rs"]
 mod sweeping;
 #[path = "store_contract/worlds.rs"]
@@ -151,6 +153,8 @@ contract![
     small::an_event_that_stands_is_not_changed_by_a_transaction,
     small::of_two_writers_of_the_configuration_one_loses,
     small::the_first_answer_is_remembered_until_it_expires,
+    stops::a_stop_is_written_once_renewed_and_ended_by_whoever_knows_how_it_stands,
+    stops::a_stop_that_nobody_probes_is_forgotten_after_a_week,
     sweeping::what_is_put_back_is_due_again_later_and_otherwise_unchanged,
     sweeping::what_has_moved_or_is_over_is_not_put_back,
     sweeping::of_two_writers_of_a_note_one_loses_and_it_expires,

@@ -469,6 +469,26 @@ fn tools_act_only_for_a_turn_that_still_has_time() {
 }
 
 #[test]
+fn a_turn_whose_time_is_up_says_what_took_it() {
+    let mut run =
+        run(State::Running { hop: 1, starts: 1, tries: 0 }, Some(plan(Path::Realtime, OnTimeout::Fail)), false);
+    let ends = |run: &Run| match next(run, Event::DeadlinePassed, now()).unwrap().run.state {
+        State::Failed { message, .. } => message,
+        other => panic!("{other:?}"),
+    };
+    let plain = "the turn took longer than it may";
+    run.state = State::Paused { hop: 1, resume_at: now(), tries: 1, attempt: 1 };
+    assert_eq!(ends(&run), plain);
+    run.state = State::Running { hop: 1, starts: 1, tries: 0 };
+    let (kind, message) = (ModelErrorKind::Overloaded, "HTTP 529".to_owned());
+    let overloaded = Event::ModelFailed { kind, message, retry_after: None };
+    let mut waits = next(&run, overloaded, now()).unwrap().run;
+    assert_eq!(ends(&waits), format!("{plain}; the last failure was model_overloaded: HTTP 529"));
+    waits.log(now(), "tools", None);
+    assert_eq!(ends(&waits), plain, "it went on since");
+}
+
+#[test]
 fn an_answer_that_was_given_before_a_pause_is_an_answer() {
     let hop = |n, stop: &str| Hop {
         n,

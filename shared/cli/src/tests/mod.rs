@@ -312,6 +312,20 @@ async fn status_tells_jobs_from_turns_and_shows_what_was_counted() {
 }
 
 #[tokio::test]
+async fn status_says_which_provider_is_stopped_since_when_and_until_when_and_exits_as_ever() {
+    let stop = json!({"provider": "anthropic", "code": "spend_limit", "message": "HTTP 429", "sinceMs": 0,
+        "untilMs": 3_600_000});
+    for (now, next) in [(1_800_000, "nothing is sent before in 30m"), (7_200_000, "the next run asks again")] {
+        let answer = json!({"enabled": true, "jobs": 12, "enabledJobs": 9, "runningTurns": 1, "nextWakeAtMs": null,
+            "configRevision": 3, "counters": {}, "stops": [stop], "nowMs": now});
+        let ran = run(&["cron", "status"], vec![Answer::Json(200, answer)]).await;
+        let line = ran.out.lines().find(|line| line.starts_with("stopped")).unwrap_or_default().to_owned();
+        assert!(line.contains("anthropic, spend_limit since ") && line.contains(next), "{}", ran.out);
+        assert!(line.ends_with("(HTTP 429)") && ran.exit == ExitCode::Ok, "{line}");
+    }
+}
+
+#[tokio::test]
 async fn config_is_applied_from_a_file_at_the_revision_it_has() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("config.json");

@@ -175,7 +175,7 @@ impl Stepper {
                 true
             }
             Event::Refused { code, message } => self.fail(&code, message),
-            Event::DeadlinePassed => self.fail("timeout", "the turn took longer than it may".to_owned()),
+            Event::DeadlinePassed => self.took_too_long(),
             Event::CancelRequested => self.end(State::Canceled, "canceled", None),
             _ => false,
         }

@@ -224,7 +224,9 @@ pub(super) async fn is_free(scene: Scene<'_>, run: &Run) -> Result<bool, EngineE
 /// Removes blobs that nothing names any more.
 ///
 /// # Crash safety
-/// One that is left behind costs its storage and is never read: a blob of a session is named by one exchange or summary.
+/// One that is left behind costs its storage and is never read: a blob of a session is named by one exchange or summary. No
+/// pass looks for it, because blobs cannot be listed here; whoever lists those of a session may remove what neither an
+/// exchange that its row names nor its summary names, once it is older than the longest invocation.
 pub(crate) async fn clear(deps: &Deps, litter: Vec<String>) {
     stream::iter(litter)
         .for_each_concurrent(AT_ONCE, |key| async move {

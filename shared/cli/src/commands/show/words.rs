@@ -124,3 +124,40 @@ fn skip(code: &str) -> Option<&'static str> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::table::Surface;
+
+    fn view(unanswered: u32, unused: f64, error: &Value) -> RunView {
+        let hop = json!({"n": 1, "path": "batch", "model": "m", "messageId": "msg", "stopReason": "end_turn", "usage": {},
+            "costUsd": 0.5, "realtimeCostUsd": 0.5, "atMs": 0, "unused": unused > 0.0});
+        let view = json!({
+            "runId": "job-1_20261120T070000Z", "jobId": "job-1", "jobName": "Digest", "agentId": "main",
+            "origin": "manual", "slot": "2026-11-20T07:00:00Z", "scheduledAtMs": 0, "createdAtMs": 0,
+            "startedAtMs": null, "endedAtMs": null, "durationMs": null, "state": "canceled", "status": "error",
+            "completionStatus": null, "deliveryStatus": null, "path": "batch", "model": null, "provider": null,
+            "hops": [hop], "costUsd": 0.5, "realtimeCostUsd": 0.5, "savedUsd": 0.0, "notes": [], "events": [],
+            "unusedUsd": unused, "unanswered": unanswered, "error": error,
+        });
+        serde_json::from_value(view).unwrap()
+    }
+
+    #[test]
+    fn what_was_paid_for_nothing_and_what_may_have_been_is_told() {
+        let (now, surface) = (DateTime::UNIX_EPOCH, Surface { width: 120, colour: false });
+        let canceled = json!({"code": "canceled", "message": "the run was stopped on request"});
+        let shown = super::super::run::run(&view(1, 0.5, &canceled), now, surface);
+        assert!(shown.contains("$0.50 of it, for an answer that came too late to be used"), "{shown}");
+        assert!(shown.contains("a model call whose answer never came may have been paid"), "{shown}");
+        let said = |view: &RunView| reason(view, now).map(|(text, _)| text);
+        let one = said(&view(2, 0.0, &canceled)).unwrap();
+        assert!(one.ends_with("; 2 model calls whose answers never came may have been paid"), "{one}");
+        assert_eq!(said(&view(1, 0.0, &Value::Null)), unanswered(&view(1, 0.0, &Value::Null)));
+        assert_eq!(said(&view(0, 0.0, &Value::Null)), None);
+    }
+}

@@ -129,9 +129,28 @@ impl Stepper {
         match (path, wish) {
             (Path::Batch, OnTimeout::Realtime) => self.switch_to_realtime(hop, Some("batch_timeout")),
             (Path::Batch, OnTimeout::Fail) => {
-                self.fail("batch_timeout", "the batch did not end in the time the job allows".to_owned())
+                let message = self.with_cause("the batch did not end in the time the job allows");
+                self.fail("batch_timeout", message)
             }
-            (Path::Realtime, _) => self.fail("timeout", "the turn took longer than it may".to_owned()),
+            (Path::Realtime, _) => self.took_too_long(),
+        }
+    }
+
+    /// A realtime turn's time is up.
+    pub(super) fn took_too_long(&mut self) -> bool {
+        let message = self.with_cause("the turn took longer than it may");
+        self.fail("timeout", message)
+    }
+
+    /// What took the time of a run that never got through, where its log says so: the last failure since its last answer.
+    fn with_cause(&self, message: &str) -> String {
+        const FAILED: [&str; 3] = ["retry", "another model", "row failed"];
+        const WENT_ON: [&str; 3] = ["tools", "submitted", "compacted"];
+        let since = self.run.events.iter().rev().take_while(|line| !WENT_ON.contains(&line.event.as_str()));
+        let cause = since.filter(|line| FAILED.contains(&line.event.as_str())).find_map(|line| line.detail.as_deref());
+        match cause {
+            Some(cause) => format!("{message}; the last failure was {cause}"),
+            None => message.to_owned(),
         }
     }
 
