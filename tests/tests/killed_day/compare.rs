@@ -3,7 +3,7 @@
 //! 1. A realtime answer that a kill lost is asked for a second time: it is billed twice. Lost twice, the run fails with
 //!    `hop_too_long`, for a third time is not paid. (The Messages API has no idempotency key.)
 //! 2. An acting tool that a kill interrupted is not repeated: the model is told that its outcome is not known, and reads
-//!    other words from then on. What the tool does may have happened. Where a hop's tools are interrupted three times, the
+//!    other words from then on. What the tool does may have happened; the memory knows, and says so. Where a hop's tools are interrupted three times, the
 //!    run fails with `tools_too_long`.
 //! 3. A chat without idempotency keys is not sent a message again whose outcome is not known: the run says so.
 //!
@@ -20,6 +20,8 @@ use crate::ledger::{Ledger, RunBook};
 
 /// What the model is told of a call that a crash interrupted.
 const INTERRUPTED: &str = "the call was interrupted; whether it took effect is not known, so it was not repeated";
+/// What it is told of one that is asked for again and was carried out.
+const CARRIED_OUT: &str = "Done: this very call was carried out before.";
 /// What a delivery says that was cut off on a channel without idempotency keys.
 const CUT_OFF: &str = "unknown";
 
@@ -40,6 +42,7 @@ const TOOL_STARTS: usize = 3;
 enum Excuse {
     LostTwice,
     ToolsGivenUp,
+    ToolCarriedOut,
     ToolInterrupted,
     MessageInterrupted,
     DeliveryUnknown,
@@ -50,6 +53,7 @@ impl Excuse {
         match self {
             Self::LostTwice => "a realtime answer was lost twice",
             Self::ToolsGivenUp => "the tools of a hop were interrupted three times",
+            Self::ToolCarriedOut => "an acting tool was interrupted, and known to be done",
             Self::ToolInterrupted | Self::MessageInterrupted => "an acting tool was interrupted",
             Self::DeliveryUnknown => "a message to a chat without idempotency keys was cut off",
         }
@@ -80,7 +84,11 @@ fn resumed(run: &RunBook, what: &str) -> usize {
 }
 
 fn interrupted(tool: &Value) -> bool {
-    tool["state"] == "error" && tool["result"] == INTERRUPTED
+    (tool["state"] == "error" && tool["result"] == INTERRUPTED) || carried_out(tool)
+}
+
+fn carried_out(tool: &Value) -> bool {
+    tool["state"] == "ok" && tool["result"] == CARRIED_OUT
 }
 
 /// How many of the kills came while the run was live.
@@ -107,7 +115,11 @@ fn excuses(run: &RunBook, kills: &[DateTime<Utc>]) -> BTreeSet<Excuse> {
         found.insert(Excuse::ToolsGivenUp);
     }
     for tool in items(&run.entry, "tools").filter(|tool| interrupted(tool)) {
-        found.insert(if tool["name"] == "message" { Excuse::MessageInterrupted } else { Excuse::ToolInterrupted });
+        found.insert(match tool["name"].as_str() {
+            _ if carried_out(tool) => Excuse::ToolCarriedOut,
+            Some("message") => Excuse::MessageInterrupted,
+            Some(_) | None => Excuse::ToolInterrupted,
+        });
     }
     // Only jobs whose chat has no keys: everywhere else a repeat is dropped, and nothing is unknown.
     let keyless = ["clerk", "letter"].iter().any(|job| run.row["jobId"] == **job);

@@ -68,7 +68,8 @@ pub(crate) fn jobs(chats: &Chats) -> Vec<Value> {
     let realtime = json!({ "enabled": false });
     let chat = json!({ "channel": "telegram", "to": "-1001234567890" });
     let hook = json!({ "mode": "webhook", "channel": null, "to": format!("{}/hook", chats.url) });
-    let slow = |on_timeout: &str| json!({ "enabled": true, "maxWaitMs": 600_000, "onTimeout": on_timeout });
+    // Long enough for a create that a kill cut off to be taken for not done, after ten minutes, and sent once more.
+    let slow = |on_timeout: &str| json!({ "enabled": true, "maxWaitMs": 1_800_000, "onTimeout": on_timeout });
     let mut all = vec![
         job("brief", cron("0 7,11,15,19,23 * * *"), "[brief] What is new?", json!({})),
         job("letter", cron("0 9,17,21 * * *"), "[long] Write to everybody.", json!({ "delivery": chat })),
