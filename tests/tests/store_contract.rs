@@ -35,6 +35,8 @@ mod sessions;
 mod shelves;
 #[path = "store_contract/small.rs"]
 mod small;
+#[path = "store_contract/windows.rs"]
+mod windows;
 #[path = "store_contract/worlds.rs"]
 mod worlds;
 
@@ -149,6 +151,10 @@ contract![
     small::an_event_that_stands_is_not_changed_by_a_transaction,
     small::of_two_writers_of_the_configuration_one_loses,
     small::the_first_answer_is_remembered_until_it_expires,
+    windows::a_window_is_opened_by_one_and_due_until_it_is_closed,
+    windows::of_24_that_open_a_window_at_once_exactly_one_wins,
+    windows::a_run_comes_to_and_leaves_its_window_with_its_own_write_or_not_at_all,
+    windows::the_runs_in_a_window_are_listed_by_key_in_pages_and_no_others,
 ];
 
 /// One test for all cases, because the emulator is a process to start; a table of its own for each.

@@ -42,6 +42,7 @@ pub async fn sweep(scene: Scene<'_>) -> Result<Swept, EngineError> {
         let repaired = match &item {
             DueItem::Run(key) => Box::pin(take_up(scene, key)).await,
             DueItem::Batch(id) => Box::pin(batches::poll(scene, id, None)).await.map(|_| true),
+            DueItem::Window(id) => Box::pin(batches::seal(scene, id)).await.map(|_| true),
             DueItem::Job(id) => Box::pin(missed(scene, id)).await,
         };
         match repaired {
@@ -64,7 +65,7 @@ async fn take_up(scene: Scene<'_>, key: &nightshift_domain::RunKey) -> Result<bo
     Ok(match resume(scene, key).await? {
         Resumed::Driven => true,
         Resumed::InBatch(batch) => {
-            Box::pin(batches::poll(scene, &batch, None)).await?;
+            Box::pin(batches::look_after(scene, key, &batch)).await?;
             true
         }
         Resumed::Held { .. } | Resumed::Nothing => false,

@@ -38,7 +38,8 @@ pub struct Record {
     /// Its place there: when, and what.
     #[serde(rename = "GSI2SK", default, skip_serializing_if = "Option::is_none")]
     pub due_place: Option<String>,
-    /// What it is: `job`, `run`, `batch`, `chunk`, `call`, `event`, `shelf`, `sheet`, `session`, `exchange`, `config`.
+    /// What it is: `job`, `run`, `batch`, `chunk`, `call`, `event`, `shelf`, `sheet`, `session`, `exchange`,
+    /// `window`, `collected`, `config`.
     #[serde(default)]
     pub kind: String,
     /// The shape it was written in.

@@ -28,7 +28,8 @@ impl Visit<'_> {
                 DueItem::Run(key) => self.run(&key, before).await?,
                 DueItem::Batch(id) => self.batch(&id, before).await?,
                 // Every job is judged beside its timer.
-                DueItem::Job(_) => None,
+                // A window's runs are judged themselves.
+                DueItem::Job(_) | DueItem::Window(_) => None,
             });
         }
         if self.repair && !findings.is_empty() {
