@@ -261,11 +261,6 @@ async fn every_call_of_a_windowed_run_loses_its_answer_once() {
 
 /// More than the SDK's own attempts, so that the function itself sees the failure.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_call_of_a_windowed_run_and_its_retries_fail() {
-    every_call(When::Before, 5).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_call_of_a_windowed_run_and_its_retries_lose_their_answers() {
     every_call(When::After, 5).await;
 }

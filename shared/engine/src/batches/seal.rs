@@ -253,3 +253,7 @@ async fn rejoin(scene: Scene<'_>, batch: &Batch, member: Member) -> Result<Optio
         Waiter::Leaves(_) | Waiter::Gone => None,
     })
 }
+
+#[cfg(test)]
+#[path = "seal/tests.rs"]
+mod tests;
