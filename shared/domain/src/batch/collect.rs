@@ -131,15 +131,12 @@ pub fn split<T>(rows: impl IntoIterator<Item = (T, u64)>, caps: Caps) -> Vec<Vec
     let mut filled = 0_u64;
     for (row, bytes) in rows {
         let fits = |batch: &Vec<T>| batch.len() < caps.rows.max(1) && filled.saturating_add(bytes) <= caps.bytes;
-        match batches.last_mut().filter(|batch| fits(batch)) {
-            Some(batch) => {
-                batch.push(row);
-                filled += bytes;
-            }
-            None => {
-                batches.push(vec![row]);
-                filled = bytes;
-            }
+        if let Some(batch) = batches.last_mut().filter(|batch| fits(batch)) {
+            batch.push(row);
+            filled += bytes;
+        } else {
+            batches.push(vec![row]);
+            filled = bytes;
         }
     }
     batches

@@ -289,10 +289,9 @@ async fn opened(scene: Scene<'_>, mut batch: Batch, remote: &str) -> Result<Opti
     for _ in 0..MAX_RACES {
         let mut open = batch.clone();
         match &batch.state {
-            BatchState::Creating => {}
             // A look at the list took another for it: the answer knows better.
             BatchState::Open { remote: other, adopted: true } if other != remote => open.rejected.push(other.clone()),
-            BatchState::Open { adopted: true, .. } => {}
+            BatchState::Creating | BatchState::Open { adopted: true, .. } => {}
             BatchState::Sealing { .. }
             | BatchState::Open { .. }
             | BatchState::Canceling { .. }

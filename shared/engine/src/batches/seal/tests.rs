@@ -26,11 +26,14 @@ use crate::testing::{Faulty, MemoryBlobs, MemoryStore, Mishap, NoSecrets, NoWeb,
 
 use super::{Sealed, seal};
 
+/// A batch, and the names of its rows.
+type Created = (BatchView, Vec<String>);
+
 /// A provider whose batches run for ever. It refuses those that hold the row of `spoilt`.
 #[derive(Debug, Clone)]
 struct Provider {
     clock: ManualClock,
-    created: Arc<Mutex<Vec<(BatchView, Vec<String>)>>>,
+    created: Arc<Mutex<Vec<Created>>>,
     creates: Arc<AtomicU32>,
     spoilt: Option<RunKey>,
 }
