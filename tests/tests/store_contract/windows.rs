@@ -78,7 +78,7 @@ pub(crate) async fn a_run_comes_to_and_leaves_its_window_with_its_own_write_or_n
 
     let stale = after(&after(&mine, State::Due), State::Canceled);
     assert_eq!(world.store.commit(&[live(&stale), uncollect(&here)]).await.unwrap(), Outcome::Lost(0));
-    assert_eq!(waiting(world, &here).await, [mine.key.clone()]);
+    assert_eq!(waiting(world, &here).await, std::slice::from_ref(&mine.key));
 
     // From one window to another, and out.
     let moved = after(&mine, State::Delivering);
