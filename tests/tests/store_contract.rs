@@ -39,6 +39,8 @@ mod small;
 mod stops;
 #[path = "store_contract/sweeping.rs"]
 mod sweeping;
+#[path = "store_contract/windows.rs"]
+mod windows;
 #[path = "store_contract/worlds.rs"]
 mod worlds;
 
@@ -158,6 +160,10 @@ contract![
     sweeping::what_is_put_back_is_due_again_later_and_otherwise_unchanged,
     sweeping::what_has_moved_or_is_over_is_not_put_back,
     sweeping::of_two_writers_of_a_note_one_loses_and_it_expires,
+    windows::a_window_is_opened_by_one_and_due_until_it_is_closed,
+    windows::of_24_that_open_a_window_at_once_exactly_one_wins,
+    windows::a_run_comes_to_and_leaves_its_window_with_its_own_write_or_not_at_all,
+    windows::the_runs_in_a_window_are_listed_by_key_in_pages_and_no_others,
 ];
 
 /// One test for all cases, because the emulator is a process to start; a table of its own for each.

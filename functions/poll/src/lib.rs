@@ -16,6 +16,10 @@ pub async fn handle(deps: &Deps, envelope: Envelope, invocation: &Invocation) ->
             let polled = Box::pin(batches::poll(scene, &b, Some(n))).await?;
             Ok(json!({ "outcome": format!("{polled:?}") }))
         }
+        Wake::Window { w } => {
+            let sealed = Box::pin(batches::seal(scene, &w)).await?;
+            Ok(json!({ "outcome": format!("{sealed:?}") }))
+        }
         Wake::Sweep => {
             let swept = sweep::sweep(scene).await?;
             Ok(json!({ "found": swept.found, "repaired": swept.repaired, "left": swept.left }))

@@ -7,8 +7,10 @@ use sha2::{Digest, Sha256};
 use crate::AttemptId;
 use crate::job::OnTimeout;
 
+mod collect;
 mod roll;
 
+pub use collect::{BODY_BYTES, Caps, Collected, MOST_ROWS, SHORTEST, Window, WindowId, row_bytes, split, window_of};
 pub use roll::{MOST_LISTED, Marks, Member, Roll, place_of};
 
 /// How long a create may stay without an answer before it is taken for not done (DESIGN §5.4).
@@ -45,7 +47,7 @@ pub struct Batch {
     pub digest: String,
     /// When its create was about to be sent.
     pub started_at: DateTime<Utc>,
-    /// When its members have waited long enough.
+    /// When the first of its members that still waits has waited long enough.
     pub deadline: DateTime<Utc>,
     /// What they want then.
     pub on_timeout: OnTimeout,
@@ -53,6 +55,12 @@ pub struct Batch {
     pub polls: u32,
     /// When the armed poll is due.
     pub next_poll_at: DateTime<Utc>,
+    /// The invocation that sends its create, where several might: the write that names it is the right to send it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub creator: Option<String>,
+    /// Whether some of its members may not have been told yet that it exists.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub untold: bool,
     /// Batches of the provider that were taken for it and proved not to be.
     #[serde(default)]
     pub rejected: Vec<String>,
@@ -74,6 +82,12 @@ impl Batch {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum BatchState {
+    /// Its members are being taken into it, those of `members` that can be: no create was sent.
+    Sealing {
+        /// The batch they leave for it, whose create was refused for good.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<AttemptId>,
+    },
     /// Its create is about to be sent, or was sent without an answer.
     Creating,
     /// It runs there.
@@ -100,7 +114,7 @@ impl BatchState {
     /// Anthropic's id, once known.
     pub fn remote(&self) -> Option<&str> {
         match self {
-            Self::Creating => None,
+            Self::Sealing { .. } | Self::Creating => None,
             Self::Open { remote, .. } | Self::Canceling { remote } => Some(remote),
             Self::Settled { remote } => remote.as_deref(),
         }
@@ -197,6 +211,8 @@ mod tests {
             on_timeout: OnTimeout::Fail,
             polls: 1,
             next_poll_at: now() + FIRST_POLL,
+            creator: None,
+            untold: false,
             rejected: Vec::new(),
             checked_at: None,
             rev: 1,

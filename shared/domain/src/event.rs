@@ -5,6 +5,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::batch::WindowId;
 use crate::{AttemptId, JobId, RunKey};
 
 /// The version of the envelope's shape.
@@ -58,6 +59,11 @@ pub enum Wake {
         /// Which poll of the ladder this is, from 1.
         n: u32,
     },
+    /// A window has ended: the hops in it go into batches.
+    Window {
+        /// The window.
+        w: WindowId,
+    },
     /// A run has something to deliver.
     Deliver {
         /// The run.
@@ -77,7 +83,7 @@ impl Wake {
     pub fn function(&self) -> Function {
         match self {
             Self::Job { .. } | Self::Resume { .. } => Function::Trigger,
-            Self::Poll { .. } | Self::Sweep => Function::Poll,
+            Self::Poll { .. } | Self::Window { .. } | Self::Sweep => Function::Poll,
             Self::Deliver { .. } => Function::Deliver,
             Self::Heartbeat { .. } => Function::Heartbeat,
         }
@@ -125,6 +131,7 @@ mod tests {
                 nb: None,
             },
             Wake::Poll { b: AttemptId::new("01KAHJ5Z3M7Q2W4E6R8T0YABCD"), n: 4 },
+            Wake::Window { w: WindowId::new("20261120T070100Z-0123456789ab-11-f") },
             Wake::Sweep,
         ];
         for kind in kinds {

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use nightshift_domain::batch::WindowId;
 use nightshift_domain::job::{AgentTurn, DeliveryStatus, OnTimeout};
 use nightshift_domain::model::{ModelErrorKind, Reply, Role, StopReason};
 use nightshift_domain::money::Cost;
@@ -112,7 +113,9 @@ fn states() -> Vec<State> {
         all.push(State::Tools { hop, starts: attempt + 1 });
         all.push(State::Tools { hop, starts: attempt });
         all.push(State::Paused { hop, resume_at: now(), tries, attempt });
-        all.push(State::Ready { hop, attempt, tries });
+        all.push(State::Ready { hop, attempt, tries, window: None });
+        let window = Some(WindowId::new("20261120T080000Z-0123456789ab-11-f"));
+        all.push(State::Ready { hop, attempt, tries, window });
         all.push(State::Submitting { hop, attempt, tries, batch: b.clone() });
         all.push(State::Submitted { hop, attempt, batch: b.clone() });
         for why in [CancelReason::Timeout, CancelReason::Requested] {
@@ -191,6 +194,7 @@ fn events() -> impl Iterator<Item = Event> {
         Event::Resumed,
         Event::HolderDied,
         Event::Sealed(AttemptId::new("01KAHJ5Z3M7Q2W4E6R8T0YABCE")),
+        Event::LeftOut,
         Event::BatchCreated { remote: text() },
         Event::BatchLost,
         Event::BatchAmbiguous,
@@ -244,6 +248,11 @@ fn walk(mut see: impl FnMut(&Run, &Event, &nightshift_domain::run::Transition)) 
                 {
                     if let Ok(transition) = next(before, event.clone(), now()) {
                         see(before, &event, &transition);
+                        // The same where ready hops wait for others.
+                        if transition.effects.contains(&Effect::Submit) {
+                            let window = WindowId::new("20261120T080000Z-0123456789ab-11-f");
+                            see(before, &event, &transition.clone().collected(window, now()));
+                        }
                         // The same where all places for realtime turns are taken.
                         if transition.run.state.is_running() && !before.state.is_running() {
                             see(before, &event, &transition.parked(now()));
@@ -306,6 +315,35 @@ fn a_run_that_is_not_over_always_has_somebody_who_will_look_at_it() {
         let queued = matches!(after.state, State::Waiting { reason: WaitReason::Place { .. } });
         assert_eq!(attention_at(after).is_none(), after.state.is_terminal() || queued, "{context}");
     });
+}
+
+#[test]
+fn a_ready_run_that_waits_for_others_rests_and_is_looked_at_after_its_window() {
+    let window = WindowId::new("20261122T080000Z-0123456789ab-11-f");
+    let before = run(State::Due, Some(plan(Path::Batch, OnTimeout::Fail)), false);
+    let planned = Event::Planned(Box::new(plan(Path::Batch, OnTimeout::Fail)));
+    let Transition { run, effects } = next(&before, planned, now()).unwrap().collected(window.clone(), now());
+    assert_eq!(run.state.window(), Some(&window));
+    assert_eq!((effects, run.lease.is_none()), (vec![Effect::Collect(window.clone())], true));
+    assert!(run.events.last().unwrap().detail.as_ref().unwrap().contains("until 2026-11-22T08:00:00Z"));
+    assert_eq!(attention_at(&run), Some(window.ends_at() + TimeDelta::minutes(5)));
+    let sealed = next(&run, Event::Sealed(AttemptId::new("01A")), now()).unwrap().run;
+    assert_eq!(sealed.state.window(), None);
+}
+
+#[test]
+fn a_run_moves_from_a_refused_batch_to_half_of_it_and_back_where_neither_takes_it() {
+    let batch = AttemptId::new;
+    let state = State::Submitting { hop: 2, attempt: 1, tries: 3, batch: batch("01A") };
+    let before = run(state.clone(), Some(plan(Path::Batch, OnTimeout::Fail)), false);
+    assert!(next(&before, Event::Sealed(batch("01A")), now()).is_err(), "it is in there already");
+    let moved = next(&before, Event::Sealed(batch("01B")), now()).unwrap().run;
+    assert_eq!(moved.state, State::Submitting { hop: 2, attempt: 1, tries: 3, batch: batch("01B") });
+    let Transition { run: left, effects } = next(&moved, Event::LeftOut, now()).unwrap();
+    assert_eq!(left.state, State::Ready { hop: 2, attempt: 1, tries: 3, window: None });
+    assert_eq!(effects, [Effect::Submit]);
+    let unwanted = run(state, Some(plan(Path::Batch, OnTimeout::Fail)), true);
+    assert_eq!(next(&unwanted, Event::LeftOut, now()).unwrap().run.state, State::Canceled);
 }
 
 #[test]
@@ -415,7 +453,7 @@ fn whatever_a_summarising_hop_answers_the_turn_itself_comes_next() {
         let submitted = compacting(State::Submitted { hop: 1, attempt: 1, batch: batch.clone() }, Path::Batch);
         let ended = Event::BatchEnded(RowResult::Succeeded(Box::new(reply)));
         let Transition { run, effects } = next(&submitted, ended, now()).unwrap();
-        assert_eq!(run.state, State::Ready { hop: 2, attempt: 1, tries: 0 });
+        assert_eq!(run.state, State::Ready { hop: 2, attempt: 1, tries: 0, window: None });
         assert_eq!((effects, run.is_compacting()), (vec![Effect::Submit], false));
     }
 }
@@ -438,7 +476,7 @@ fn a_history_that_no_longer_fits_the_model_is_shortened_and_what_may_pass_is_tri
     let submitted = compacting(State::Submitted { hop: 1, attempt: 1, batch }, Path::Batch);
     let refused = RowResult::Errored { kind: ModelErrorKind::Invalid, message: "prompt is too long".into() };
     let run = next(&submitted, Event::BatchEnded(refused), now()).unwrap().run;
-    assert_eq!(run.state, State::Ready { hop: 2, attempt: 1, tries: 0 });
+    assert_eq!(run.state, State::Ready { hop: 2, attempt: 1, tries: 0, window: None });
     assert_eq!(run.talk.opening.len(), 2);
 }
 

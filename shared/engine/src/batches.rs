@@ -3,8 +3,12 @@
 //! Guarantee: a batch is created at most once per intent; every row's outcome is applied to its run once, however often
 //! the results are read; a poll chain that breaks stands in the due index. A nudge says where to look, never what changed.
 
+mod create;
+mod crowd;
+mod launch;
 mod reclaim;
 pub(crate) mod roll;
+mod seal;
 mod search;
 mod settle;
 #[cfg(test)]
@@ -15,7 +19,7 @@ pub(crate) use reclaim::reclaim;
 pub use unused::{Unused, unused};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use nightshift_domain::batch::{Batch, BatchState, CLOCK_SKEW, CREATE_TIMEOUT, Roll};
+use nightshift_domain::batch::{Batch, BatchState, CLOCK_SKEW, CREATE_TIMEOUT, Member, Roll};
 use nightshift_domain::run::{Event, Run, State};
 use nightshift_domain::{AttemptId, RunKey};
 use tracing::{debug, info, warn};
@@ -26,9 +30,15 @@ use crate::runs::Scene;
 use crate::runs::commit::{Along, MAX_RACES, Moved, apply, run_retention};
 use crate::runs::submit::{arm_poll, next_poll};
 
+pub(crate) use create::post;
+pub(crate) use launch::is_left_out;
+pub use seal::{Sealed, seal};
+
 /// How long a batch may be out of reach before that is believed: it lives 24 hours at most, and 404s within its life have
 /// been seen to pass.
 const BELIEVED_GONE_AFTER: TimeDelta = TimeDelta::hours(25);
+/// Members that are asked before one that stays ends the question.
+const ASKED_AT_ONCE: usize = 64;
 
 /// What a look at a batch came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +73,9 @@ pub async fn poll(scene: Scene<'_>, id: &AttemptId, n: Option<u32>) -> Result<Po
     if n.is_some_and(|n| n < batch.polls) {
         return Ok(Polled::Stale);
     }
+    if matches!(batch.state, BatchState::Sealing { .. }) {
+        return Box::pin(seal::go_on(scene, batch, now)).await;
+    }
     let opened = match scene.deps.models.open(scene.config, &batch.provider).await {
         Ok(opened) => opened,
         Err(error) => {
@@ -72,7 +85,8 @@ pub async fn poll(scene: Scene<'_>, id: &AttemptId, n: Option<u32>) -> Result<Po
     };
     let Some(batches) = opened.model.batches() else { return out_of_reach(scene, batch, now).await };
     match batch.state.remote().map(str::to_owned) {
-        None if now < batch.started_at + CREATE_TIMEOUT + CLOCK_SKEW && n.is_none() => rearm(scene, &batch, now).await,
+        // Its create may be on its way yet.
+        None if now < batch.started_at + CREATE_TIMEOUT + CLOCK_SKEW => rearm(scene, &batch, now).await,
         None => Box::pin(search::look(scene, batches, batch, now)).await,
         // Out of turn somebody has a reason to come; a wish to stop that never reached the batch may be it.
         Some(remote) => look(scene, batches, batch, &remote, n.is_none(), now).await,
@@ -83,7 +97,7 @@ pub async fn poll(scene: Scene<'_>, id: &AttemptId, n: Option<u32>) -> Result<Po
 async fn look(
     scene: Scene<'_>,
     batches: &dyn Batches,
-    batch: Batch,
+    mut batch: Batch,
     remote: &str,
     out_of_turn: bool,
     now: DateTime<Utc>,
@@ -103,7 +117,11 @@ async fn look(
     if view.ended {
         return settle::settle(scene, batches, batch, remote, now).await;
     }
-    let batch = if now >= batch.deadline {
+    if batch.untold {
+        launch::announce(scene, &batch, Vec::new()).await?;
+        batch.untold = false;
+    }
+    let batch = if now >= batch.deadline && matches!(batch.state, BatchState::Open { .. }) {
         give_up(scene, batches, batch, &view, now).await?
     } else if out_of_turn && matches!(batch.state, BatchState::Open { .. }) && all_leave(scene, &batch).await? {
         stop(scene, batches, batch, &view.remote, now).await?
@@ -133,29 +151,52 @@ pub(super) async fn out_of_reach(scene: Scene<'_>, batch: Batch, now: DateTime<U
     settle::missing(scene, batch, now).await
 }
 
-/// The members' time is up: each one wishes to leave, and a batch that all wish to leave is told to stop.
+/// The time of some members is up: each of those wishes to leave, and a batch that all wish to leave is told to stop. While
+/// others wait, the batch goes on, and its deadline is the next one's.
 async fn give_up(
     scene: Scene<'_>,
     batches: &dyn Batches,
-    batch: Batch,
+    mut batch: Batch,
     view: &BatchView,
     now: DateTime<Utc>,
 ) -> Result<Batch, EngineError> {
-    for member in roll::open(scene.deps, &batch).await? {
-        let Some(run) = scene.deps.store.run(&member.run).await? else { continue };
-        if in_batch(&run, &batch.id) && matches!(run.state, State::Submitted { .. }) {
-            // The wish is in the row; telling the batch is done once for all members, below.
-            apply(scene, &run, Event::DeadlinePassed, Along::default()).await?;
-        }
+    let open = roll::open(scene.deps, &batch).await?;
+    let id = &batch.id;
+    let waiting = crowd::each(open, |member| Box::pin(late(scene, id, member, now))).await.all()?;
+    if let Some(next) = waiting.into_iter().flatten().min() {
+        debug!(batch.id = view.remote, "batch {} goes on for its other members", view.remote);
+        batch.deadline = next;
+        return Ok(batch);
     }
+    // The wishes are in the rows; telling the batch is done once for all members.
     stop(scene, batches, batch, &view.remote, now).await
+}
+
+/// Notes the wish of a member whose time is up; answers until when it waits where it does.
+async fn late(
+    scene: Scene<'_>,
+    id: &AttemptId,
+    member: Member,
+    now: DateTime<Utc>,
+) -> Result<Option<DateTime<Utc>>, EngineError> {
+    let Some(run) = scene.deps.store.run(&member.run).await?.filter(|run| in_batch(run, id)) else { return Ok(None) };
+    let deadline = run.plan.as_ref().map_or(now, |plan| plan.deadline);
+    let submitted = matches!(run.state, State::Submitted { .. });
+    if submitted && deadline <= now && apply(scene, &run, Event::DeadlinePassed, Along::default()).await?.is_some() {
+        return Ok(None);
+    }
+    Ok((!matches!(run.state, State::Canceling { .. })).then_some(deadline))
 }
 
 /// Whether every member that is still in the batch wishes to leave it.
 async fn all_leave(scene: Scene<'_>, batch: &Batch) -> Result<bool, EngineError> {
-    for member in roll::open(scene.deps, batch).await? {
+    let id = &batch.id;
+    let stays = |member: Member| async move {
         let run = scene.deps.store.run(&member.run).await?;
-        if run.is_some_and(|run| in_batch(&run, &batch.id) && !matches!(run.state, State::Canceling { .. })) {
+        Ok(run.is_some_and(|run| in_batch(&run, id) && !matches!(run.state, State::Canceling { .. })))
+    };
+    for some in roll::open(scene.deps, batch).await?.chunks(ASKED_AT_ONCE) {
+        if crowd::each(some.to_vec(), |member| Box::pin(stays(member))).await.all()?.contains(&true) {
             return Ok(false);
         }
     }
@@ -267,6 +308,16 @@ pub(super) async fn save(scene: Scene<'_>, batch: &Batch, now: DateTime<Utc>) ->
     let settled = matches!(batch.state, BatchState::Settled { .. });
     let expires_at = settled.then(|| now + run_retention(scene));
     Ok(scene.deps.store.commit(&[Write::Batch { batch, expires_at }]).await? == Outcome::Applied)
+}
+
+/// Looks at the batch that `run` says it is in, for a run that stood still. One that was taken into the batch too late, when
+/// the create had been written without it, is ready again: nothing was sent for it.
+///
+/// # Crash safety
+/// One conditional write of the run; the look at the batch is [`poll`]'s.
+pub async fn look_after(scene: Scene<'_>, key: &RunKey, id: &AttemptId) -> Result<Polled, EngineError> {
+    launch::put_back(scene, key, id).await?;
+    poll(scene, id, None).await
 }
 
 /// Whether `run` is in this very batch, and not in a later attempt.

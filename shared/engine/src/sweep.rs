@@ -96,7 +96,7 @@ async fn attend(scene: Scene<'_>, item: &DueItem, before: DateTime<Utc>) -> usiz
     };
     let (repaired, again) = match item {
         DueItem::Job(id) if again.is_none() => job(scene, id, now).await,
-        DueItem::Job(_) | DueItem::Run(_) | DueItem::Batch(_) => (repaired, again),
+        DueItem::Job(_) | DueItem::Run(_) | DueItem::Batch(_) | DueItem::Window(_) => (repaired, again),
     };
     if let Some(until) = again
         && let Err(error) = scene.deps.store.put_back(item, before, until).await
@@ -110,6 +110,7 @@ async fn looked(scene: Scene<'_>, item: &DueItem) -> Result<Seen, EngineError> {
     match item {
         DueItem::Run(key) => look::run(scene, key).await,
         DueItem::Batch(id) => look::batch(scene, id).await,
+        DueItem::Window(id) => look::window(scene, id).await,
         DueItem::Job(id) => match scene.deps.store.job(id).await {
             Ok(_) => Ok(Seen::Moved),
             Err(error) => look::unreadable(item, error),

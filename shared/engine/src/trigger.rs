@@ -28,7 +28,7 @@ pub async fn handle(scene: Scene<'_>, wake: &Wake) -> Result<Triggered, EngineEr
     let resumed = Box::pin(resume(scene, r)).await?;
     if let Resumed::InBatch(batch) = &resumed {
         // Asked for out of turn, by a holder's retry after a crash: the batch knows how the run stands.
-        let polled = Box::pin(batches::poll(scene, batch, None)).await?;
+        let polled = Box::pin(batches::look_after(scene, r, batch)).await?;
         debug!(run.id = %r, "run {r} is in batch {batch}: {polled:?}");
     }
     Ok(Triggered::Resumed(resumed))

@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
 use futures::future::try_join_all;
 use futures::{StreamExt, TryStreamExt, stream};
-use nightshift_domain::batch::Batch;
+use nightshift_domain::batch::{Batch, Collected, Window, WindowId};
 use nightshift_domain::delivery::Chunk;
 use nightshift_domain::job::JobRecord;
 use nightshift_domain::run::{EndpointCall, Run};
@@ -28,7 +28,7 @@ use serde_json::Value;
 
 use crate::error::{corrupt, refused, store_error};
 use crate::item::{Answer, Attributes, ITEM_VERSION, Pointer, Record, Settings};
-use crate::keys::{self, DUE_SHARDS, EVENT_PREFIX, JOBS, Key, NEXT, RUN_PREFIX, SESSION_PREFIX};
+use crate::keys::{self, DUE_SHARDS, EVENT_PREFIX, JOBS, Key, NEXT, RUN_PREFIX, SESSION_PREFIX, WINDOWS};
 use crate::page::{List, document};
 use crate::plan::{self, Action, Change, Guard, attributes, new_record};
 use crate::request::{Terms, key};
@@ -163,6 +163,17 @@ impl Store for DynamoStore {
     }
 
     /// Strongly consistent.
+    async fn window(&self, id: &WindowId) -> Result<Option<Window>, StoreError> {
+        self.record(&format!("read window {id}"), &Key::window(id)).await
+    }
+
+    /// Strongly consistent.
+    async fn collected(&self, id: &WindowId, page: &PageRequest) -> Result<Page<Collected>, StoreError> {
+        let list = List::of_table(keys::window_partition(id), Some(RUN_PREFIX.to_owned()));
+        self.page(&format!("list the runs in window {id}"), &list, page).await
+    }
+
+    /// Strongly consistent.
     async fn chunks(&self, run: &RunKey, origin: &str) -> Result<Vec<Chunk>, StoreError> {
         let list = List::of_table(keys::job_partition(&run.job_id()), Some(keys::chunk_prefix(run, origin)));
         let mut chunks: Vec<Chunk> = self.all(&format!("list the deliveries of run {run}"), &list).await?;
@@ -191,7 +202,12 @@ impl Store for DynamoStore {
     async fn due(&self, before: DateTime<Utc>, limit: u32) -> Result<Vec<DueItem>, StoreError> {
         let (before, most) = (keys::instant(before), i32::try_from(limit.max(1)).unwrap_or(i32::MAX));
         let shards = |name: fn(u32) -> String| (0..DUE_SHARDS).map(name).collect::<Vec<_>>();
-        let kinds = [shards(keys::due_partition), shards(keys::poll_partition), vec![NEXT.to_owned()]];
+        let kinds = [
+            shards(keys::due_partition),
+            shards(keys::poll_partition),
+            vec![NEXT.to_owned()],
+            vec![WINDOWS.to_owned()],
+        ];
         let places = kinds.iter().map(|partitions| {
             let first = |one| self.due_partition("list what is due", one, Some(before.as_str()), most);
             try_join_all(partitions.iter().map(String::as_str).map(first))

@@ -39,7 +39,7 @@ pub struct Record {
     #[serde(rename = "GSI2SK", default, skip_serializing_if = "Option::is_none")]
     pub due_place: Option<String>,
     /// What it is: `job`, `run`, `batch`, `chunk`, `call`, `event`, `shelf`, `sheet`, `session`, `exchange`, `stop`,
-    /// `memo`, `config`.
+    /// `memo`, `window`, `collected`, `config`.
     #[serde(default)]
     pub kind: String,
     /// The shape it was written in.

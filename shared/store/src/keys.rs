@@ -1,6 +1,7 @@
 //! Where each row is: the texts of the primary and index keys.
 
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
+use nightshift_domain::batch::WindowId;
 use nightshift_domain::ids::slot_text;
 use nightshift_domain::shelf::ShelfId;
 use nightshift_domain::{AttemptId, JobId, RunKey};
@@ -42,6 +43,14 @@ impl Key {
 
     pub(crate) fn batch(id: &AttemptId) -> Self {
         Self::meta(format!("BATCH#{id}"))
+    }
+
+    pub(crate) fn window(id: &WindowId) -> Self {
+        Self::meta(window_partition(id))
+    }
+
+    pub(crate) fn collected(id: &WindowId, run: &RunKey) -> Self {
+        Self { pk: window_partition(id), sk: format!("{RUN_PREFIX}{run}") }
     }
 
     pub(crate) fn remote(remote: &str) -> Self {
@@ -117,6 +126,7 @@ impl Key {
             DueItem::Run(key) => Self::run(key),
             DueItem::Batch(id) => Self::batch(id),
             DueItem::Job(id) => Self::job(id),
+            DueItem::Window(id) => Self::window(id),
         }
     }
 
@@ -138,11 +148,19 @@ pub(crate) const PLACE_PREFIX: &str = "~HOLD#";
 pub(crate) const WAITER_PREFIX: &str = "~WAIT#";
 /// The partition of the due index that jobs stand in by their next run.
 pub(crate) const NEXT: &str = "NEXT";
+/// The partition of the due index that windows stand in: there are few at a time.
+pub(crate) const WINDOWS: &str = "WINDOWS";
 pub(crate) const JOBS: &str = "JOBS";
 pub(crate) const BATCHES: &str = "BATCHES";
 
 pub(crate) fn job_partition(id: &JobId) -> String {
     format!("JOB#{id}")
+}
+
+/// A window and the runs in it. A partition takes about 1,000 writes a second (Best practices for partition keys page,
+/// 2026-10), of which a run that comes or goes in a transaction is two.
+pub(crate) fn window_partition(id: &WindowId) -> String {
+    format!("WIN#{id}")
 }
 
 fn shelf_partition(id: &ShelfId) -> String {
@@ -188,6 +206,7 @@ pub(crate) fn due(what: &DueItem, at: DateTime<Utc>) -> (String, String) {
         DueItem::Run(key) => (due_partition(shard(key.as_str(), DUE_SHARDS)), "RUN", key.as_str()),
         DueItem::Batch(id) => (poll_partition(shard(id.as_str(), DUE_SHARDS)), "BATCH", id.as_str()),
         DueItem::Job(id) => (NEXT.to_owned(), "JOB", id.as_str()),
+        DueItem::Window(id) => (WINDOWS.to_owned(), "WIN", id.as_str()),
     };
     (partition, format!("{}#{word}#{id}", instant(at)))
 }
@@ -216,6 +235,7 @@ pub(crate) fn due_item(place: &str) -> Option<DueItem> {
     match (parts.next()?, parts.next()?) {
         ("RUN", key) => RunKey::parse(key).ok().map(DueItem::Run),
         ("BATCH", id) => Some(DueItem::Batch(AttemptId::new(id))),
+        ("WIN", id) => Some(DueItem::Window(WindowId::new(id))),
         ("JOB", id) => JobId::parse(id).ok().map(DueItem::Job),
         _ => None,
     }
@@ -252,6 +272,7 @@ mod tests {
             DueItem::Run(RunKey::parse("a_20261120T070000Z").unwrap()),
             DueItem::Batch(AttemptId::new("01KAHJ5Z3M7Q2W4E6R8T0YABCD")),
             DueItem::Job(JobId::parse("a-1").unwrap()),
+            DueItem::Window(WindowId::new("20261120T070100Z-0123456789ab-11-f")),
         ] {
             let (_, place) = due(&what, at);
             assert_eq!(due_instant(&place), Some(at));

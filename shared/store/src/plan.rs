@@ -1,7 +1,7 @@
 //! What a commit does to which rows.
 
 use chrono::{DateTime, Utc};
-use nightshift_domain::batch::{Batch, BatchState};
+use nightshift_domain::batch::{Batch, BatchState, Collected, Window, WindowId};
 use nightshift_domain::delivery::{Chunk, ChunkState};
 use nightshift_domain::job::JobRecord;
 use nightshift_domain::run::{CallState, EndpointCall, Run, attention_at};
@@ -127,6 +127,11 @@ pub(crate) fn actions(operation: &str, writes: &[Write<'_>]) -> Result<Vec<Actio
                 plan.actions.push(Action::new(index, key, Change::Delete, Guard::Rev(stop.rev)));
             }
             Write::Memo { memo, expires_at } => plan.memo(index, memo, *expires_at)?,
+            Write::Window { window, expires_at } => plan.window(index, window, *expires_at)?,
+            Write::Collect { window, run, bytes } => plan.collect(index, window, run, *bytes)?,
+            Write::Uncollect { window, run } => {
+                plan.actions.push(Action::new(index, Key::collected(window, run), Change::Delete, Guard::None));
+            }
             Write::Count { name, by } => plan.count(index, name, *by)?,
         }
     }
@@ -157,6 +162,10 @@ pub(crate) fn subject(writes: &[Write<'_>]) -> String {
         Some(Write::Stop(stop)) => format!("the stop of provider {}", stop.provider),
         Some(Write::EndStop(stop)) => format!("the end of the stop of provider {}", stop.provider),
         Some(Write::Memo { memo, .. }) => format!("note {}", memo.name),
+        Some(Write::Window { window, .. }) => format!("window {}", window.id),
+        Some(Write::Collect { window, run, .. } | Write::Uncollect { window, run }) => {
+            format!("the wait of run {run} in window {window}")
+        }
         Some(Write::Count { name, .. }) => format!("counter {name}"),
     };
     match writes.len() {
@@ -251,6 +260,7 @@ impl Plan<'_> {
     fn batch_row(&mut self, write: usize, batch: &Batch, expires_at: Option<DateTime<Utc>>) -> Result<(), StoreError> {
         let key = Key::batch(&batch.id);
         let (state, settled) = match &batch.state {
+            BatchState::Sealing { .. } => ("sealing", false),
             BatchState::Creating => ("creating", false),
             BatchState::Open { .. } => ("open", false),
             BatchState::Canceling { .. } => ("canceling", false),
@@ -264,6 +274,22 @@ impl Plan<'_> {
         row.name = Some(batch.provider.clone());
         row.state = Some(state.to_owned());
         self.put(write, key, Guard::before(batch.rev), &row)
+    }
+
+    fn window(&mut self, write: usize, window: &Window, expires_at: Option<DateTime<Utc>>) -> Result<(), StoreError> {
+        let key = Key::window(&window.id);
+        let mut row = self.record(&key, "window", window.rev, window)?;
+        row.set_due(window.attention_at(), || DueItem::Window(window.id.clone()));
+        row.ttl = expires_at.map(|at| at.timestamp());
+        row.state = Some(if window.closed { "closed" } else { "open" }.to_owned());
+        self.put(write, key, Guard::before(window.rev), &row)
+    }
+
+    /// It changes with its run only, whose condition is its own too.
+    fn collect(&mut self, write: usize, window: &WindowId, run: &RunKey, bytes: u64) -> Result<(), StoreError> {
+        let key = Key::collected(window, run);
+        let row = self.record(&key, "collected", 1, &Collected { run: run.clone(), bytes })?;
+        self.put(write, key, Guard::None, &row)
     }
 
     fn chunk(&mut self, write: usize, chunk: &Chunk, expires_at: DateTime<Utc>) -> Result<(), StoreError> {

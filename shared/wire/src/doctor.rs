@@ -29,7 +29,7 @@ pub struct DoctorAnswer {
 pub struct FindingView {
     /// `timer_missing`, `timer_orphan`, `timer_state`, `timer_differs`, `missed_fire`, `dead_lease`, `hand_over_lost`,
     /// `resume_lost`, `undelivered`, `never_woken`, `cancel_lost`, `batch_stranded`, `poll_chain_broken`, `place_leaked`,
-    /// `batch_orphan`, `unreadable` or `spend_limit` (nothing is sent to a provider, for want of money).
+    /// `batch_orphan`, `window_lost`, `unreadable` or `spend_limit` (nothing is sent to a provider, for want of money).
     pub kind: String,
     /// The job.
     #[serde(default, skip_serializing_if = "Option::is_none")]

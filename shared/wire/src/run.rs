@@ -102,10 +102,13 @@ pub struct RunView {
     /// The named session it goes on with; none where its session is its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
-    /// What it waits for, where it does: `overlap` (the job's earlier run), `session` (another run has it) or `place` (one of
-    /// the places for realtime turns).
+    /// What it waits for, where it does: `overlap` (the job's earlier run), `session` (another run has it), `place` (one of
+    /// the places for realtime turns) or `window` (other hops to share a batch with).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits_for: Option<String>,
+    /// When the window ends that it waits in, epoch ms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window_ends_at_ms: Option<i64>,
 }
 
 /// A model call that answered.
@@ -179,7 +182,7 @@ pub struct BatchView {
     pub polls: u32,
     /// When the next one is due; `null` once it is settled.
     pub next_poll_at_ms: Option<i64>,
-    /// `creating`, `open`, `canceling` or `settled`.
+    /// `sealing`, `creating`, `open`, `canceling` or `settled`.
     pub state: String,
 }
 
@@ -228,6 +231,7 @@ impl RunView {
             batch: run.state.batch().and_then(find).map(BatchView::new),
             session: run.session.as_ref().map(|session| session.name.clone()),
             waits_for: run.state.waits_for().map(str::to_owned),
+            window_ends_at_ms: run.state.window().map(|window| window.ends_at().timestamp_millis()),
         }
     }
 
@@ -276,6 +280,7 @@ impl HopView {
 impl BatchView {
     fn new(batch: &Batch) -> Self {
         let (state, settled) = match &batch.state {
+            BatchState::Sealing { .. } => ("sealing", false),
             BatchState::Creating => ("creating", false),
             BatchState::Open { .. } => ("open", false),
             BatchState::Canceling { .. } => ("canceling", false),

@@ -106,6 +106,7 @@ pub(crate) async fn a_flood_of_one_kind_does_not_hide_the_others(world: &World) 
                 DueItem::Run(_) => "run",
                 DueItem::Batch(_) => "batch",
                 DueItem::Job(_) => "job",
+                DueItem::Window(_) => "window",
             };
             *kinds.entry(kind).or_default() += 1;
             kinds

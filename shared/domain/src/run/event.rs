@@ -1,7 +1,8 @@
 //! What can happen to a run, and what is to be done about it.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
+use crate::batch::WindowId;
 use crate::job::DeliveryStatus;
 use crate::model::{ModelErrorKind, Reply};
 use crate::{AttemptId, RunKey};
@@ -50,6 +51,8 @@ pub enum Event {
     HolderDied,
     /// The intent to create its batch is about to be written.
     Sealed(AttemptId),
+    /// Its batch was sealed without it: nothing was sent for it.
+    LeftOut,
     /// Its batch exists.
     BatchCreated {
         /// Anthropic's id.
@@ -109,6 +112,8 @@ pub enum Effect {
     RunTools,
     /// Put the hop in a batch.
     Submit,
+    /// See that its window is open, so that somebody seals it.
+    Collect(WindowId),
     /// Tell the batch to stop.
     CancelBatch(AttemptId),
     /// Arm a timer that resumes the run.
@@ -140,6 +145,20 @@ impl Transition {
             self.run.place = None;
             self.run.log(now, "waiting", Some("all places for realtime turns are taken".to_owned()));
             self.effects.retain(|effect| *effect != Effect::CallModel);
+        }
+        self
+    }
+
+    /// The same where ready hops wait for others: it is put in `window` instead of a batch of its own.
+    #[must_use]
+    pub fn collected(mut self, id: WindowId, now: DateTime<Utc>) -> Self {
+        if let State::Ready { window, .. } = &mut self.run.state {
+            *window = Some(id.clone());
+            self.run.lease = None;
+            let until = id.ends_at().to_rfc3339_opts(SecondsFormat::Secs, true);
+            self.run.log(now, "collected", Some(format!("it waits for its window until {until}")));
+            self.effects.retain(|effect| *effect != Effect::Submit);
+            self.effects.push(Effect::Collect(id));
         }
         self
     }
@@ -186,6 +205,7 @@ impl Event {
             Self::Resumed => "resumed",
             Self::HolderDied => "holder died",
             Self::Sealed(_) => "sealed",
+            Self::LeftOut => "left out",
             Self::BatchCreated { .. } => "batch created",
             Self::BatchRefused { .. } => "batch refused",
             Self::BatchLost => "batch lost",

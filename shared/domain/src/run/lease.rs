@@ -71,10 +71,12 @@ pub fn attention_at(run: &Run) -> Option<DateTime<Utc>> {
         State::Waiting { reason: WaitReason::Overlap | WaitReason::Session } => {
             Some(run.seen_waiting.map_or(run.state_since, |seen| seen.max(run.state_since)) + STILL)
         }
+        // Whoever seals its window comes first.
+        State::Ready { window: Some(window), .. } => Some(run.state_since.max(window.ends_at()) + STILL),
         State::Due
         | State::Running { .. }
         | State::Tools { .. }
-        | State::Ready { .. }
+        | State::Ready { window: None, .. }
         | State::Submitting { .. }
         | State::Canceling { .. }
         | State::Delivering => Some(run.state_since + STILL),

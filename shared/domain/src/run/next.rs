@@ -44,7 +44,7 @@ pub fn next(run: &Run, event: Event, now: DateTime<Utc>) -> Result<Transition, R
         State::Running { hop, starts, tries } => step.running(event, hop, starts, tries),
         State::Tools { hop, starts } => step.tools(&event, hop, starts),
         State::Paused { hop, tries, attempt, .. } => step.paused(&event, hop, tries, attempt),
-        State::Ready { hop, attempt, tries } => step.ready(event, hop, attempt, tries),
+        State::Ready { hop, attempt, tries, .. } => step.ready(event, hop, attempt, tries),
         State::Submitting { hop, attempt, tries, batch } => step.submitting(event, hop, attempt, tries, batch),
         State::Submitted { hop, attempt, batch } => step.submitted(event, hop, attempt, batch),
         State::Canceling { hop, attempt, why, .. } => step.canceling(event, hop, attempt, why),
@@ -231,7 +231,8 @@ impl Stepper {
     fn ready(&mut self, event: Event, hop: u32, attempt: u32, tries: u32) -> bool {
         match event {
             Event::PlaceFreed => {
-                self.go(State::Ready { hop, attempt, tries }, "ready", Some(format!("hop {hop} for a batch")));
+                let window = None;
+                self.go(State::Ready { hop, attempt, tries, window }, "ready", Some(format!("hop {hop} for a batch")));
                 self.effects.push(Effect::Submit);
                 true
             }
@@ -287,6 +288,13 @@ impl Stepper {
                     self.fail(kind.code(), message)
                 }
             },
+            // Nothing was sent for it: the same attempt goes into another batch.
+            Event::Sealed(other) if other != batch => {
+                self.go(State::Submitting { hop, attempt, tries, batch: other }, "submitting", None);
+                true
+            }
+            Event::LeftOut if self.run.cancel_requested => self.end(State::Canceled, "canceled", None),
+            Event::LeftOut => self.ready(Event::PlaceFreed, hop, attempt, tries),
             Event::BatchLost => self.retry(
                 hop,
                 tries,

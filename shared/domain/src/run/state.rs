@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::AttemptId;
+use crate::batch::WindowId;
 
 /// How a run stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +52,9 @@ pub enum State {
         attempt: u32,
         /// Retries this hop has had.
         tries: u32,
+        /// The window it waits in for others; none where it is submitted at once.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        window: Option<WindowId>,
     },
     /// The intent to create its batch is written; whether it exists is not known yet.
     Submitting {
@@ -161,8 +165,11 @@ impl State {
         }
     }
 
-    /// What it waits for, where it waits: `overlap`, `session` or `place`.
+    /// What it waits for, where it waits: `overlap`, `session`, `place` or `window`.
     pub fn waits_for(&self) -> Option<&'static str> {
+        if self.window().is_some() {
+            return Some("window");
+        }
         let Self::Waiting { reason } = self else { return None };
         Some(match reason {
             WaitReason::Overlap => "overlap",
@@ -251,6 +258,11 @@ impl State {
             | Self::Skipped { .. }
             | Self::Canceled => false,
         }
+    }
+
+    /// The window it waits in.
+    pub fn window(&self) -> Option<&WindowId> {
+        if let Self::Ready { window, .. } = self { window.as_ref() } else { None }
     }
 
     /// The batch it is in.

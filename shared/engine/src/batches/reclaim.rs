@@ -22,10 +22,15 @@ pub(crate) async fn reclaim(scene: Scene<'_>, run: &Run) -> Result<(), EngineErr
     let Some(id) = run.state.batch() else { return Ok(()) };
     let Some(batch) = scene.deps.store.batch(id).await? else { return tell(scene, run, Event::BatchLost).await };
     let now = scene.deps.clock.now();
+    if super::is_left_out(scene, &run.key, &batch).await? {
+        return super::launch::put_back(scene, &run.key, id).await;
+    }
     let remote = match &batch.state {
         BatchState::Settled { remote: Some(remote) } => remote.clone(),
         BatchState::Settled { remote: None } => return tell(scene, run, Event::BatchLost).await,
-        BatchState::Creating | BatchState::Open { .. } | BatchState::Canceling { .. } => return Ok(()),
+        BatchState::Sealing { .. } | BatchState::Creating | BatchState::Open { .. } | BatchState::Canceling { .. } => {
+            return Ok(());
+        }
     };
     let opened = scene.deps.models.open(scene.config, &batch.provider).await;
     let opened = opened.map_err(|error| EngineError::Secret(error.to_string()))?;

@@ -12,8 +12,8 @@ use tracing::{info, warn};
 use crate::error::EngineError;
 use crate::ports::{BatchView, Batches, ModelError};
 use crate::runs::Scene;
-use crate::runs::commit::{Along, apply};
 
+use super::crowd::each;
 use super::unused::book;
 use super::{Polled, in_batch, look as look_open, out_of_reach, rearm, roll, save, tell};
 
@@ -91,25 +91,13 @@ async fn adopt(
     info!(batch.attempt = %batch.id, batch.id = remote, "batch {remote} is taken for {}", batch.id);
     let intent = batch.clone();
     batch.state = BatchState::Open { remote: remote.clone(), adopted: true };
+    batch.untold = true;
     batch.rev += 1;
-    let mut written = false;
-    for member in roll::open(scene.deps, &batch).await? {
-        let Some(run) = scene.deps.store.run(&member.run).await?.filter(|run| in_batch(run, &batch.id)) else {
-            continue;
-        };
-        let event = Event::BatchCreated { remote: remote.clone() };
-        // The batch's row is written with its first member, so that neither is seen without the other.
-        let along = Along { batch: (!written).then_some(&batch), ..Along::default() };
-        let moved = apply(scene, &run, event, along).await?;
-        written |= moved.is_some();
-        if let Some(moved) = moved {
-            Box::pin(crate::runs::drive(scene, moved.run, moved.effects)).await?;
-        }
-    }
-    if !written && !save(scene, &batch, now).await? {
+    if !save(scene, &batch, now).await? {
         // Another intent holds it, or somebody else looked first: the next poll judges the list anew.
         return rearm(scene, &intent, now).await;
     }
+    // The look tells the members, as any look does that finds them untold.
     let Some(batch) = scene.deps.store.batch(&batch.id).await? else { return Ok(Polled::Nothing) };
     look_open(scene, batches, batch, &remote, false, now).await
 }
@@ -175,14 +163,18 @@ pub(super) async fn give_up(
     scene: Scene<'_>,
     mut batch: Batch,
     now: DateTime<Utc>,
-    event: impl Fn() -> Event,
+    event: fn() -> Event,
 ) -> Result<Polled, EngineError> {
-    for member in roll::open(scene.deps, &batch).await? {
+    let open = roll::open(scene.deps, &batch).await?;
+    let (id, event) = (&batch.id, &event);
+    let tell_one = |member: Member| async move {
         let run = scene.deps.store.run(&member.run).await?;
-        if let Some(run) = run.filter(|run| in_batch(run, &batch.id)) {
-            tell(scene, &run, event()).await?;
+        match run.filter(|run| in_batch(run, id)) {
+            Some(run) => tell(scene, &run, event()).await,
+            None => Ok(()),
         }
-    }
+    };
+    each(open, |member| Box::pin(tell_one(member))).await.all()?;
     batch.state = BatchState::Settled { remote: None };
     batch.rev += 1;
     save(scene, &batch, now).await?;

@@ -122,7 +122,7 @@ async fn a_token_opens_its_run_while_a_hop_of_it_is_out_and_no_longer() {
         (State::Submitting { hop: 1, attempt: 1, tries: 0, batch: batch() }, true),
         (State::Canceling { hop: 1, attempt: 1, batch: batch(), why }, true),
         (State::Tools { hop: 1, starts: 1 }, false),
-        (State::Ready { hop: 2, attempt: 1, tries: 0 }, false),
+        (State::Ready { hop: 2, attempt: 1, tries: 0, window: None }, false),
         (State::Delivering, false),
         (State::Succeeded, false),
         (State::Canceled, false),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use nightshift_domain::batch::Batch;
+use nightshift_domain::batch::{Batch, Collected, Window, WindowId};
 use nightshift_domain::config::Config;
 use nightshift_domain::delivery::Chunk;
 use nightshift_domain::job::JobRecord;
@@ -99,6 +99,29 @@ pub enum Write<'a> {
         run: &'a RunKey,
         /// Since when it waited, as it was queued.
         since: DateTime<Utc>,
+    },
+    /// The window that ready hops wait in for others.
+    Window {
+        /// The window.
+        window: &'a Window,
+        /// When the row may go; set once it is closed.
+        expires_at: Option<DateTime<Utc>>,
+    },
+    /// Puts a run in a window; a repeat changes nothing.
+    Collect {
+        /// The window.
+        window: &'a WindowId,
+        /// The run.
+        run: &'a RunKey,
+        /// What its row takes of a batch's body, about.
+        bytes: u64,
+    },
+    /// Takes it out; one that is not there is out already.
+    Uncollect {
+        /// The window.
+        window: &'a WindowId,
+        /// The run.
+        run: &'a RunKey,
     },
     /// A session, with its exchange that comes and those that go: at most [`MOST_EXCHANGES`] and two of a commit's rows.
     ///
@@ -244,6 +267,8 @@ pub enum DueItem {
     Batch(AttemptId),
     /// A job whose next run has passed without a claim.
     Job(JobId),
+    /// A window that nobody sealed.
+    Window(WindowId),
 }
 
 /// The table. Reads by key are strongly consistent; lists may lag.
@@ -269,6 +294,11 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Our id of a batch by Anthropic's.
     async fn batch_by_remote(&self, remote: &str) -> Result<Option<AttemptId>, StoreError>;
 
+    /// A window.
+    async fn window(&self, id: &WindowId) -> Result<Option<Window>, StoreError>;
+    /// The runs in a window, by their keys. Consistent.
+    async fn collected(&self, id: &WindowId, page: &PageRequest) -> Result<Page<Collected>, StoreError>;
+
     /// The ledger rows of a run's delivery, in order.
     async fn chunks(&self, run: &RunKey, origin: &str) -> Result<Vec<Chunk>, StoreError>;
 
@@ -279,7 +309,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// A text of a shelf. It has no expiry.
     async fn sheet(&self, id: &ShelfId, name: &str) -> Result<Option<Sheet>, StoreError>;
 
-    /// What was due before `before` and has not moved, oldest first. Runs, batches and jobs have equal shares of `limit`, and
+    /// What was due before `before` and has not moved, oldest first. Runs, batches, jobs and windows have equal shares of `limit`, and
     /// what one kind leaves the others have: a flood of one never hides the rest.
     async fn due(&self, before: DateTime<Utc>, limit: u32) -> Result<Vec<DueItem>, StoreError>;
 

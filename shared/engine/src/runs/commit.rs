@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use nightshift_domain::batch::{Batch, BatchState};
+use nightshift_domain::batch::{Batch, BatchState, row_bytes};
 use nightshift_domain::event::{Envelope, Wake};
 use nightshift_domain::job::{JobRecord, JobStep, on_run_moved};
 use nightshift_domain::run::{Effect, Event, LEASE, Lease, Run, State, Transition, WaitReason, next};
@@ -19,6 +19,7 @@ use super::Scene;
 use super::occurrence::Timing;
 use super::places::{self, Seat};
 use super::sessions::{self, Stepped};
+use super::windows;
 
 /// How often a row may be changed by others between our read and our write.
 pub(crate) const MAX_RACES: u32 = 10;
@@ -73,6 +74,7 @@ async fn applied(scene: Scene<'_>, run: &Run, event: Event, along: Along<'_>) ->
                 return Ok(None);
             }
         };
+        let transition = windows::gathered(scene, transition, now);
         let Stepped { transition, change, wake: woken, litter } =
             sessions::step(scene, &run, transition, along.room, now).await?;
         let Some(Transition { run: after, effects }) = seated(scene, &run, transition, now).await? else {
@@ -206,6 +208,12 @@ async fn write(
         (false, true) => writes.push(Write::Queue { run: &after.key, since: after.state_since }),
         (true, false) => writes.push(Write::Unqueue { run: &after.key, since: before.state_since }),
         (true, true) | (false, false) => {}
+    }
+    let (left, entered) = (before.state.window(), after.state.window());
+    if left != entered {
+        writes.extend(left.map(|window| Write::Uncollect { window, run: &after.key }));
+        let bytes = row_bytes(after);
+        writes.extend(entered.map(|window| Write::Collect { window, run: &after.key, bytes }));
     }
     let session_at = session.map(|change| {
         writes.push(Write::Session(change));

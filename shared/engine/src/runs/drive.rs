@@ -22,6 +22,7 @@ use super::sessions;
 use super::submit::submit;
 use super::texts::load_text;
 use super::tools::run_tools;
+use super::windows;
 
 /// What taking up a run came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +53,10 @@ pub async fn drive(scene: Scene<'_>, run: Run, effects: Vec<Effect>) -> Result<(
             Effect::CallModel => Box::pin(called(scene, run.clone())).await?,
             Effect::RunTools => Box::pin(ran(scene, run.clone())).await?,
             Effect::Submit => Box::pin(submit(scene, &run)).await?,
+            Effect::Collect(window) => {
+                windows::open(scene, &window).await?;
+                continue;
+            }
             Effect::CancelBatch(batch) => {
                 // A repeat tells the batch to stop once more, which it has no objection to.
                 batches::request_cancel(scene, &batch).await?;
@@ -206,6 +211,9 @@ pub async fn resume(scene: Scene<'_>, key: &RunKey) -> Result<Resumed, EngineErr
         if !sessions::is_free(scene, &run).await? {
             return waits_on(scene, run).await;
         }
+    }
+    if let Some(window) = run.state.window() {
+        return Box::pin(windows::take_up(scene, &run, window)).await;
     }
     if let State::Paused { resume_at, .. } = &run.state
         && *resume_at > now

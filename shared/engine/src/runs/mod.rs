@@ -24,6 +24,7 @@ pub(crate) mod submit;
 pub(crate) mod target;
 mod texts;
 mod tools;
+pub(crate) mod windows;
 
 pub use claim::new_run;
 pub(crate) use claim::{Claim, Occurrence, claim_manual, claim_occurrence};
@@ -35,6 +36,8 @@ pub use planning::remarks;
 pub use texts::{INLINE_MAX, load_text, run_text};
 
 pub(crate) use absorb::absorb;
+pub(crate) use claim::new_ulid;
+pub(crate) use realtime::hop_request;
 pub(crate) use texts::digest;
 pub(crate) use tools::cut;
 

@@ -181,7 +181,7 @@ pub(super) async fn renewing<T>(
 }
 
 /// The request of the run's next hop: the frozen prefix and everything said since, byte for byte.
-pub(super) async fn hop_request(scene: Scene<'_>, run: &Run, plan: &Plan) -> Result<HopRequest, EngineError> {
+pub(crate) async fn hop_request(scene: Scene<'_>, run: &Run, plan: &Plan) -> Result<HopRequest, EngineError> {
     let prompt = load_text(scene.deps, &run.key, &run.prompt).await?;
     let system = match &plan.system {
         Some(text) => Some(load_text(scene.deps, &run.key, text).await?),

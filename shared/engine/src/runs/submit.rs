@@ -4,10 +4,11 @@ use chrono::{DateTime, Utc};
 use nightshift_domain::AttemptId;
 use nightshift_domain::batch::{Batch, BatchState, FIRST_POLL, Marks, Member, poll_at};
 use nightshift_domain::event::{Envelope, Wake};
-use nightshift_domain::model::{HopRequest, ModelErrorKind};
+use nightshift_domain::model::HopRequest;
 use nightshift_domain::run::{Event, Run, State};
 use tracing::{info, warn};
 
+use crate::batches::post;
 use crate::batches::roll::enrol;
 use crate::error::EngineError;
 use crate::ports::{BatchRow, BatchView, CreateError, ModelError};
@@ -58,6 +59,8 @@ pub(super) async fn submit(scene: Scene<'_>, run: &Run) -> Result<Option<Moved>,
         on_timeout: plan.on_timeout,
         polls: 1,
         next_poll_at: now + FIRST_POLL,
+        creator: None,
+        untold: false,
         rejected: Vec::new(),
         checked_at: None,
         rev: 1,
@@ -77,33 +80,15 @@ async fn create(
     request: HopRequest,
 ) -> Result<Option<Moved>, EngineError> {
     let rows = [BatchRow { custom_id: member.custom_id(), request }];
-    let opened = match scene.deps.models.open(scene.config, &batch.provider).await {
-        Ok(opened) => opened,
-        Err(error) => return refused(scene, run, batch, local(ModelErrorKind::Auth, error.to_string())).await,
-    };
-    let Some(batches) = opened.model.batches() else {
-        let message = "the provider has no Message Batches any more".to_owned();
-        return refused(scene, run, batch, local(ModelErrorKind::Invalid, message)).await;
-    };
-    match batches.create(&rows).await {
-        Ok(view) => {
-            gate.passed(scene).await;
-            created(scene, run, batch, &view).await
-        }
-        Err(CreateError::Refused(error)) => {
-            gate.refused(scene, &error).await;
-            refused(scene, run, batch, error).await
-        }
+    match post(scene, gate, &batch.provider, &rows).await {
+        Ok(view) => created(scene, run, batch, &view).await,
+        Err(CreateError::Refused(error)) => refused(scene, run, batch, error).await,
         Err(CreateError::Unanswered(error)) => {
             // Nothing is written: the intent already says all that is known, and the armed poll looks for the batch.
             warn!(run.id = %run.key, "creating the batch of run {} got no answer: {error}", run.key);
             Ok(None)
         }
     }
-}
-
-fn local(kind: ModelErrorKind, message: String) -> ModelError {
-    ModelError { kind, message, retry_after: None, request_id: None }
 }
 
 /// Records that the batch exists, with the run that is in it.

@@ -35,6 +35,8 @@ pub enum FindingKind {
     PlaceLeaked,
     /// The provider has a batch that the table does not know.
     BatchOrphan,
+    /// A window is over, and nobody put those who wait in it in a batch.
+    WindowLost,
     /// A row cannot be read.
     Unreadable,
     /// Nothing is sent to a provider, for want of money. Only a person can mend that.
@@ -43,7 +45,7 @@ pub enum FindingKind {
 
 impl FindingKind {
     /// All that can be mended here, as people are shown them; a provider that is stopped waits for a person.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::TimerMissing,
         Self::TimerOrphan,
         Self::TimerState,
@@ -59,6 +61,7 @@ impl FindingKind {
         Self::PollChainBroken,
         Self::PlaceLeaked,
         Self::BatchOrphan,
+        Self::WindowLost,
         Self::Unreadable,
     ];
 
@@ -91,6 +94,7 @@ impl FindingKind {
             Self::PollChainBroken => "repaired.poll_chain_broken",
             Self::PlaceLeaked => "repaired.place_leaked",
             Self::BatchOrphan => "repaired.batch_orphan",
+            Self::WindowLost => "repaired.window_lost",
             Self::Unreadable => "repaired.unreadable",
             Self::SpendLimit => "repaired.spend_limit",
         }
@@ -108,7 +112,8 @@ impl FindingKind {
             | Self::CancelLost
             | Self::BatchStranded
             | Self::PollChainBroken
-            | Self::PlaceLeaked => true,
+            | Self::PlaceLeaked
+            | Self::WindowLost => true,
             Self::TimerMissing
             | Self::TimerOrphan
             | Self::TimerState

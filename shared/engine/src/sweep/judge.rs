@@ -4,7 +4,7 @@
 //! another one, for its batch or for its retry is well.
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-use nightshift_domain::batch::{Batch, BatchState};
+use nightshift_domain::batch::{Batch, BatchState, Window};
 use nightshift_domain::job::LATE_AT_MOST;
 use nightshift_domain::run::{Run, State, WaitReason, attention_at};
 
@@ -43,6 +43,8 @@ pub(crate) struct About {
     pub(crate) batch: Option<Batch>,
     /// Whether everybody in the batch wishes to leave it, and it may be told so.
     pub(crate) may_stop: bool,
+    /// Whether the batch it says it is in was created without it.
+    pub(crate) left_out: bool,
     /// Whether its turn has come, where it waits for another run or is asked for its job.
     pub(crate) its_turn: bool,
 }
@@ -100,6 +102,10 @@ fn in_batch(run: &Run, about: &About, now: DateTime<Utc>) -> Verdict {
         return Verdict::Lost(FindingKind::BatchStranded, format!("run {key} waits for a batch that is not there"));
     };
     let id = &batch.id;
+    if about.left_out {
+        let what = format!("run {key} came too late for batch {id}, which was created without it");
+        return Verdict::Lost(FindingKind::BatchStranded, what);
+    }
     match &batch.state {
         BatchState::Settled { .. } => {
             Verdict::Lost(FindingKind::BatchStranded, format!("run {key} waits for batch {id}, which is over"))
@@ -107,7 +113,7 @@ fn in_batch(run: &Run, about: &About, now: DateTime<Utc>) -> Verdict {
         BatchState::Open { .. } if matches!(run.state, State::Canceling { .. }) && about.may_stop => {
             Verdict::Lost(FindingKind::CancelLost, format!("batch {id} was to stop for run {key}, and was never told"))
         }
-        BatchState::Creating | BatchState::Open { .. } | BatchState::Canceling { .. } => {
+        BatchState::Sealing { .. } | BatchState::Creating | BatchState::Open { .. } | BatchState::Canceling { .. } => {
             Verdict::Well(batch.next_poll_at.max(now + WELL_FOR))
         }
     }
@@ -125,6 +131,21 @@ pub(crate) fn batch(batch: &Batch, timer: Option<DateTime<Utc>>, now: DateTime<U
     let at = instant(batch.next_poll_at);
     let what = format!("batch {} was to be looked at {at}, and nobody did", batch.id);
     Verdict::Lost(FindingKind::PollChainBroken, what)
+}
+
+/// Whether those who wait in a window that is over since `since` were forgotten. `timer` is when its timer is due, where that
+/// is there and enabled.
+pub(crate) fn window(
+    window: &Window,
+    since: DateTime<Utc>,
+    timer: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Verdict {
+    if let Some(due) = timer.filter(|due| now - *due < PATIENCE) {
+        return Verdict::Well(due + PATIENCE);
+    }
+    let what = format!("window {} was to be sealed {}, and nobody did", window.id, instant(since));
+    Verdict::Lost(FindingKind::WindowLost, what)
 }
 
 /// When something that stands since `since` is tried again, if the repair comes to nothing: the longer it stands, the later,

@@ -1,7 +1,7 @@
 //! Reads what the verdict on something overdue needs. Reads by key only; nothing is changed.
 
 use chrono::{DateTime, Utc};
-use nightshift_domain::batch::{Batch, BatchState, Roll};
+use nightshift_domain::batch::{Batch, BatchState, Roll, Window, WindowId};
 use nightshift_domain::run::{Run, State, WaitReason, attention_at};
 use nightshift_domain::{AttemptId, RunKey};
 
@@ -28,6 +28,7 @@ pub(crate) struct Case {
 pub(crate) enum Subject {
     Run(Box<Run>),
     Batch(Box<Batch>),
+    Window(Window),
     Place(Leak),
     /// A row that cannot be read.
     Nothing,
@@ -73,6 +74,9 @@ async fn about(scene: Scene<'_>, run: &Run) -> Result<About, EngineError> {
         {
             about.may_stop = batches::may_stop(scene, batch).await?;
         }
+        if let (State::Submitting { .. }, Some(batch)) = (&run.state, &about.batch) {
+            about.left_out = batches::is_left_out(scene, &run.key, batch).await?;
+        }
     } else if run.lease.is_none() && run.timers > 0 {
         about.timer = armed(scene, &run.key.resume_timer(run.timers)).await?;
     }
@@ -103,6 +107,26 @@ pub(crate) async fn batch(scene: Scene<'_>, id: &AttemptId) -> Result<Seen, Engi
             let finding = Finding { run: first, batch: Some(id.clone()), ..Finding::new(kind, message) };
             let since = batch.next_poll_at;
             Seen::Lost(Box::new(Case { finding, subject: Subject::Batch(Box::new(batch)), since }))
+        }
+    })
+}
+
+/// Looks at a window of the due index.
+pub(crate) async fn window(scene: Scene<'_>, id: &WindowId) -> Result<Seen, EngineError> {
+    let window = match scene.deps.store.window(id).await {
+        Ok(Some(window)) => window,
+        Ok(None) => return Ok(Seen::Moved),
+        Err(error) => return unreadable(&DueItem::Window(id.clone()), error),
+    };
+    let now = scene.deps.clock.now();
+    let Some(since) = window.attention_at().filter(|at| *at < now - GRACE) else { return Ok(Seen::Moved) };
+    let timer = armed(scene, &id.timer(window.timers)).await?;
+    Ok(match judge::window(&window, since, timer, now) {
+        Verdict::Moved => Seen::Moved,
+        Verdict::Well(until) => Seen::Well(until),
+        Verdict::Lost(kind, message) => {
+            let finding = Finding::new(kind, message);
+            Seen::Lost(Box::new(Case { finding, subject: Subject::Window(window), since }))
         }
     })
 }
@@ -152,6 +176,7 @@ pub(crate) fn unreadable(item: &DueItem, error: StoreError) -> Result<Seen, Engi
             batch: Some(id.clone()),
             ..Finding::new(FindingKind::Unreadable, format!("the row of batch {id} cannot be read"))
         },
+        DueItem::Window(id) => Finding::new(FindingKind::Unreadable, format!("the row of window {id} cannot be read")),
         DueItem::Job(id) => Finding {
             job: Some(id.clone()),
             ..Finding::new(FindingKind::Unreadable, format!("the row of job {id} cannot be read"))

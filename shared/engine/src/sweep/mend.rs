@@ -4,13 +4,13 @@
 //! and did not come to anything is tried again without being counted again.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use nightshift_domain::batch::{Batch, LEAST_AHEAD};
+use nightshift_domain::batch::{Batch, LEAST_AHEAD, Window};
 use nightshift_domain::event::{Envelope, Wake};
 use nightshift_domain::run::Run;
 use serde_json::json;
 use tracing::warn;
 
-use crate::batches;
+use crate::batches::{self, Sealed};
 use crate::error::EngineError;
 use crate::ports::{Memo, Outcome, Write};
 use crate::runs::commit::run_retention;
@@ -38,6 +38,7 @@ pub(crate) async fn mend(scene: Scene<'_>, case: &Case) -> Result<bool, EngineEr
         Subject::Run(run) => of_run(scene, kind, run, &case.finding.message).await?,
         Subject::Batch(batch) => rearm(scene, batch, &case.finding.message).await?,
         Subject::Place(leak) => free(scene, leak, &case.finding.message).await?,
+        Subject::Window(window) => seal(scene, window).await?,
         Subject::Nothing => false,
     };
     if done {
@@ -82,6 +83,7 @@ async fn of_run(scene: Scene<'_>, kind: FindingKind, run: &Run, what: &str) -> R
         | FindingKind::PollChainBroken
         | FindingKind::PlaceLeaked
         | FindingKind::BatchOrphan
+        | FindingKind::WindowLost
         | FindingKind::Unreadable
         | FindingKind::SpendLimit => return Ok(false),
     }
@@ -108,6 +110,17 @@ async fn noted(
         Outcome::Applied => Some((after, true)),
         Outcome::Lost(_) => None,
     })
+}
+
+/// Puts those who wait in a window in batches, as its timer would have. The repair is counted once for each time the window
+/// was to be sealed.
+async fn seal(scene: Scene<'_>, window: &Window) -> Result<bool, EngineError> {
+    match Box::pin(batches::seal(scene, &window.id)).await? {
+        Sealed::Done { .. } | Sealed::Unfinished => {
+            once(scene, FindingKind::WindowLost, &format!("{}/{}", window.id, window.timers), &[]).await
+        }
+        Sealed::Nothing | Sealed::Early | Sealed::Held { .. } => Ok(false),
+    }
 }
 
 /// Arms the poll of a batch again, under a younger number: the old timer, if it comes after all, is a stale one.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
-use nightshift_domain::batch::Batch;
+use nightshift_domain::batch::{Batch, Collected, Window, WindowId};
 use nightshift_domain::delivery::Chunk;
 use nightshift_domain::job::JobRecord;
 use nightshift_domain::run::{EndpointCall, Run};
@@ -126,6 +126,14 @@ impl Store for Faulty {
 
     async fn batch_by_remote(&self, remote: &str) -> Result<Option<AttemptId>, StoreError> {
         self.inner.batch_by_remote(remote).await
+    }
+
+    async fn window(&self, id: &WindowId) -> Result<Option<Window>, StoreError> {
+        self.inner.window(id).await
+    }
+
+    async fn collected(&self, id: &WindowId, page: &PageRequest) -> Result<Page<Collected>, StoreError> {
+        self.inner.collected(id, page).await
     }
 
     async fn chunks(&self, run: &RunKey, origin: &str) -> Result<Vec<Chunk>, StoreError> {

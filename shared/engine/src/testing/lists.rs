@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use nightshift_domain::JobId;
-use nightshift_domain::batch::{Batch, BatchState};
+use nightshift_domain::batch::{Batch, BatchState, Collected, Window, WindowId};
 use nightshift_domain::ids::slot_text;
 use nightshift_domain::job::JobRecord;
 use nightshift_domain::run::{Run, attention_at};
@@ -67,14 +67,21 @@ impl Rows {
         cut(operation, &format!("sessions of {agent}"), sessions, page)
     }
 
+    pub(super) fn collected(&self, id: &WindowId, page: &PageRequest) -> Result<Page<Collected>, StoreError> {
+        let here = self.collected.iter().filter(|((window, _), _)| window == id);
+        let rows = here.map(|((_, run), bytes)| (run.to_string(), Collected { run: run.clone(), bytes: *bytes }));
+        cut("list the runs in a window", &format!("window {id}"), rows.collect(), page)
+    }
+
     pub(super) fn due(&self, now: i64, before: DateTime<Utc>, limit: u32) -> Result<Vec<DueItem>, StoreError> {
         let operation = "list what is due";
-        let (mut runs, mut batches, mut jobs) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut runs, mut batches, mut jobs, mut windows) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (place, row) in self.visible(now) {
             let (kind, item) = match place {
                 Place::Run(key) => (&mut runs, DueItem::Run(key.clone())),
                 Place::Batch(id) => (&mut batches, DueItem::Batch(id.clone())),
                 Place::Job(id) => (&mut jobs, DueItem::Job(id.clone())),
+                Place::Window(id) => (&mut windows, DueItem::Window(id.clone())),
                 Place::Chunk(..)
                 | Place::EndpointCall(..)
                 | Place::Shelf(_)
@@ -88,7 +95,7 @@ impl Rows {
         }
         let before = instant(before);
         // As the real table has it: by instant, kind and id.
-        let kinds = [("RUN", runs), ("BATCH", batches), ("JOB", jobs)].map(|(word, kind)| {
+        let kinds = [("RUN", runs), ("BATCH", batches), ("JOB", jobs), ("WIN", windows)].map(|(word, kind)| {
             let due = kind.into_iter().map(|(at, item)| Due { place: format!("{at}#{word}#{}", id(&item)), item });
             due.filter(|due| due.place < before).collect()
         });
@@ -187,6 +194,7 @@ fn id(item: &DueItem) -> &str {
         DueItem::Run(key) => key.as_str(),
         DueItem::Batch(id) => id.as_str(),
         DueItem::Job(id) => id.as_str(),
+        DueItem::Window(id) => id.as_str(),
     }
 }
 
@@ -195,6 +203,7 @@ fn place_of(item: &DueItem) -> Place {
         DueItem::Run(key) => Place::Run(key.clone()),
         DueItem::Batch(id) => Place::Batch(id.clone()),
         DueItem::Job(id) => Place::Job(id.clone()),
+        DueItem::Window(id) => Place::Window(id.clone()),
     }
 }
 
@@ -210,6 +219,7 @@ fn due_at(item: &DueItem, row: &Row, operation: &str) -> Result<Option<DateTime<
             (!matches!(batch.state, BatchState::Settled { .. })).then_some(batch.next_poll_at)
         }
         DueItem::Job(_) => next_run_at(&row.read(operation)?),
+        DueItem::Window(_) => row.read::<Window>(operation)?.attention_at(),
     })
 }
 

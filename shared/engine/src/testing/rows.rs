@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use nightshift_domain::batch::BatchState;
+use nightshift_domain::batch::{BatchState, WindowId};
 use nightshift_domain::shelf::ShelfId;
 use nightshift_domain::{AttemptId, JobId, RunKey};
 use serde::Serialize;
@@ -48,6 +48,7 @@ pub(super) enum Place {
     Job(JobId),
     Run(RunKey),
     Batch(AttemptId),
+    Window(WindowId),
     Chunk(RunKey, String, u32),
     EndpointCall(RunKey, String),
     Shelf(ShelfId),
@@ -73,6 +74,8 @@ pub(super) struct Rows {
     pub(super) places: BTreeMap<u32, RunKey>,
     /// Who waits for one, by since when (epoch ms).
     pub(super) queue: BTreeSet<(i64, RunKey)>,
+    /// Who waits in which window, and the size of its row.
+    pub(super) collected: BTreeMap<(WindowId, RunKey), u64>,
     pub(super) config: Option<(u64, String)>,
     pub(super) answers: BTreeMap<String, (String, Value, i64)>,
 }
@@ -126,6 +129,15 @@ enum Change {
     },
     Unqueue {
         since: i64,
+        run: RunKey,
+    },
+    Collect {
+        window: WindowId,
+        run: RunKey,
+        bytes: u64,
+    },
+    Uncollect {
+        window: WindowId,
         run: RunKey,
     },
     Count {
@@ -203,6 +215,8 @@ impl Rows {
             | Change::Free { .. }
             | Change::Queue { .. }
             | Change::Unqueue { .. }
+            | Change::Collect { .. }
+            | Change::Uncollect { .. }
             | Change::Count { .. } => Fate::Free,
         }
     }
@@ -230,6 +244,8 @@ impl Rows {
             }
             Change::Queue { since, run } => drop(self.queue.insert((since, run))),
             Change::Unqueue { since, run } => drop(self.queue.remove(&(since, run))),
+            Change::Collect { window, run, bytes } => drop(self.collected.insert((window, run), bytes)),
+            Change::Uncollect { window, run } => drop(self.collected.remove(&(window, run))),
             Change::Count { name, by } => *self.counters.entry(name).or_default() += by,
         }
     }
@@ -318,6 +334,15 @@ fn changes(writes: &[Write<'_>]) -> Result<Vec<(usize, Change)>, StoreError> {
             Write::Memo { memo, expires_at } => {
                 add(put(Place::Memo(memo.name.clone()), memo.rev, memo, *expires_at)?);
             }
+            Write::Window { window, expires_at } => {
+                add(put(Place::Window(window.id.clone()), window.rev, window, *expires_at)?);
+            }
+            Write::Collect { window, run, bytes } => {
+                add(Change::Collect { window: (*window).clone(), run: (*run).clone(), bytes: *bytes });
+            }
+            Write::Uncollect { window, run } => {
+                add(Change::Uncollect { window: (*window).clone(), run: (*run).clone() });
+            }
             Write::Count { name, by } => add(Change::Count { name: (*name).to_owned(), by: *by }),
         }
     }
@@ -341,11 +366,13 @@ fn put(
 /// A commit holds at most 100 rows, each once, under names that the real table takes.
 fn check(changes: &[(usize, Change)]) -> Result<(), StoreError> {
     let (mut places, mut numbers, mut waiters) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    let mut collected = BTreeSet::new();
     let bad = changes.iter().any(|(_, change)| match change {
         Change::Put { place, .. } | Change::Remove { place, .. } | Change::Set { place, .. } => !places.insert(place),
         Change::Hold { place, .. } if *place >= MOST_PLACES => true,
         Change::Hold { place, .. } | Change::Free { place, .. } => !numbers.insert(place),
         Change::Queue { since, run } | Change::Unqueue { since, run } => !waiters.insert((since, run)),
+        Change::Collect { window, run, .. } | Change::Uncollect { window, run } => !collected.insert((window, run)),
         Change::Count { name, .. } => !is_counter_name(name),
         Change::Declare { .. }
         | Change::Undeclare { .. }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use nightshift_domain::batch::Batch;
+use nightshift_domain::batch::{Batch, Collected, Window, WindowId};
 use nightshift_domain::delivery::Chunk;
 use nightshift_domain::ids::slot_text;
 use nightshift_domain::job::JobRecord;
@@ -92,6 +92,14 @@ impl Store for MemoryStore {
         let rows = self.rows();
         let found = rows.remotes.get(remote).filter(|(_, ttl)| ttl.is_none_or(|ttl| ttl >= now));
         Ok(found.map(|(batch, _)| batch.clone()))
+    }
+
+    async fn window(&self, id: &WindowId) -> Result<Option<Window>, StoreError> {
+        self.record(&format!("read window {id}"), &Place::Window(id.clone()))
+    }
+
+    async fn collected(&self, id: &WindowId, page: &PageRequest) -> Result<Page<Collected>, StoreError> {
+        self.rows().collected(id, page)
     }
 
     async fn chunks(&self, run: &RunKey, origin: &str) -> Result<Vec<Chunk>, StoreError> {

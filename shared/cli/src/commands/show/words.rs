@@ -90,6 +90,10 @@ pub(super) fn waiting(run: &RunView, now: DateTime<Utc>) -> Option<String> {
             return Some(format!("for session {}, which another run uses", run.session.as_deref().unwrap_or("?")));
         }
         Some("overlap") => return Some("for the job's earlier run".to_owned()),
+        Some("window") => {
+            let end = run.window_ends_at_ms.map(|end| human::relative(end.max(now.timestamp_millis()), now));
+            return Some(format!("for its window, which ends {}", end.unwrap_or_else(|| "soon".to_owned())));
+        }
         Some("place") => return Some("for a place among the realtime turns".to_owned()),
         Some(_) | None => {}
     }

@@ -37,6 +37,8 @@ fn batch_of(world: &World, run: &Run, remote: &str) -> (Batch, Member) {
         polls: 1,
         next_poll_at: now + FIRST_POLL,
         rejected: Vec::new(),
+        creator: None,
+        untold: false,
         checked_at: None,
         rev: 1,
     };

@@ -50,6 +50,8 @@ async fn together(world: &World, jobs: &[&str]) -> (AttemptId, Vec<RunKey>) {
         polls: 1,
         next_poll_at: now + FIRST_POLL,
         rejected: Vec::new(),
+        creator: None,
+        untold: false,
         checked_at: None,
         rev: 1,
     };

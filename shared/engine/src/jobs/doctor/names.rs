@@ -68,6 +68,8 @@ fn link(text: &str) -> Option<Named> {
 
 #[cfg(test)]
 mod tests {
+    use nightshift_domain::batch::WindowId;
+
     use super::*;
 
     #[test]
@@ -83,6 +85,7 @@ mod tests {
             (run.resume_timer(2), Named::Resume(run.clone())),
             ("sweep".to_owned(), Named::Sweep),
             ("h-main".to_owned(), Named::Other),
+            (WindowId::new("20261120T070100Z-0123456789ab-11-f").timer(2), Named::Other),
             ("o-a-1".to_owned(), Named::Unknown),
             ("backup".to_owned(), Named::Unknown),
             ("x-1".to_owned(), Named::Unknown),

@@ -25,6 +25,7 @@ impl Visit<'_> {
             let seen = match item {
                 DueItem::Run(key) => look::run(scene, key).await?,
                 DueItem::Batch(id) => look::batch(scene, id).await?,
+                DueItem::Window(id) => look::window(scene, id).await?,
                 // Every job that can be read is judged beside its timer.
                 DueItem::Job(id) => match scene.deps.store.job(id).await {
                     Ok(_) => Seen::Moved,

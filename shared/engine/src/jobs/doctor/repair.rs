@@ -75,6 +75,7 @@ impl Visit<'_> {
                 | FindingKind::PollChainBroken
                 | FindingKind::PlaceLeaked
                 | FindingKind::BatchOrphan
+                | FindingKind::WindowLost
                 | FindingKind::Unreadable
                 | FindingKind::SpendLimit,
                 _,

@@ -1,7 +1,7 @@
 //! Every kind: the thing is broken, the doctor names it and changes nothing, the sweep mends it, and all ends as it should.
 
 use chrono::TimeDelta;
-use nightshift_domain::batch::{Batch, BatchState};
+use nightshift_domain::batch::{Batch, BatchState, Window, WindowId};
 use nightshift_domain::event::Wake;
 use nightshift_domain::run::{CancelReason, Lease, State};
 use nightshift_domain::{JobId, RunKey};
@@ -111,6 +111,13 @@ async fn broken(kind: FindingKind) -> Broken {
             site.outer.end_batches();
             told = false;
             Some((key, "succeeded"))
+        }
+        FindingKind::WindowLost => {
+            let name = WindowId::new("20261120T120500Z-anthropic-7-f");
+            let window = Window::opened(&name, None, site.clock.now()).unwrap();
+            let _ = site.deps.store.commit(&[Write::Window { window: &window, expires_at: None }]).await.unwrap();
+            site.minutes(15);
+            None
         }
         FindingKind::Unreadable => {
             let key = site.ask("a").await;

@@ -375,6 +375,7 @@ impl Site {
                 drop(Box::pin(trigger::handle(scene, wake)).await.unwrap())
             }
             Wake::Poll { b, n } => drop(Box::pin(batches::poll(scene, b, Some(*n))).await.unwrap()),
+            Wake::Window { w } => drop(Box::pin(batches::seal(scene, w)).await.unwrap()),
             Wake::Deliver { r } => drop(Box::pin(deliver::deliver(scene, r)).await.unwrap()),
             Wake::Sweep => drop(self.sweep().await),
             Wake::Heartbeat { .. } => {}

@@ -1,0 +1,41 @@
+//! The one place that sends creates.
+
+use nightshift_domain::model::ModelErrorKind;
+use tracing::debug;
+
+use crate::ports::{BatchRow, BatchView, CreateError, ModelError};
+use crate::runs::Scene;
+use crate::stops::Gate;
+
+/// Sends a create, once. The caller has written the intent, and it alone may send it.
+///
+/// Nothing is sent while the provider is stopped for want of money: the stop is answered as a refusal. What comes of a
+/// create that is sent ends a stop whose time is over, or begins one.
+pub(crate) async fn post(
+    scene: Scene<'_>,
+    gate: &Gate,
+    provider: &str,
+    rows: &[BatchRow],
+) -> Result<BatchView, CreateError> {
+    if let Some(error) = gate.closed(scene.deps.clock.now()) {
+        return Err(CreateError::Refused(error));
+    }
+    let refused =
+        |kind, message| CreateError::Refused(ModelError { kind, message, retry_after: None, request_id: None });
+    let opened = match scene.deps.models.open(scene.config, provider).await {
+        Ok(opened) => opened,
+        Err(error) => return Err(refused(ModelErrorKind::Auth, error.to_string())),
+    };
+    let Some(batches) = opened.model.batches() else {
+        let message = "the provider has no Message Batches any more".to_owned();
+        return Err(refused(ModelErrorKind::Invalid, message));
+    };
+    debug!(batch.rows = rows.len(), "a batch of {} rows is created", rows.len());
+    let created = batches.create(rows).await;
+    match &created {
+        Ok(_) => gate.passed(scene).await,
+        Err(CreateError::Refused(error)) => gate.refused(scene, error).await,
+        Err(CreateError::Unanswered(_)) => {}
+    }
+    created
+}
