@@ -130,8 +130,8 @@ async fn a_job_whose_timer_was_lost_over_its_time_runs_late_when_the_doctor_come
     let client = scheduler(&local);
     let id = local.add(&daily("late", 10)).await;
     client.delete_schedule().group_name(GROUP).name(format!("j-{id}")).send().await.unwrap();
-    // Past its time, and before the sweep would see it.
-    local.advance(75).await;
+    // Past its time, and before the sweep sees it.
+    local.advance(73).await;
     let seen = local.ok("cron.doctor", &json!({})).await;
     let wanted = [("missed_fire".to_owned(), String::new()), ("timer_missing".to_owned(), format!("j-{id}"))];
     assert_eq!(told(&seen), wanted, "{seen:#}");
@@ -207,7 +207,6 @@ async fn what_is_lost_behind_the_products_back_is_named_mended_counted_and_told(
     local.script(json!({ "batchDurationMs": 300_000 }));
     let batched = local.add(&batch_job("Slowly.")).await;
     local.add(&daily("timed", 10)).await;
-    // The first sweep makes the day's pass over all timers.
     local.advance(16).await;
     local.ok("cron.run", &json!({ "jobId": batched, "mode": "force" })).await;
     local.stack.settle().await;
@@ -250,7 +249,8 @@ async fn a_paid_batch_that_the_table_does_not_know_is_found_by_the_days_pass() {
     let seen = local.ok("cron.doctor", &json!({})).await;
     assert_eq!(told(&seen), [("batch_orphan".to_owned(), String::new())], "{seen:#}");
     assert_eq!(seen["findings"][0]["runId"], json!(run));
-    local.advance(30).await;
+    // The day's pass is made with the first sweep after midnight.
+    local.advance(18 * 60 + 30).await;
     assert_eq!(local.ok("cron.status", &json!({})).await["counters"], json!({ "repaired.batch_orphan": 1 }));
     assert_eq!(told(&local.ok("cron.doctor", &json!({})).await), []);
 }

@@ -81,7 +81,7 @@ pub(crate) async fn catch_up(
         let first = done.recorded == 0;
         let at = match write(scene, &record, timing, why, &chunk, first, &mut done).await? {
             Written::All(updated) => {
-                record = updated;
+                record = *updated;
                 continue;
             }
             Written::Lost(at) => at,
@@ -169,7 +169,7 @@ pub(crate) async fn hand_over(scene: Scene<'_>, runs: &[RunKey]) -> Result<(), E
 /// What became of a chunk.
 enum Written {
     /// It is written, and the job stands so.
-    All(JobRecord),
+    All(Box<JobRecord>),
     /// Somebody else wrote this one of its rows first, or the job.
     Lost(usize),
 }
@@ -214,7 +214,7 @@ async fn write(
             done.claimed.extend(claimed);
             done.recorded += runs.len();
             prune(deps.store.as_ref(), &record.job.job_id, prune_to, now).await;
-            Ok(Written::All(updated))
+            Ok(Written::All(Box::new(updated)))
         }
         Outcome::Lost(at) => Ok(Written::Lost(at)),
     }

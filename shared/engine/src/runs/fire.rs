@@ -152,7 +152,7 @@ async fn fired(scene: Scene<'_>, fire: &Fire, swept: bool) -> Result<Fired, Engi
             Ok(Fired::Driven(run.key))
         }
         Claim::Recorded(key) if swept => Ok(Fired::Driven(key)),
-        Claim::Exists(key) if swept => Ok(Fired::Recorded(key)),
+        Claim::Exists(key) if swept => Ok(if recorded > 0 { Fired::Driven(key) } else { Fired::Recorded(key) }),
         Claim::Claimed(run) => {
             let key = run.key.clone();
             drive(scene, *run, vec![nightshift_domain::run::Effect::Plan]).await?;

@@ -66,9 +66,10 @@ pub(crate) fn run(run: &Run, about: &About, now: DateTime<Utc>) -> Verdict {
         return Verdict::Well(due + PATIENCE);
     }
     match &run.state {
-        State::Waiting { reason: WaitReason::Place { .. } } => Verdict::Moved,
-        State::Waiting { .. } if !about.its_turn => Verdict::Well(now + WELL_FOR),
-        State::Waiting { .. } => lost(
+        State::Waiting { reason: WaitReason::Overlap | WaitReason::Session } if !about.its_turn => {
+            Verdict::Well(now + WELL_FOR)
+        }
+        State::Waiting { reason: WaitReason::Overlap | WaitReason::Session } => lost(
             FindingKind::NeverWoken,
             format!("run {key} waits since {}, and its turn has come", instant(run.state_since)),
         ),
@@ -83,7 +84,8 @@ pub(crate) fn run(run: &Run, about: &About, now: DateTime<Utc>) -> Verdict {
         State::Due | State::Running { .. } | State::Ready { .. } => {
             lost(FindingKind::HandOverLost, format!("run {key} is {state}, and nobody took it up since {at}"))
         }
-        State::Submitting { .. }
+        State::Waiting { reason: WaitReason::Place { .. } }
+        | State::Submitting { .. }
         | State::Submitted { .. }
         | State::Canceling { .. }
         | State::Succeeded

@@ -29,7 +29,7 @@ pub(crate) enum Subject {
     Run(Box<Run>),
     Batch(Box<Batch>),
     Window(Window),
-    Place(Leak),
+    Place(Box<Leak>),
     /// A row that cannot be read.
     Nothing,
 }
@@ -139,7 +139,7 @@ pub(crate) async fn places(scene: Scene<'_>) -> Result<Vec<Case>, EngineError> {
     for leak in places::leaks(scene).await? {
         let message = format!("place {} is held by run {}, which does not have it", leak.place, leak.holder);
         let finding = Finding { run: Some(leak.holder.clone()), ..Finding::new(FindingKind::PlaceLeaked, message) };
-        cases.push(Case { finding, subject: Subject::Place(leak), since: before });
+        cases.push(Case { finding, subject: Subject::Place(Box::new(leak)), since: before });
     }
     for key in places::idle(scene).await? {
         let Some(run) = scene.deps.store.run(&key).await? else { continue };

@@ -221,7 +221,7 @@ impl Round<'_> {
                     say(&finding);
                 }
             }
-            Err(error) => finding.message.push_str(&format!("; telling it to stop failed: {error}")),
+            Err(error) => finding.message = format!("{}; telling it to stop failed: {error}", finding.message),
         }
         Ok(finding)
     }

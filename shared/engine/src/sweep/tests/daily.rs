@@ -30,7 +30,7 @@ impl Site {
 #[tokio::test]
 async fn it_is_made_once_a_day_by_whoever_sweeps_first() {
     let site = site();
-    site.add(daily("a", false)).await;
+    site.add(&daily("a", false)).await;
     site.sweep().await;
     assert_eq!(site.note().await, json!({ "day": "2026-11-20", "cursor": null }));
     site.lose("j-a");
@@ -48,7 +48,7 @@ async fn it_is_made_once_a_day_by_whoever_sweeps_first() {
 async fn a_pass_that_is_cut_off_goes_on_at_the_next_sweep_also_past_midnight() {
     let site = site();
     for n in 0..250 {
-        site.add(daily(&format!("a-{n:03}"), false)).await;
+        site.add(&daily(&format!("a-{n:03}"), false)).await;
     }
     site.lose("j-a-005");
     site.lose("j-a-249");
@@ -89,7 +89,7 @@ async fn of_two_sweeps_that_begin_a_day_one_makes_the_pass() {
 #[tokio::test]
 async fn a_paid_batch_that_nobody_knows_is_counted_once_however_often_it_is_seen() {
     let site = site();
-    site.add(daily("a", false)).await;
+    site.add(&daily("a", false)).await;
     let key = site.ask("a").await;
     site.settle().await;
     site.clock.advance_to("2026-11-20T20:00:00Z".parse().unwrap());

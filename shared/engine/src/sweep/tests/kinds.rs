@@ -2,14 +2,14 @@
 
 use chrono::TimeDelta;
 use nightshift_domain::batch::{Batch, BatchState, Window, WindowId};
-use nightshift_domain::event::Wake;
-use nightshift_domain::run::{CancelReason, Lease, State};
+use nightshift_domain::event::{Envelope, Wake};
+use nightshift_domain::run::{CancelReason, Lease, State, WaitReason};
 use nightshift_domain::{JobId, RunKey};
 use serde_json::json;
 
 use super::site::{Site, daily, site};
 use crate::clock::Clock;
-use crate::ports::{DueItem, TimerSpec, Write};
+use crate::ports::{DueItem, JobTimer, Outcome, TimerSpec, Write};
 use crate::sweep::FindingKind;
 
 /// What is to be seen of a broken site.
@@ -23,75 +23,21 @@ struct Broken {
 
 async fn broken(kind: FindingKind) -> Broken {
     let site = site();
-    let lose = |name: &str| assert!(site.outer.timers.lock().unwrap().remove(name).is_some(), "{name} is there");
-    let recurring =
-        |expression: &str| TimerSpec::Recurring { expression: expression.into(), timezone: "UTC".into(), start: None };
-    let edit_timer =
-        |change: fn(&mut crate::ports::JobTimer)| change(site.outer.timers.lock().unwrap().get_mut("j-a").unwrap());
-    site.add(daily("a", kind_batches(kind))).await;
-    let mut told = true;
+    site.add(&daily("a", kind_batches(kind))).await;
     let run = match kind {
-        FindingKind::TimerMissing => {
-            lose("j-a");
-            None
-        }
-        FindingKind::TimerOrphan => {
-            let wake = Wake::Job { j: JobId::parse("gone").unwrap(), g: 1, s: String::new(), slot: None, nb: None };
-            site.timer("j-gone", recurring("rate(1 hour)"), wake);
-            None
-        }
-        FindingKind::TimerState => {
-            edit_timer(|timer| timer.enabled = false);
-            None
-        }
-        FindingKind::TimerDiffers => {
-            edit_timer(|timer| timer.spec = TimerSpec::Once("2026-12-01T00:00:00Z".parse().unwrap()));
+        FindingKind::TimerMissing | FindingKind::TimerOrphan | FindingKind::TimerState | FindingKind::TimerDiffers => {
+            break_timer(&site, kind);
             None
         }
         FindingKind::MissedFire => {
             site.clock.advance_to("2026-11-21T07:36:00Z".parse().unwrap());
             Some((RunKey::parse("a_20261121T073000Z").unwrap(), "succeeded"))
         }
-        FindingKind::HandOverLost => {
-            let key = site.ask("a").await;
-            site.lose_calls();
-            site.minutes(10);
-            Some((key, "succeeded"))
-        }
-        FindingKind::DeadLease => {
-            let key = site.ask("a").await;
-            site.lose_calls();
-            let until = site.clock.now() + TimeDelta::seconds(90);
-            site.edit(&key, |run| run.lease = Some(Lease { owner: "dead".into(), until })).await;
-            site.minutes(10);
-            Some((key, "succeeded"))
-        }
-        FindingKind::ResumeLost => {
-            *site.outer.busy.lock().unwrap() = true;
-            let key = site.ask("a").await;
-            site.settle().await;
-            *site.outer.busy.lock().unwrap() = false;
-            lose(&key.resume_timer(1));
-            site.minutes(10);
-            Some((key, "succeeded"))
-        }
-        FindingKind::Undelivered => {
-            let key = site.ask("a").await;
-            for resume in site.lose_calls() {
-                site.call(&resume).await;
-            }
-            assert!(matches!(site.lose_calls()[0].kind, Wake::Deliver { .. }));
-            site.minutes(10);
-            Some((key, "succeeded"))
-        }
-        FindingKind::NeverWoken => {
-            let key = site.ask("a").await;
-            let waits = State::Waiting { reason: nightshift_domain::run::WaitReason::Overlap };
-            site.edit(&key, |run| run.state = waits).await;
-            site.lose_calls();
-            site.minutes(10);
-            Some((key, "succeeded"))
-        }
+        FindingKind::HandOverLost
+        | FindingKind::DeadLease
+        | FindingKind::NeverWoken
+        | FindingKind::ResumeLost
+        | FindingKind::Undelivered => Some((alone(&site, kind).await, "succeeded")),
         FindingKind::CancelLost | FindingKind::BatchStranded | FindingKind::PollChainBroken => {
             let key = site.ask("a").await;
             site.settle().await;
@@ -101,7 +47,7 @@ async fn broken(kind: FindingKind) -> Broken {
             let key = site.ask("a").await;
             site.settle().await;
             let hold = [Write::HoldPlace { place: 0, run: &key }];
-            let _ = site.deps.store.commit(&hold).await.unwrap();
+            assert_eq!(site.deps.store.commit(&hold).await.unwrap(), Outcome::Applied);
             Some((key, "succeeded"))
         }
         FindingKind::BatchOrphan => {
@@ -109,7 +55,6 @@ async fn broken(kind: FindingKind) -> Broken {
             site.settle().await;
             site.outer.remote(site.clock.now(), &[key.custom_id(1, 1)]);
             site.outer.end_batches();
-            told = false;
             Some((key, "succeeded"))
         }
         FindingKind::WindowLost => {
@@ -128,8 +73,50 @@ async fn broken(kind: FindingKind) -> Broken {
         }
         FindingKind::SpendLimit => panic!("nobody here can mend that"),
     };
-    told &= run.is_some();
+    let told = run.is_some() && kind != FindingKind::BatchOrphan;
     Broken { site, run, told }
+}
+
+fn break_timer(site: &Site, kind: FindingKind) {
+    let mut timers = site.outer.timers.lock().unwrap();
+    if kind == FindingKind::TimerMissing {
+        timers.remove("j-a").unwrap();
+        return;
+    }
+    let timer = timers.get_mut("j-a").unwrap();
+    if kind == FindingKind::TimerState {
+        timer.enabled = false;
+    } else if kind == FindingKind::TimerDiffers {
+        timer.spec = TimerSpec::Once("2026-12-01T00:00:00Z".parse().unwrap());
+    } else {
+        let wake = Wake::Job { j: JobId::parse("gone").unwrap(), g: 1, s: String::new(), slot: None, nb: None };
+        let stray = JobTimer { name: "j-gone".into(), envelope: Envelope::new(wake), ..timer.clone() };
+        timers.insert("j-gone".into(), stray);
+    }
+}
+
+/// Loses a run that is in no batch.
+async fn alone(site: &Site, kind: FindingKind) -> RunKey {
+    *site.outer.busy.lock().unwrap() = kind == FindingKind::ResumeLost;
+    let key = site.ask("a").await;
+    if kind == FindingKind::ResumeLost {
+        site.settle().await;
+        *site.outer.busy.lock().unwrap() = false;
+        site.outer.timers.lock().unwrap().remove(&key.resume_timer(1)).unwrap();
+    } else if kind == FindingKind::Undelivered {
+        for resume in site.lose_calls() {
+            site.call(&resume).await;
+        }
+        assert!(matches!(site.lose_calls()[0].kind, Wake::Deliver { .. }));
+    } else if kind == FindingKind::DeadLease {
+        let until = site.clock.now() + TimeDelta::seconds(90);
+        site.edit(&key, |run| run.lease = Some(Lease { owner: "dead".into(), until })).await;
+    } else if kind == FindingKind::NeverWoken {
+        site.edit(&key, |run| run.state = State::Waiting { reason: WaitReason::Overlap }).await;
+    }
+    site.lose_calls();
+    site.minutes(10);
+    key
 }
 
 fn kind_batches(kind: FindingKind) -> bool {
@@ -178,7 +165,7 @@ impl Site {
 #[tokio::test]
 async fn whatever_is_lost_is_named_by_the_doctor_mended_by_the_sweep_and_counted_once() {
     for kind in FindingKind::ALL.into_iter().filter(|kind| *kind != FindingKind::Unreadable) {
-        let Broken { site, run, told } = broken(kind).await;
+        let Broken { site, run, told } = Box::pin(broken(kind)).await;
         let key = run.as_ref().map(|(key, _)| key);
         let before = site.picture(key).await;
         assert_eq!(site.found().await, [kind], "{kind:?}: the doctor names it");
@@ -227,7 +214,7 @@ fn still(kind: FindingKind) -> usize {
 #[tokio::test]
 async fn what_the_doctor_repairs_is_what_the_sweep_repairs() {
     for kind in FindingKind::ALL.into_iter().filter(|kind| *kind != FindingKind::Unreadable) {
-        let Broken { site, run, .. } = broken(kind).await;
+        let Broken { site, run, .. } = Box::pin(broken(kind)).await;
         let checkup = site.doctor(json!({ "deep": true, "repair": true })).await;
         assert!(checkup.is_well(), "{kind:?}: {checkup:#?}");
         if kind == FindingKind::CancelLost {
@@ -250,7 +237,7 @@ async fn what_the_doctor_repairs_is_what_the_sweep_repairs() {
 
 #[tokio::test]
 async fn a_row_that_cannot_be_read_is_reported_and_not_counted_as_repaired() {
-    let Broken { site, .. } = broken(FindingKind::Unreadable).await;
+    let Broken { site, .. } = Box::pin(broken(FindingKind::Unreadable)).await;
     for _ in 0..3 {
         assert_eq!(site.found().await, [FindingKind::Unreadable]);
         assert_eq!(site.sweep().await.repaired, 0);

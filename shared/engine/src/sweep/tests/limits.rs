@@ -44,7 +44,7 @@ async fn flood(site: &Site, count: usize) {
 #[tokio::test]
 async fn a_flood_of_lost_polls_is_mended_over_a_few_sweeps_and_hides_nothing() {
     let site = site();
-    site.add(daily("a", false)).await;
+    site.add(&daily("a", false)).await;
     flood(&site, 450).await;
     let run = lost(&site, 1).await.remove(0);
     assert_eq!(site.sweep().await.repaired, MOST as usize, "as many as one sweep looks at");
@@ -60,7 +60,7 @@ async fn a_flood_of_lost_polls_is_mended_over_a_few_sweeps_and_hides_nothing() {
 #[tokio::test]
 async fn a_mended_chain_is_one_chain_and_its_old_poll_is_stale() {
     let site = site();
-    site.add(daily("a", true)).await;
+    site.add(&daily("a", true)).await;
     site.ask("a").await;
     site.settle().await;
     let old = site.outer.timers.lock().unwrap().values().find(|timer| timer.name.starts_with("p-")).cloned().unwrap();
@@ -84,7 +84,7 @@ async fn a_mended_chain_is_one_chain_and_its_old_poll_is_stale() {
 #[tokio::test]
 async fn rows_that_cannot_be_read_do_not_keep_the_others_from_repair() {
     let site = site();
-    site.add(daily("a", false)).await;
+    site.add(&daily("a", false)).await;
     let poisoned = lost(&site, 250).await;
     for key in &poisoned {
         site.store.spoil(&DueItem::Run(key.clone()));
@@ -101,7 +101,7 @@ async fn rows_that_cannot_be_read_do_not_keep_the_others_from_repair() {
 #[tokio::test]
 async fn what_cannot_be_mended_is_tried_again_later_and_later_and_counted_once() {
     let site = site();
-    site.add(daily("a", false)).await;
+    site.add(&daily("a", false)).await;
     let key = lost(&site, 1).await.remove(0);
     let mut tries = 0;
     for _ in 0..96 {
@@ -118,7 +118,7 @@ async fn what_cannot_be_mended_is_tried_again_later_and_later_and_counted_once()
 #[tokio::test]
 async fn a_sweep_that_runs_out_of_time_ends_in_order_and_the_next_goes_on() {
     let site = site();
-    site.add(daily("a", false)).await;
+    site.add(&daily("a", false)).await;
     flood(&site, 20).await;
     // Every look at a timer takes a second, and there are five of them.
     *site.outer.slow.lock().unwrap() = Some((site.clock.clone(), TimeDelta::seconds(1)));
@@ -133,7 +133,7 @@ async fn a_sweep_that_runs_out_of_time_ends_in_order_and_the_next_goes_on() {
 #[tokio::test]
 async fn a_run_that_waits_for_its_retry_is_well_and_not_in_the_way() {
     let site = site();
-    site.add(daily("a", false)).await;
+    site.add(&daily("a", false)).await;
     *site.outer.busy.lock().unwrap() = true;
     let key = site.ask("a").await;
     site.settle().await;
@@ -150,7 +150,7 @@ async fn a_run_that_waits_for_its_retry_is_well_and_not_in_the_way() {
 #[tokio::test]
 async fn a_run_that_outlasts_its_batch_is_found_and_gets_the_answer_that_was_paid() {
     let site = site();
-    site.add(daily("a", true)).await;
+    site.add(&daily("a", true)).await;
     let key = site.ask("a").await;
     site.settle().await;
     let id = site.run(&key).await.state.batch().cloned().unwrap();
@@ -172,7 +172,7 @@ async fn a_run_that_outlasts_its_batch_is_found_and_gets_the_answer_that_was_pai
 #[tokio::test]
 async fn a_job_whose_expression_is_refused_becomes_a_chain_and_has_its_timer() {
     let site = site();
-    site.add(daily("a", false)).await;
+    site.add(&daily("a", false)).await;
     site.outer.timers.lock().unwrap().remove("j-a");
     *site.outer.refuses.lock().unwrap() = true;
     site.clock.advance_to("2026-11-21T08:00:00Z".parse().unwrap());
@@ -189,7 +189,7 @@ async fn a_job_whose_expression_is_refused_becomes_a_chain_and_has_its_timer() {
 #[tokio::test]
 async fn a_late_timer_beside_a_repair_starts_nothing_twice() {
     let site = site();
-    site.add(daily("a", false)).await;
+    site.add(&daily("a", false)).await;
     let due: DateTime<chrono::Utc> = "2026-11-21T07:30:00Z".parse().unwrap();
     site.clock.advance_to(due + TimeDelta::minutes(5));
     site.sweep().await;

@@ -23,7 +23,7 @@ async fn hourly(every_minutes: i64) -> (Site, Arc<Faulty>) {
     site.deps.store = faulty.clone();
     let mut hourly = daily("h", false);
     hourly["schedule"] = json!({ "kind": "every", "everyMs": every_minutes * 60_000, "anchorMs": 0 });
-    site.add(hourly).await;
+    site.add(&hourly).await;
     (site, faulty)
 }
 
@@ -51,7 +51,7 @@ fn begins_another() -> First {
 
 #[tokio::test]
 async fn a_run_that_began_meanwhile_is_taken_into_account() {
-    let (site, faulty) = hourly(60).await;
+    let (site, faulty) = Box::pin(hourly(60)).await;
     site.clock.advance_to("2026-11-20T15:40:00Z".parse().unwrap());
     faulty.next([Mishap::First(begins_another())]);
     site.sweep().await;
@@ -62,7 +62,7 @@ async fn a_run_that_began_meanwhile_is_taken_into_account() {
 
 #[tokio::test]
 async fn rows_of_an_earlier_job_of_the_same_name_stay_and_cost_no_write_each() {
-    let (mut site, faulty) = hourly(1).await;
+    let (mut site, faulty) = Box::pin(hourly(1)).await;
     let record = site.deps.store.job(&job()).await.unwrap().unwrap();
     let begin: DateTime<Utc> = "2026-11-20T12:02:00Z".parse().unwrap();
     for minute in 0..80 {

@@ -331,9 +331,9 @@ impl Site {
         Request { deps: &self.deps, invocation, now, stamp: Stamp::fresh(&self.deps, now) }
     }
 
-    pub(super) async fn add(&self, job: Value) {
+    pub(super) async fn add(&self, job: &Value) {
         let invocation = self.invocation();
-        add(&self.request(&invocation), &job).await.unwrap();
+        add(&self.request(&invocation), job).await.unwrap();
         // Not judged for half a minute after it was written.
         self.minutes(1);
     }
@@ -372,7 +372,7 @@ impl Site {
         let scene = Scene { deps: &self.deps, invocation: &invocation, config: &self.config };
         match &envelope.kind {
             wake @ (Wake::Job { .. } | Wake::Resume { .. }) => {
-                drop(Box::pin(trigger::handle(scene, wake)).await.unwrap())
+                drop(Box::pin(trigger::handle(scene, wake)).await.unwrap());
             }
             Wake::Poll { b, n } => drop(Box::pin(batches::poll(scene, b, Some(*n))).await.unwrap()),
             Wake::Window { w } => drop(Box::pin(batches::seal(scene, w)).await.unwrap()),
