@@ -91,7 +91,7 @@ async fn look(
         }
     };
     if view.ended {
-        return settle::settle(scene, batches, batch, remote, now).await;
+        return Box::pin(settle::settle(scene, batches, batch, &view, out_of_turn, now)).await;
     }
     let batch = if now >= batch.deadline {
         give_up(scene, batches, batch, &view, now).await?
