@@ -1,8 +1,8 @@
 //! Results of a batch, line by line as they arrive.
 //!
-//! Guarantee: memory holds one line and what the network had ready, never the file. A line that cannot be read is an
-//! `Err` that names it, and the stream goes on; a connection that breaks is an `Err` too, and the last item. The path is
-//! built from our own base URL: the `results_url` of an answer is never followed with the key.
+//! Guarantee: memory holds one line and what the network had ready, never the file. A line that cannot be read, or is longer
+//! than any answer, is an `Err` that names it, and the stream goes on; a connection that breaks is an `Err` too, and the last
+//! item. The path is built from our own base URL: the `results_url` of an answer is never followed with the key.
 
 use std::sync::Arc;
 
@@ -25,8 +25,9 @@ use nightshift_engine::ports::Secret;
 
 use crate::Anthropic;
 
-/// Longest line. An answer of 300k tokens, the most a batch row may have, is a few MB.
-const LONGEST_LINE: usize = 64 << 20;
+/// Longest line. An answer of 300k tokens, the most a batch row may have (batch-processing page, 2026-10), is a few MB; the
+/// buffer grows to twice the longest line at most, and the answer is copied a few times on its way to its run.
+const LONGEST_LINE: usize = 16 << 20;
 /// How long the next piece may take.
 const IDLE_TIMEOUT: TimeDelta = TimeDelta::seconds(60);
 
@@ -85,19 +86,21 @@ struct Lines {
     searched: usize,
     /// The number of the line read last.
     number: u64,
+    /// The rest of a line that was given up is being thrown away.
+    skipping: bool,
     ended: bool,
 }
 
 impl Lines {
     fn new(body: BoxStream<'static, reqwest::Result<Bytes>>, clock: Arc<dyn Clock>, longest: usize) -> Self {
-        Self { body, clock, longest, buffer: BytesMut::new(), searched: 0, number: 0, ended: false }
+        Self { body, clock, longest, buffer: BytesMut::new(), searched: 0, number: 0, skipping: false, ended: false }
     }
 
     /// The next line that is not blank; its number is in `self.number`.
     async fn next(&mut self) -> Option<Result<Bytes, ModelError>> {
         loop {
             if let Some(line) = self.cut() {
-                if line.iter().all(u8::is_ascii_whitespace) {
+                if std::mem::take(&mut self.skipping) || line.iter().all(u8::is_ascii_whitespace) {
                     continue;
                 }
                 return Some(Ok(line));
@@ -106,9 +109,13 @@ impl Lines {
                 return None;
             }
             if self.buffer.len() > self.longest {
-                let number = self.number + 1;
-                let message = format!("line {number} of the results is longer than {} bytes", self.longest);
-                return Some(Err(self.give_up(Failure::new(ModelErrorKind::Server, message))));
+                let (number, known) = (self.number + 1, self.skipping);
+                // A new buffer, so that the long one's memory is given back.
+                (self.buffer, self.searched, self.skipping) = (BytesMut::new(), 0, true);
+                if !known {
+                    let message = format!("line {number} of the results is longer than {} bytes", self.longest);
+                    return Some(Err(Failure::new(ModelErrorKind::Server, message).into()));
+                }
             }
             let deadline = self.clock.now() + IDLE_TIMEOUT;
             match timeout(&*self.clock, deadline, self.body.next()).await {
@@ -125,7 +132,7 @@ impl Lines {
 
     /// Takes a line off the buffer; at the end of the body, what is left is the last one.
     fn cut(&mut self) -> Option<Bytes> {
-        let found = self.buffer.iter().skip(self.searched).position(|byte| *byte == b'\n');
+        let found = self.buffer[self.searched..].iter().position(|byte| *byte == b'\n');
         let line = match found {
             Some(at) => self.buffer.split_to(self.searched + at + 1),
             None if self.ended && !self.buffer.is_empty() => self.buffer.split(),
@@ -141,7 +148,7 @@ impl Lines {
 
     fn give_up(&mut self, failure: Failure) -> ModelError {
         self.ended = true;
-        self.buffer.clear();
+        (self.buffer, self.searched) = (BytesMut::new(), 0);
         failure.into()
     }
 }
@@ -246,10 +253,35 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_line_without_end_is_given_up_before_it_fills_the_memory() {
+    async fn a_line_that_is_too_long_is_named_and_thrown_away_and_the_rest_still_comes() {
         let piece = "x".repeat(40);
-        let pieces = [row("a"), "\n".to_owned(), piece.clone(), piece.clone(), piece];
+        let rest = format!("xx\n{}\n", row("b"));
+        let pieces = [row("a"), "\n".to_owned(), piece.clone(), piece.clone(), piece.clone(), piece, rest];
         let items = all(&pieces.iter().map(String::as_str).collect::<Vec<_>>(), 64).await;
-        assert_eq!(items, [Ok("a".into()), Err("line 2 of the results is longer than 64 bytes".to_owned())]);
+        let long = |line| Err(format!("line {line} of the results is longer than 64 bytes"));
+        assert_eq!(items, [Ok("a".into()), long(2), Ok("b".into())]);
+        // One that never ends is named once.
+        assert_eq!(all(&[&"x".repeat(80), &"x".repeat(80)], 64).await, [long(1)]);
+    }
+
+    #[tokio::test]
+    async fn the_buffer_stays_as_small_as_the_longest_line_however_long_the_file_is() {
+        // 64 MB in pieces that cut lines anywhere, with a long line now and then.
+        let lines = (0..16_000).map(|n| {
+            let length = if n % 1000 == 999 { 500_000 } else { 3_500 };
+            Ok(Bytes::from(format!(
+                "{{\"custom_id\":\"{}\",\"result\":{{\"type\":\"expired\"}}}}\n",
+                "a".repeat(length)
+            )))
+        });
+        let mut lines = Lines::new(stream::iter(lines).boxed(), Arc::new(SystemClock), LONGEST_LINE);
+        let (mut count, mut most) = (0, 0);
+        while let Some(line) = lines.next().await {
+            assert!(line.is_ok());
+            most = most.max(lines.buffer.capacity());
+            count += 1;
+        }
+        assert_eq!(count, 16_000);
+        assert!(most <= 2 << 20, "{most}");
     }
 }

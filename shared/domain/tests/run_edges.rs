@@ -201,6 +201,7 @@ fn events() -> impl Iterator<Item = Event> {
         Event::BatchEnded(RowResult::Canceled),
         Event::BatchEnded(RowResult::Expired),
         Event::BatchEnded(RowResult::Missing),
+        Event::BatchEnded(RowResult::Unreadable),
         Event::DeadlinePassed,
         Event::CancelRequested,
     ];

@@ -115,7 +115,7 @@ async fn look(
         }
     };
     if view.ended {
-        return settle::settle(scene, batches, batch, remote, now).await;
+        return Box::pin(settle::settle(scene, batches, batch, &view, out_of_turn, now)).await;
     }
     if batch.untold {
         launch::announce(scene, &batch, Vec::new()).await?;

@@ -5,7 +5,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::RunKey;
-use nightshift_domain::delivery::{Chunk, ChunkState, deliverable, verdict};
+use nightshift_domain::delivery::{Chunk, ChunkState, verdict};
 use nightshift_domain::event::{Envelope, Wake};
 use nightshift_domain::job::{DeliveryMode, DeliveryStatus};
 use nightshift_domain::run::{Event, Run, State, take};
@@ -13,14 +13,18 @@ use tracing::debug;
 
 use crate::error::EngineError;
 use crate::ports::OpenChannelError;
+use crate::runs::Scene;
 use crate::runs::commit::{Along, apply, save};
 use crate::runs::drive::{not_by_a_twin, system_event};
-use crate::runs::{Scene, load_text};
 
 mod event;
 pub(crate) mod ledger;
+mod unsent;
+
+pub(crate) use unsent::close_where_it_is;
 
 use ledger::{Part, Patience, Sending, planned, send_all};
+use unsent::{Output, output};
 
 /// The part of a run's output that is its answer.
 pub const FINAL: &str = "final";
@@ -60,21 +64,9 @@ pub async fn deliver(scene: Scene<'_>, key: &RunKey) -> Result<Delivered, Engine
     if !save(scene, &run).await? {
         return Ok(Delivered::Nothing);
     }
-    let mode = run.delivery.as_ref().map_or(DeliveryMode::None, |delivery| delivery.mode);
-    if mode == DeliveryMode::None {
-        return close(scene, run, DeliveryStatus::NotRequested, None).await;
-    }
-    let text = match &run.answer {
-        Some(answer) => load_text(scene.deps, key, answer).await?,
-        None => String::new(),
-    };
-    let text = match deliverable(&text) {
-        Ok(text) => text.to_owned(),
-        Err(reason) => return close(scene, run, DeliveryStatus::Suppressed, Some(reason.to_owned())).await,
-    };
-    let Some(target) = run.plan.as_ref().and_then(|plan| plan.target.clone()) else {
-        let reason = "the target could not be resolved".to_owned();
-        return close(scene, run, DeliveryStatus::Failed, Some(reason)).await;
+    let (mode, text, target) = match output(scene, &run).await? {
+        Output::Nothing(status, note) => return close(scene, run, status, note).await,
+        Output::ToSend { mode, text, target } => (mode, text, target),
     };
     if mode == DeliveryMode::Announce && run.talk.has_sent_to(&target) {
         // The main session is told of the run all the same: the answer is with its reader.

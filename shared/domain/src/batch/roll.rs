@@ -84,6 +84,16 @@ impl Marks {
         self.0[place / 8] |= 1 << (place % 8);
     }
 
+    /// Puts everything in it that is in `other`.
+    pub fn merge(&mut self, other: &Self) {
+        if self.0.len() < other.0.len() {
+            self.0.resize(other.0.len(), 0);
+        }
+        for (mine, theirs) in self.0.iter_mut().zip(&other.0) {
+            *mine |= theirs;
+        }
+    }
+
     /// How many are in it.
     pub fn count(&self) -> u32 {
         self.0.iter().map(|byte| byte.count_ones()).sum()
@@ -139,6 +149,12 @@ mod tests {
         }
         assert!(marks.has(8) && marks.has(99_999) && !marks.has(9) && !marks.has(1_000_000));
         assert_eq!(marks.count(), 4);
+        let mut few = Marks::default();
+        few.set(9);
+        few.merge(&marks);
+        assert!(few.has(9) && few.has(99_999) && few.count() == 5);
+        few.merge(&Marks::default());
+        assert_eq!(few.count(), 5);
         let text = serde_json::to_string(&marks).unwrap();
         assert!(text.len() < 17_000, "{}", text.len());
         assert_eq!(serde_json::from_str::<Marks>(&text).unwrap(), marks);

@@ -99,6 +99,8 @@ pub enum RowResult {
     Expired,
     /// The results have no such row.
     Missing,
+    /// The results may have it, and be paid for, but it could not be taken in for as long as that was waited for.
+    Unreadable,
 }
 
 /// What is to be done after the run is written. Every one is safe to repeat; `engine` says how, per effect.

@@ -332,6 +332,12 @@ impl Stepper {
             Event::BatchEnded(RowResult::Missing) => {
                 self.again(hop, attempt, "batch_row_missing", "the batch's results have no row for this run".to_owned())
             }
+            // It may have been paid: it is not asked for again.
+            Event::BatchEnded(RowResult::Unreadable) => {
+                let message = "the batch has ended, and this run's row of its results could not be taken in";
+                self.run.gave_up(hop, self.now);
+                self.fail("batch_row_unreadable", message.to_owned())
+            }
             // The batch it was adopted into proved to be somebody else's, and its own was not found. As often as its
             // create was lost it is tried again later, as it is by one who was never adopted.
             Event::BatchLost => {

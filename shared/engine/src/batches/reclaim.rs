@@ -45,7 +45,7 @@ pub(crate) async fn reclaim(scene: Scene<'_>, run: &Run) -> Result<(), EngineErr
             return Err(EngineError::Secret(format!("the results of batch {remote} cannot be read: {error}")));
         }
     };
-    Box::pin(settle::hand_out(scene, &batch, &member, result, now)).await
+    Box::pin(settle::hand_one(scene, &batch, &member, result)).await
 }
 
 /// Which row of its batch is the run's.

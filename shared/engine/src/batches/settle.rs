@@ -1,31 +1,47 @@
 //! A batch has ended: every row's outcome goes to its run.
 
 use chrono::{DateTime, Utc};
-use futures::StreamExt;
+use futures::{StreamExt, stream};
 use nightshift_domain::batch::{Batch, BatchState, Member, place_of};
-use nightshift_domain::run::{Event, RowResult, Run, State};
+use nightshift_domain::run::RowResult;
 use tracing::{debug, info, warn};
 
 use crate::error::EngineError;
-use crate::ports::{Batches, ResultLine};
-use crate::runs::booking::late_row;
-use crate::runs::{Scene, absorb};
+use crate::ports::{BatchView, Batches, ResultLine};
+use crate::runs::Scene;
 
-use super::{Polled, in_batch, out_of_reach, rearm, roll, save, tell};
+use self::hand_out::{Count, Read, Stopped, hand_out};
+use self::progress::{Kept, Progress};
+use super::{BELIEVED_GONE_AFTER, Polled, out_of_reach, rearm, roll, save};
 
-/// Streams the results and hands each row to its run.
+pub(super) use self::hand_out::hand_one;
+
+mod hand_out;
+mod progress;
+#[cfg(test)]
+mod tests;
+
+/// Streams the results and hands each row to its run, as many as there is time for; the next poll goes on. A poll out of
+/// turn leaves a batch alone that is half settled and whose next poll is still to come.
 ///
 /// # Crash safety
 /// A row is booked with the transition it causes, in one conditional write, so reading the results again changes nothing.
-/// The batch is settled last; stopped before that, the next poll reads them again.
+/// A long batch names its next poll before the first row and its marks every so often; the batch is settled last. Stopped
+/// before that, the next poll, the function's retry or the sweeper reads the results again and skips what is marked.
 pub(super) async fn settle(
     scene: Scene<'_>,
     batches: &dyn Batches,
-    mut batch: Batch,
-    remote: &str,
+    batch: Batch,
+    view: &BatchView,
+    out_of_turn: bool,
     now: DateTime<Utc>,
 ) -> Result<Polled, EngineError> {
-    let mut lines = match batches.results(remote).await {
+    let remote = view.remote.as_str();
+    if out_of_turn && !batch.settled.is_empty() && now < batch.next_poll_at {
+        debug!(batch.id = remote, "batch {remote} is half settled already");
+        return Ok(Polled::Open { next: batch.next_poll_at });
+    }
+    let lines = match batches.results(remote).await {
         Ok(lines) => lines,
         Err(error) => {
             // Results have been seen to be missing right after the end; that passes.
@@ -34,91 +50,123 @@ pub(super) async fn settle(
         }
     };
     let members = roll::members(scene.deps, &batch).await?;
-    let mut rows = 0;
-    let mut foreign = 0;
-    while let Some(line) = lines.next().await {
-        let ResultLine { custom_id, result } = match line {
-            Ok(line) => line,
-            Err(error) => {
-                warn!(batch.id = remote, "the results of batch {remote} broke off: {error}");
-                return out_of_reach(scene, batch, now).await;
-            }
-        };
-        let Some(at) = place_of(&members, &custom_id) else {
-            foreign += 1;
-            continue;
-        };
-        hand_out(scene, &batch, &members[at], result, now).await?;
-        batch.settled.set(at);
-        rows += 1;
+    let mut progress = Progress::new(scene, batch);
+    if progress.claim(now).await? == Kept::Overtaken {
+        return Ok(Polled::Stale);
     }
-    let adopted = matches!(batch.state, BatchState::Open { adopted: true, .. });
-    if adopted && rows == 0 && foreign > 0 {
-        return disown(scene, batch, remote, now).await;
+    let rows = lines.map(|line| match line {
+        Ok(ResultLine { custom_id, result }) => {
+            place_of(&members, &custom_id).map_or(Read::Foreign, |place| Read::Row(place, result))
+        }
+        Err(error) => {
+            warn!(batch.id = remote, "the results of batch {remote} cannot be read whole: {error}");
+            Read::Failed
+        }
+    });
+    let count = Box::pin(hand_out(scene, &mut progress, &members, rows)).await?;
+    if let Some(stopped) = count.stopped {
+        return stop(&mut progress, stopped, now).await;
     }
-    if foreign > 0 {
-        debug!(batch.id = remote, "batch {remote} has {foreign} rows that are not ours");
+    let adopted = matches!(progress.batch.state, BatchState::Open { adopted: true, .. });
+    if adopted && count.ours == 0 && count.foreign > 0 && count.failed == 0 {
+        return disown(scene, progress.batch, remote, now).await;
     }
-    finish(scene, batch, &members, Some(remote), rows, now).await
+    if count.foreign > 0 {
+        debug!(batch.id = remote, "batch {remote} has {} rows that are not ours", count.foreign);
+    }
+    if let Some((left, outcome)) = left(&progress, &members, &count, view.rows, now) {
+        let count = tell_all(scene, &mut progress, &members, left, &outcome).await?;
+        if let Some(stopped) = count.stopped {
+            return stop(&mut progress, stopped, now).await;
+        }
+    }
+    finish(&mut progress, &members, Some(remote), count.ours, now).await
+}
+
+/// Members whose row did not come to them, and what they are to be told; `None` while it may still come.
+///
+/// A batch has a result for every request ("Retrieve batch results", batch-processing page, 2026-10), so that only of a file
+/// that is read whole a row can be said to be missing. What is not in a file that was cut off, or stands in a line that
+/// cannot be read, may be an answer that was paid: it is waited for as long as a batch can be out of reach.
+fn left(
+    progress: &Progress<'_>,
+    members: &[Member],
+    count: &Count,
+    rows: u64,
+    now: DateTime<Utc>,
+) -> Option<(Vec<usize>, RowResult)> {
+    let batch = &progress.batch;
+    let open = (0..members.len()).filter(|place| !batch.settled.has(*place));
+    if now >= (batch.started_at + BELIEVED_GONE_AFTER).max(batch.deadline) {
+        return Some((open.collect(), RowResult::Unreadable));
+    }
+    let whole = count.failed == 0 && count.lines() >= rows;
+    whole.then(|| (open.filter(|place| !count.seen.has(*place)).collect(), RowResult::Missing))
 }
 
 /// The batch is gone, and so is whatever it would have brought.
+///
+/// # Crash safety
+/// As with [`settle`].
 pub(super) async fn missing(scene: Scene<'_>, batch: Batch, now: DateTime<Utc>) -> Result<Polled, EngineError> {
     let remote = batch.state.remote().map(str::to_owned);
     let members = roll::members(scene.deps, &batch).await?;
-    finish(scene, batch, &members, remote.as_deref(), 0, now).await
+    let mut progress = Progress::new(scene, batch);
+    if progress.claim(now).await? == Kept::Overtaken {
+        return Ok(Polled::Stale);
+    }
+    let open = (0..members.len()).filter(|place| !progress.batch.settled.has(*place)).collect();
+    let count = tell_all(scene, &mut progress, &members, open, &RowResult::Missing).await?;
+    if let Some(stopped) = count.stopped {
+        return stop(&mut progress, stopped, now).await;
+    }
+    finish(&mut progress, &members, remote.as_deref(), 0, now).await
 }
 
-/// Members without a row are told so; then the batch is settled.
-async fn finish(
+/// Tells the members at `places` the same.
+async fn tell_all(
     scene: Scene<'_>,
-    mut batch: Batch,
+    progress: &mut Progress<'_>,
+    members: &[Member],
+    places: Vec<usize>,
+    outcome: &RowResult,
+) -> Result<Count, EngineError> {
+    let rows = stream::iter(places.into_iter().map(|place| Read::Row(place, outcome.clone())));
+    Box::pin(hand_out(scene, progress, members, rows)).await
+}
+
+async fn stop(progress: &mut Progress<'_>, stopped: Stopped, now: DateTime<Utc>) -> Result<Polled, EngineError> {
+    match stopped {
+        Stopped::TimeIsUp(next) => Ok(Polled::Open { next }),
+        Stopped::Overtaken => Ok(Polled::Stale),
+        Stopped::NothingWorks => later(progress, now).await,
+    }
+}
+
+/// What is left is for the next poll.
+async fn later(progress: &mut Progress<'_>, now: DateTime<Utc>) -> Result<Polled, EngineError> {
+    let next = progress.rest(progress.told > 0, now).await?;
+    Ok(next.map_or(Polled::Stale, |next| Polled::Open { next }))
+}
+
+/// The batch is settled when every member knows; else the next poll goes on.
+async fn finish(
+    progress: &mut Progress<'_>,
     members: &[Member],
     remote: Option<&str>,
-    rows: usize,
+    rows: u64,
     now: DateTime<Utc>,
 ) -> Result<Polled, EngineError> {
-    for (at, member) in members.iter().enumerate() {
-        if !batch.settled.has(at) {
-            hand_out(scene, &batch, member, RowResult::Missing, now).await?;
-            batch.settled.set(at);
-        }
+    let left = (0..members.len()).filter(|place| !progress.batch.settled.has(*place)).count();
+    let id = progress.batch.id.clone();
+    if left > 0 {
+        warn!(batch.attempt = %id, "{left} of {} rows of batch {id} are still to be handed out", members.len());
+        return later(progress, now).await;
     }
-    batch.state = BatchState::Settled { remote: remote.map(str::to_owned) };
-    batch.checked_at = Some(now);
-    batch.rev += 1;
-    if save(scene, &batch, now).await? {
-        info!(batch.attempt = %batch.id, "batch {} is settled with {rows} rows", batch.id);
+    if progress.finish(remote, now).await? == Kept::Written {
+        info!(batch.attempt = %id, "batch {id} is settled with {rows} rows");
     }
-    Ok(Polled::Settled { rows })
-}
-
-pub(super) async fn hand_out(
-    scene: Scene<'_>,
-    batch: &Batch,
-    member: &Member,
-    result: RowResult,
-    now: DateTime<Utc>,
-) -> Result<(), EngineError> {
-    let found = scene.deps.store.run(&member.run).await?;
-    let Some(run) = found.as_ref().filter(|run| in_batch(run, &batch.id)) else {
-        return late_row(scene, batch, member, found.as_ref(), &result).await;
-    };
-    let run = recorded(scene, run.clone(), batch).await?;
-    let Some(run) = run else { return Ok(()) };
-    let run = match &result {
-        RowResult::Succeeded(reply) => absorb(scene, &run, member.hop, reply, Some(&batch.id), now).await?,
-        RowResult::Errored { .. } | RowResult::Canceled | RowResult::Expired | RowResult::Missing => run,
-    };
-    tell(scene, &run, Event::BatchEnded(result)).await
-}
-
-/// A run whose batch is known although the run itself was not told yet: a stop between the members of an adoption.
-async fn recorded(scene: Scene<'_>, run: Run, batch: &Batch) -> Result<Option<Run>, EngineError> {
-    let (State::Submitting { .. }, Some(remote)) = (&run.state, batch.state.remote()) else { return Ok(Some(run)) };
-    let event = Event::BatchCreated { remote: remote.to_owned() };
-    let moved = crate::runs::commit::apply(scene, &run, event, crate::runs::commit::Along::default()).await?;
-    Ok(moved.map(|moved| moved.run))
+    Ok(Polled::Settled { rows: usize::try_from(rows).unwrap_or(usize::MAX) })
 }
 
 /// A batch that was taken for ours is somebody else's: back to the search, without it.

@@ -10,6 +10,7 @@ use nightshift_domain::{AttemptId, RunKey};
 use tracing::{debug, info};
 
 use crate::batches;
+use crate::deliver::close_where_it_is;
 use crate::error::EngineError;
 use crate::ports::SystemEvent;
 
@@ -68,7 +69,10 @@ pub async fn drive(scene: Scene<'_>, run: Run, effects: Vec<Effect>) -> Result<(
                 continue;
             }
             Effect::Deliver => {
-                hand_to_deliver(scene, &run.key).await?;
+                // A call of `deliver` less, and its reads, where nothing is to be sent.
+                if !Box::pin(close_where_it_is(scene, &run)).await? {
+                    hand_to_deliver(scene, &run.key).await?;
+                }
                 continue;
             }
             // What a close has to do was done with its write.

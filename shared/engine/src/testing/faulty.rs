@@ -1,6 +1,6 @@
 //! A table whose writes go wrong as a test says.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -37,10 +37,12 @@ pub enum Mishap {
     First(First),
 }
 
-/// A table whose next commits have these mishaps, one each; reads go through.
+/// A table whose next commits have these mishaps, one each; reads go through, but for those of runs that are named.
 pub struct Faulty {
     inner: Arc<dyn Store>,
     next: Mutex<VecDeque<Mishap>>,
+    /// The runs that cannot be read, and how often runs were read.
+    runs: Mutex<(BTreeSet<RunKey>, usize)>,
 }
 
 impl fmt::Debug for Faulty {
@@ -52,7 +54,7 @@ impl fmt::Debug for Faulty {
 impl Faulty {
     /// A table that is sound until told otherwise.
     pub fn new(inner: Arc<dyn Store>) -> Self {
-        Self { inner, next: Mutex::default() }
+        Self { inner, next: Mutex::default(), runs: Mutex::default() }
     }
 
     /// What happens to the next commits.
@@ -71,6 +73,20 @@ impl Faulty {
     /// Forgets what was to happen; whether there was anything left.
     pub fn heal(&self) -> bool {
         !std::mem::take(&mut *self.queue()).is_empty()
+    }
+
+    /// Runs that cannot be read from now on, instead of those before.
+    pub fn break_runs(&self, runs: impl IntoIterator<Item = RunKey>) {
+        self.runs().0 = runs.into_iter().collect();
+    }
+
+    /// How often runs were read since this was asked last.
+    pub fn runs_read(&self) -> usize {
+        std::mem::take(&mut self.runs().1)
+    }
+
+    fn runs(&self) -> MutexGuard<'_, (BTreeSet<RunKey>, usize)> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn queue(&self) -> MutexGuard<'_, VecDeque<Mishap>> {
@@ -113,6 +129,14 @@ impl Store for Faulty {
     }
 
     async fn run(&self, key: &RunKey) -> Result<Option<Run>, StoreError> {
+        let broken = {
+            let mut runs = self.runs();
+            runs.1 += 1;
+            runs.0.contains(key)
+        };
+        if broken {
+            return Err(StoreError { operation: format!("read run {key}"), ..gone() });
+        }
         self.inner.run(key).await
     }
 

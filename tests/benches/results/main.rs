@@ -1,0 +1,137 @@
+//! The results of the largest batch there may be, through the real `poll`: how fast, in how much memory, and what a kill in
+//! the middle costs.
+//!
+//! `RESULTS_ROWS` is the number of rows (100,000), `RESULTS_ANSWER` the characters of each answer (1,600, with which a line of
+//! the file has about 2 KB). The figures end with a check of every run against the file; one that is not as it should be fails
+//! the whole.
+
+mod processes;
+mod seed;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use chrono::TimeDelta;
+use nightshift_domain::batch::BatchState;
+use nightshift_local::gate::tally;
+use nightshift_local::{FunctionHost, Options, Stack};
+use nightshift_tests::process::{pause, program};
+
+use crate::processes::Processes;
+use crate::seed::{Seeded, seed};
+
+/// Prints a line.
+#[expect(clippy::print_stdout, reason = "figures are what this program is for")]
+fn say(line: &str) {
+    println!("{line}");
+}
+
+fn main() -> anyhow::Result<()> {
+    // Cargo passes this to benches it was asked to run; `cargo test --all-targets` does not.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        say("this takes its time: run it with `make load`");
+        return Ok(());
+    }
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run())
+}
+
+fn setting(name: &str, default: usize) -> anyhow::Result<usize> {
+    std::env::var(name).map_or(Ok(default), |text| text.parse().with_context(|| format!("{name} is not a number")))
+}
+
+async fn run() -> anyhow::Result<()> {
+    let (rows, answer) = (setting("RESULTS_ROWS", 100_000)?, setting("RESULTS_ANSWER", 1_600)?);
+    let folder = tempfile::tempdir()?;
+    let mut options = Options::new(folder.path().join("state"));
+    let poll = program("nightshift-poll");
+    ensure!(poll.exists(), "{} is not built", poll.display());
+    options.functions =
+        FunctionHost::Binaries { dir: poll.parent().map_or_else(PathBuf::new, std::path::Path::to_path_buf) };
+    let state_dir = options.state_dir.clone();
+    let stack = Stack::start(options).await?;
+    let began = Instant::now();
+    let poll_at = stack.now() + TimeDelta::seconds(2);
+    let seeded = seed((&stack.ready, &state_dir, stack.clock()), (rows, answer), poll_at).await?;
+    say(&format!("{rows} jobs, runs and rows are there after {:.0} s", began.elapsed().as_secs_f64()));
+    let before = stack.gate.calls(0).len() as u64;
+    let watched = watch(&seeded, rows).await?;
+    let calls = tally(&stack.gate.calls(before));
+    let bytes = seeded.check().await?;
+    watched.print(rows, bytes, &calls);
+    stack.stop().await;
+    Ok(())
+}
+
+/// What was seen from outside.
+struct Watched {
+    /// From the first call of `poll` to the last, without the waits between them.
+    busy: Duration,
+    /// The wait from the kill to the next `poll`.
+    waited: Duration,
+    /// How often the table was read to watch.
+    looks: u32,
+    /// Peak memory of each process, in KiB.
+    peaks: BTreeMap<u32, u64>,
+}
+
+/// Watches the batch until it is settled; kills its first process when half of the rows are marked.
+async fn watch(seeded: &Seeded, rows: usize) -> anyhow::Result<Watched> {
+    let half = u32::try_from(rows / 2)?;
+    let mut processes = Processes::default();
+    let (mut killed, mut marked, mut looks) = (None, 0, 0);
+    let (mut started, mut busy, mut waited) = (None, Duration::ZERO, Duration::ZERO);
+    loop {
+        pause(Duration::from_millis(100)).await;
+        let now = Instant::now();
+        let running = processes.look("nightshift-poll");
+        let batch = seeded.batch().await?;
+        looks += 1;
+        let count = batch.settled.count();
+        if started.is_none() && !running.is_empty() && killed.is_none_or(|_| count > marked) {
+            started = Some(now);
+            if let Some(at) = killed {
+                waited = now - at;
+            }
+        }
+        if matches!(batch.state, BatchState::Settled { .. }) {
+            busy += started.map_or(Duration::ZERO, |at| now - at);
+            return Ok(Watched { busy, waited, looks, peaks: processes.peaks });
+        }
+        if killed.is_none() && count >= half {
+            for pid in running {
+                processes::kill(pid)?;
+            }
+            (killed, marked) = (Some(now), count);
+            busy += started.take().map_or(Duration::ZERO, |at| now - at);
+            say(&format!("killed poll with {count} rows marked"));
+        }
+    }
+}
+
+impl Watched {
+    #[expect(clippy::cast_precision_loss, reason = "figures here are far below 2^53")]
+    fn print(&self, rows: usize, bytes: u64, calls: &BTreeMap<String, u64>) {
+        let (rows_f, seconds, megabytes) = (rows as f64, self.busy.as_secs_f64(), bytes as f64 / 1e6);
+        say(&format!("rows                       {rows}"));
+        say(&format!("file of results            {megabytes:.0} MB"));
+        say(&format!("settling                   {seconds:.0} s"));
+        say(&format!("                           {:.0} rows/s, {:.2} MB/s", rows_f / seconds, megabytes / seconds));
+        say(&format!("rows in an invocation      about {:.0}", rows_f / seconds * 270.0));
+        say(&format!("wait after the kill        {:.0} s", self.waited.as_secs_f64()));
+        for (pid, peak) in &self.peaks {
+            say(&format!("peak memory of process {pid}  {:.1} MB", *peak as f64 * 1024.0 / 1e6));
+        }
+        let table = |name: &str| calls.get(&format!("dynamodb {name}")).copied().unwrap_or(0);
+        let watching = f64::from(self.looks);
+        let (reads, puts, transactions) = (table("GetItem"), table("PutItem"), table("TransactWriteItems"));
+        say(&format!("reads of the table         {:.3} a row", (reads as f64 - watching) / rows_f));
+        say(&format!("writes of one row          {:.3} a row", puts as f64 / rows_f));
+        say(&format!("transactions               {:.3} a row", transactions as f64 / rows_f));
+        let again = reads as f64 - watching - 3.0 * rows_f;
+        say(&format!(
+            "reads for what was done    {again:.0} (rows after the last mark before the kill, and each poll's own)"
+        ));
+    }
+}
