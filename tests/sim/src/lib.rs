@@ -6,3 +6,12 @@
 //! run, so that the same operations end in the same state.
 
 pub mod gate;
+
+#[path = "../../../infra/local/src/scheduler/expression/mod.rs"]
+pub mod expression;
+pub mod older;
+pub mod outside;
+pub mod ports;
+pub mod queue;
+pub mod timers;
+pub mod web;
