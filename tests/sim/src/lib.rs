@@ -5,13 +5,23 @@
 //! Guarantee: nothing here depends on the machine's time, on chance that is not seeded, or on the order in which threads
 //! run, so that the same operations end in the same state.
 
+pub mod channel;
 pub mod gate;
+pub mod ledger;
+pub mod provider;
 
+pub mod chance;
 #[path = "../../../infra/local/src/scheduler/expression/mod.rs"]
 pub mod expression;
+pub mod lambda;
+pub mod mishap;
 pub mod older;
 pub mod outside;
 pub mod ports;
 pub mod queue;
+pub mod switch;
+pub mod tally;
 pub mod timers;
+pub mod trace;
 pub mod web;
+pub mod world;
