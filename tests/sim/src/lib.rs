@@ -6,7 +6,10 @@
 //! run, so that the same operations end in the same state.
 
 pub mod channel;
+pub mod channel;
 pub mod gate;
+pub mod ledger;
+pub mod provider;
 pub mod ledger;
 pub mod provider;
 
