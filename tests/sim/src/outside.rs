@@ -5,13 +5,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use nightshift_engine::ports::{Entropy, Secret, Secrets, Store};
-use nightshift_engine::testing::{MemoryBlobs, MemoryStore, Nothing};
+use nightshift_engine::testing::{MemoryBlobs, MemoryStore};
 use nightshift_engine::{Deps, ManualClock, Settings};
 use sha2::{Digest, Sha256};
 
+use crate::channel::SimChannel;
 use crate::gate::Gate;
 use crate::older::{Authors, ReleaseStore};
 use crate::ports::{Door, GatedBlobs, GatedInvoker, GatedStore, GatedTimers, GatedWeb};
+use crate::provider::SimProvider;
 use crate::queue::SimQueue;
 use crate::timers::SimTimers;
 use crate::web::SimWeb;
@@ -31,6 +33,10 @@ pub struct Outside {
     pub timers: Arc<SimTimers>,
     /// Calls between functions.
     pub queue: Arc<SimQueue>,
+    /// Models and their batches.
+    pub provider: Arc<SimProvider>,
+    /// Chats and addresses.
+    pub channel: Arc<SimChannel>,
     /// The rest of the world.
     pub web: Arc<SimWeb>,
     /// What every process is started with.
@@ -53,6 +59,8 @@ impl Outside {
             blobs: Arc::new(MemoryBlobs::new()),
             timers: Arc::new(SimTimers::new(clock.clone())),
             queue: Arc::new(SimQueue::new(clock.clone())),
+            provider: SimProvider::new(clock.clone()),
+            channel: SimChannel::new(clock.clone()),
             web: Arc::new(SimWeb::default()),
             settings: Settings::default(),
             authors: Arc::default(),
@@ -80,8 +88,8 @@ impl Outside {
             blobs: Arc::new(GatedBlobs::new(self.blobs.clone(), door.clone())),
             timers: Arc::new(GatedTimers::new(self.timers.clone(), door.clone())),
             invoker: Arc::new(GatedInvoker::new(self.queue.clone(), door.clone())),
-            models: Arc::new(Nothing),
-            channels: Arc::new(Nothing),
+            models: self.provider.models(gate.clone(), invocation),
+            channels: self.channel.channels(gate.clone(), invocation),
             secrets: Arc::new(OneSecret),
             web: Arc::new(GatedWeb::new(self.web.clone(), door)),
             settings: self.settings.clone(),
