@@ -246,4 +246,4 @@ fn next_remote(state: &State) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -58,10 +58,10 @@ pub(super) fn rows(rows: &[BatchRow]) -> Result<(), Wrong> {
     if rows.len() > MOST_ROWS || rows.iter().map(bytes).sum::<usize>() > MOST_BYTES {
         return Err(Wrong::TooLarge);
     }
-    let named = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     let mut names = BTreeSet::new();
     for row in rows {
-        if !(1..=64).contains(&row.custom_id.len()) || !row.custom_id.bytes().all(named) {
+        if !(1..=64).contains(&row.custom_id.len()) || !row.custom_id.bytes().all(fits) {
             return Err(Wrong::Invalid("a custom_id is not one"));
         }
         if !names.insert(&row.custom_id) {
