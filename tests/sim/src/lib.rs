@@ -6,19 +6,22 @@
 //! run, so that the same operations end in the same state.
 
 pub mod channel;
-pub mod channel;
 pub mod gate;
 pub mod ledger;
 pub mod provider;
-pub mod ledger;
-pub mod provider;
 
+pub mod case;
 pub mod chance;
+pub mod diary;
 #[path = "../../../infra/local/src/scheduler/expression/mod.rs"]
 pub mod expression;
+pub mod generate;
+pub mod hunt;
+pub mod invariants;
 pub mod lambda;
 pub mod mishap;
 pub mod older;
+pub mod ops;
 pub mod outside;
 pub mod ports;
 pub mod queue;
