@@ -20,6 +20,7 @@ pub mod hunt;
 pub mod invariants;
 pub mod lambda;
 pub mod mishap;
+pub mod mutants;
 pub mod older;
 pub mod ops;
 pub mod outside;

@@ -11,6 +11,9 @@ use super::plan::{BatchPlan, RowPlan, Say, seconds};
 
 /// How long a batch lives (batch-processing page, 2026-10).
 const LIFE: TimeDelta = TimeDelta::hours(24);
+/// How long the list lags at most, seconds. A create whose answer was lost is taken for not done after ten minutes, of which
+/// its request may take one and the clocks' disagreement another: no list that lags longer can be told from a lost create.
+const LONGEST_LAG: u32 = 8 * 60 - 5;
 
 /// A batch.
 #[derive(Debug, Clone)]
@@ -104,7 +107,7 @@ impl SimBatch {
     }
 
     pub(super) fn is_listed(&self, now: DateTime<Utc>) -> bool {
-        !self.deleted && now >= self.created_at + seconds(self.plan.listed_after)
+        !self.deleted && now >= self.created_at + seconds(self.plan.listed_after.min(LONGEST_LAG))
     }
 
     pub(super) fn is_found(&self, now: DateTime<Utc>) -> bool {
