@@ -8,7 +8,8 @@ use nightshift_domain::run::{Run, State};
 use nightshift_domain::{JobId, RunKey};
 use nightshift_engine::ports::{DueItem, PageRequest, RunFilter};
 use nightshift_sim::gate::Call;
-use nightshift_sim::provider::BilledVia;
+use nightshift_sim::ledger;
+use nightshift_sim::provider::{BillLine, BilledVia};
 
 use super::stage::{Fault, Stage};
 
@@ -106,7 +107,16 @@ pub fn wrong(stage: &Stage) -> Vec<String> {
         wrong.push(format!("{places:?}"));
     }
     wrong.extend(stage.outside.channel.seen_twice());
-    wrong.extend(stage.outside.provider.look(|batches, _| nightshift_sim::ledger::rows_twice(batches, &runs)));
+    wrong.extend(stage.outside.provider.look(|batches, bill| {
+        let mut wrong = ledger::rows_twice(batches, &runs);
+        wrong.extend(ledger::rows_again(batches));
+        wrong.extend(ledger::overpaid(bill, &runs, at));
+        // An answer that was in hand when its write failed or its invocation died is lost; all others are booked.
+        let lost = |line: &BillLine| matches!(line.via, BilledVia::Realtime { .. });
+        wrong.extend(ledger::unaccounted(bill, &runs, lost));
+        wrong.extend(ledger::misbooked(bill, &runs));
+        wrong
+    }));
     for record in now(store.jobs(&ALL)).unwrap().items {
         if !record.active.is_empty() || !record.waiting.is_empty() {
             wrong.push(format!("job {} counts {:?} and {:?}", record.job.job_id, record.active, record.waiting));

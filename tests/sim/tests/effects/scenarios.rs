@@ -1,6 +1,8 @@
 //! The plays: what leads up to the invocation whose effects are disturbed, one by one.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures::FutureExt;
+use nightshift_domain::batch::BatchState;
 use nightshift_domain::event::{Envelope, Wake};
 use nightshift_sim::channel::SendPlan;
 use nightshift_sim::lambda::{Queued, Task, Wish};
@@ -178,6 +180,22 @@ pub const SCENARIOS: &[Scenario] = &[
         stage.ask(Wish::Add(batched()));
         stage.until(ended)
     }),
+    scenario("poll", "an expired row", |stage| {
+        stage.outside.provider.plan(Plan::Row(RowPlan::Never));
+        stage.ask(Wish::Add(once(json!({ "enabled": true, "maxWaitMs": 36 * 3_600_000 }))));
+        stage.until(ended)
+    }),
+    scenario("poll", "a result that breaks off", |stage| {
+        stage.outside.provider.plan(Plan::Row(RowPlan::BreaksOnce(Say::Done)));
+        stage.ask(Wish::Add(batched()));
+        stage.until(ended)
+    }),
+    scenario("poll", "an answer nobody wants any more", |stage| {
+        submitted(stage);
+        let wish = cancel(stage);
+        stage.lose(&wish, "commit Run");
+        stage.until(ended)
+    }),
     scenario("poll", "a batch past its deadline", |stage| {
         never_done(stage, "fail");
         stage.until(late)
@@ -192,7 +210,8 @@ pub const SCENARIOS: &[Scenario] = &[
     }),
     scenario("poll", "a canceled batch that stops", |stage| {
         never_done(stage, "fail");
-        stage.until(is_poll);
+        let poll = stage.until(is_poll);
+        stage.play(&poll);
         let wish = cancel(stage);
         stage.play(&wish);
         stage.until(ended)
@@ -424,9 +443,16 @@ fn is_deliver(_: &Stage, envelope: &Envelope) -> bool {
     matches!(envelope.kind, Wake::Deliver { .. })
 }
 
-/// The poll of a batch that has ended.
+/// The poll that finds its batch ended.
 fn ended(stage: &Stage, envelope: &Envelope) -> bool {
-    is_poll(stage, envelope) && stage.outside.provider.batches().iter().any(|batch| batch.ended_at.is_some())
+    let Wake::Poll { b, n } = &envelope.kind else { return false };
+    let batch = stage.outside.store.batch(b).now_or_never().unwrap().unwrap().unwrap();
+    let is_stale = *n < batch.polls || matches!(batch.state, BatchState::Settled { .. });
+    if is_stale {
+        return false;
+    }
+    let there = stage.outside.provider.batches();
+    there.iter().any(|one| one.ended_at.is_some() && batch.state.remote() == Some(&one.remote))
 }
 
 /// The poll that finds its batch past the deadline.
