@@ -3,10 +3,9 @@
 use std::cmp::Ordering;
 
 use nightshift_domain::JobId;
-use nightshift_domain::batch::{Batch, BatchState};
 use nightshift_domain::ids::slot_text;
 use nightshift_domain::job::JobRecord;
-use nightshift_domain::run::{Run, attention_at};
+use nightshift_domain::run::Run;
 use nightshift_domain::session::Session;
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -35,6 +34,9 @@ impl Rows {
         let mut runs = Vec::new();
         for (place, row) in self.visible(now) {
             let Place::Run(key) = place else { continue };
+            if matches!(filter, RunFilter::OfJob(job) if key.job_id() != *job) {
+                continue;
+            }
             let run: Run = row.read(operation)?;
             match filter {
                 RunFilter::OfJob(job) if key.job_id() == *job => {
@@ -67,25 +69,15 @@ impl Rows {
         cut(operation, &format!("sessions of {agent}"), sessions, page)
     }
 
-    pub(super) fn due(&self, now: i64, before: DateTime<Utc>, limit: u32) -> Result<Vec<DueItem>, StoreError> {
-        let operation = "list what is due";
+    pub(super) fn due(&self, now: i64, before: DateTime<Utc>, limit: u32) -> Vec<DueItem> {
         let (mut runs, mut batches, mut jobs) = (Vec::new(), Vec::new(), Vec::new());
+        // The index keeps no more of an instant than the real table's: to the millisecond, before the kind and the id.
         for (place, row) in self.visible(now) {
+            let Some(at) = row.due.filter(|at| *at <= before) else { continue };
             match place {
-                Place::Run(key) => {
-                    let at = attention_at(&row.read::<Run>(operation)?);
-                    runs.extend(at.map(|at| (instant(at), DueItem::Run(key.clone()))));
-                }
-                Place::Batch(id) => {
-                    let batch: Batch = row.read(operation)?;
-                    if !matches!(batch.state, BatchState::Settled { .. }) {
-                        batches.push((instant(batch.next_poll_at), DueItem::Batch(id.clone())));
-                    }
-                }
-                Place::Job(id) => {
-                    let at = next_run_at(&row.read(operation)?);
-                    jobs.extend(at.map(|at| (instant(at), DueItem::Job(id.clone()))));
-                }
+                Place::Run(key) => runs.push((instant(at), DueItem::Run(key.clone()))),
+                Place::Batch(id) => batches.push((instant(at), DueItem::Batch(id.clone()))),
+                Place::Job(id) => jobs.push((instant(at), DueItem::Job(id.clone()))),
                 Place::Chunk(..)
                 | Place::EndpointCall(..)
                 | Place::Shelf(_)
@@ -100,7 +92,7 @@ impl Rows {
             let due = kind.into_iter().map(|(at, item)| Due { place: format!("{at}#{word}#{}", id(&item)), item });
             due.filter(|due| due.place < before).collect()
         });
-        Ok(shares(kinds.into(), limit as usize).into_iter().map(|due| due.item).collect())
+        shares(kinds.into(), limit as usize).into_iter().map(|due| due.item).collect()
     }
 
     /// Counted anew each time, which is what the real table's counts must come to.
@@ -180,7 +172,7 @@ fn id(item: &DueItem) -> &str {
 }
 
 /// When a job runs next, if it does.
-fn next_run_at(record: &JobRecord) -> Option<DateTime<Utc>> {
+pub(super) fn next_run_at(record: &JobRecord) -> Option<DateTime<Utc>> {
     let at = record.job.state.next_run_at_ms.filter(|_| record.job.enabled);
     at.and_then(DateTime::from_timestamp_millis)
 }

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use nightshift_domain::batch::BatchState;
+use nightshift_domain::batch::{Batch, BatchState};
+use nightshift_domain::run::attention_at;
 use nightshift_domain::shelf::ShelfId;
 use nightshift_domain::{AttemptId, JobId, RunKey};
 use serde::Serialize;
@@ -15,6 +16,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::ports::{MOST_PLACES, Outcome, StoreError, StoreErrorKind, SystemEvent, Write, is_counter_name};
+
+use super::lists::next_run_at;
 
 /// Most rows of a commit.
 const MOST_ROWS: usize = 100;
@@ -28,6 +31,8 @@ pub(super) struct Row {
     pub(super) text: String,
     /// Epoch seconds, as in the real table.
     pub(super) ttl: Option<i64>,
+    /// When somebody has to look at it, worked out as it is written, as the real table's index has it.
+    pub(super) due: Option<DateTime<Utc>>,
 }
 
 impl Row {
@@ -237,7 +242,7 @@ fn changes(writes: &[Write<'_>]) -> Result<Vec<(usize, Change)>, StoreError> {
         match write {
             Write::Job(record) => {
                 let job = record.job.job_id.clone();
-                add(put(Place::Job(job.clone()), record.rev, record, None)?);
+                add(due(put(Place::Job(job.clone()), record.rev, record, None)?, next_run_at(record)));
                 if let (1, Some(key)) = (record.rev, record.job.declaration_key.clone()) {
                     add(Change::Declare { key, job });
                 }
@@ -249,9 +254,11 @@ fn changes(writes: &[Write<'_>]) -> Result<Vec<(usize, Change)>, StoreError> {
                     add(Change::Undeclare { key, job });
                 }
             }
-            Write::Run { run, expires_at } => add(put(Place::Run(run.key.clone()), run.rev, run, *expires_at)?),
+            Write::Run { run, expires_at } => {
+                add(due(put(Place::Run(run.key.clone()), run.rev, run, *expires_at)?, attention_at(run)));
+            }
             Write::Batch { batch, expires_at } => {
-                add(put(Place::Batch(batch.id.clone()), batch.rev, batch, *expires_at)?);
+                add(due(put(Place::Batch(batch.id.clone()), batch.rev, batch, *expires_at)?, poll_at(batch)));
                 if let Some(remote) = batch.state.remote() {
                     let owned = matches!(batch.state, BatchState::Open { adopted: false, .. });
                     let ttl = expires_at.map(|at| at.timestamp());
@@ -261,7 +268,9 @@ fn changes(writes: &[Write<'_>]) -> Result<Vec<(usize, Change)>, StoreError> {
                     add(Change::Release { remote: remote.clone(), batch: batch.id.clone() });
                 }
             }
-            Write::BatchPolled(batch) => add(put(Place::Batch(batch.id.clone()), batch.rev, batch, None)?),
+            Write::BatchPolled(batch) => {
+                add(due(put(Place::Batch(batch.id.clone()), batch.rev, batch, None)?, poll_at(batch)));
+            }
             Write::EndpointCall { call, expires_at } => {
                 let place = Place::EndpointCall(call.run.clone(), call.id.clone());
                 add(put(place, call.rev, call, Some(*expires_at))?);
@@ -323,7 +332,20 @@ fn put(
     if text.len() > LARGEST {
         return Err(StoreError { operation, kind: StoreErrorKind::Refused, source: None });
     }
-    Ok(Change::Put { place, row: Row { rev, text, ttl: expires_at.map(|at| at.timestamp()) } })
+    Ok(Change::Put { place, row: Row { rev, text, ttl: expires_at.map(|at| at.timestamp()), due: None } })
+}
+
+/// The change with an entry in the due index.
+fn due(change: Change, at: Option<DateTime<Utc>>) -> Change {
+    match change {
+        Change::Put { place, row } => Change::Put { place, row: Row { due: at, ..row } },
+        other => other,
+    }
+}
+
+/// When a batch has to be looked at, while it is not settled.
+fn poll_at(batch: &Batch) -> Option<DateTime<Utc>> {
+    (!matches!(batch.state, BatchState::Settled { .. })).then_some(batch.next_poll_at)
 }
 
 /// A commit holds at most 100 rows, each once, under names that the real table takes.

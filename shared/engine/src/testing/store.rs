@@ -111,7 +111,7 @@ impl Store for MemoryStore {
     }
 
     async fn due(&self, before: DateTime<Utc>, limit: u32) -> Result<Vec<DueItem>, StoreError> {
-        self.rows().due(self.now(), before, limit)
+        Ok(self.rows().due(self.now(), before, limit))
     }
 
     async fn events(&self, agent: &str) -> Result<Vec<SystemEvent>, StoreError> {
