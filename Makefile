@@ -40,6 +40,10 @@ test: tools fmt lint ## all checks and tests, with the set-up they need
 	$(CARGO) build --workspace --all-targets -j$(JOBS)
 	$(CLEAN) $(CARGO) test --workspace -j$(JOBS)
 
+.PHONY: sim
+sim: ## worlds with faults that must come to rest; SIM=long for millions of operations, SIM_SEED=n for others
+	$(CLEAN) $(CARGO) test -p nightshift-sim -j$(JOBS) --test sim -- --nocapture
+
 .PHONY: bench
 bench: ## figures of speed and size, and their ratios
 	$(CARGO) build --workspace --profile bench -j$(JOBS) --bin nightshift --bin nightshift-local --bench figures

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::diary::Diary;
-use crate::invariants::{self, Seen};
+use crate::invariants::{self, Depth, Seen};
 use crate::lambda::Wish;
 use crate::ops::{Op, job_id};
 use crate::outside::Outside;
@@ -19,11 +19,18 @@ use crate::world::{SWEEP, Violation, World};
 
 /// How long after the last fault every occurrence must have its row.
 const MENDING: TimeDelta = TimeDelta::minutes(100);
+/// The same for one case in so many, in which each job's next occurrences come too: a daily one has one every day.
+const MENDING_LONG: (u64, TimeDelta) = (16, TimeDelta::hours(28));
+/// How long after its time anything at all may be without a look, once all is well: two rounds of the sweep, and its grace.
+const LOOKED_AT_WITHIN: TimeDelta = TimeDelta::minutes(35);
 /// How long, after that and without jobs, things may take to come to rest: a batch lives for a day and is believed gone after
 /// 25 hours, a turn may wait for seven days, and a provider may ask for a day before each retry.
 const REST_WITHIN: TimeDelta = TimeDelta::days(12);
 /// How often somebody looks whether it has.
 const LOOK_EVERY: TimeDelta = TimeDelta::hours(3);
+
+/// After one operation in so many all runs are looked at, those that are over too.
+const LOOK_DEEPER: usize = 10;
 
 /// A world and what happens in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,7 +87,7 @@ pub enum Watch {
 
 /// Plays `case` on a table in memory.
 pub fn play(case: &Case, watch: Watch) -> Result<Played, Box<Failure>> {
-    let clock = ManualClock::new(DateTime::from_timestamp(1_795_219_200, 0).unwrap_or_default());
+    let clock = ManualClock::new(beginning());
     futures::executor::block_on(play_in(Outside::new(clock, case.seed), case, watch))
 }
 
@@ -95,7 +102,9 @@ pub async fn play_in(outside: Outside, case: &Case, watch: Watch) -> Result<Play
         Watch::Lines => world.trace.keep_lines(),
     }
     let started = nightshift_engine::Clock::now(&start);
-    let told = Box::pin(tell(&mut world, &case.ops)).await;
+    let (one_in, long) = MENDING_LONG;
+    let mending = if case.seed.is_multiple_of(one_in) { long } else { MENDING };
+    let told = Box::pin(tell(&mut world, &case.ops, mending)).await;
     told.map_err(|(after, violations)| Box::new(Failure { after, violations, trace: world.trace.lines().to_vec() }))?;
     world.tally.cases = 1;
     world.tally.operations = case.ops.len() as u64;
@@ -107,7 +116,7 @@ fn broken(error: &dyn fmt::Debug) -> Violation {
     Violation { rule: "the world can be made", detail: format!("{error:?}") }
 }
 
-async fn tell(world: &mut World, ops: &[Op]) -> Result<(), (Option<usize>, Vec<Violation>)> {
+async fn tell(world: &mut World, ops: &[Op], mending: TimeDelta) -> Result<(), (Option<usize>, Vec<Violation>)> {
     let mut diary = Diary::default();
     let documents = world.outside.store.put_config(&json!({}), 0).await;
     documents.map_err(|error| (None, vec![broken(&error)]))?;
@@ -116,7 +125,8 @@ async fn tell(world: &mut World, ops: &[Op]) -> Result<(), (Option<usize>, Vec<V
         world.trace.line(|| format!("{now} operation {n}: {op:?}"));
         let here = |violation| (Some(n), vec![violation]);
         Box::pin(apply(world, *op)).await.map_err(here)?;
-        let seen = Box::pin(watch(world, &mut diary)).await.map_err(here)?;
+        let depth = if n % LOOK_DEEPER == 0 { Depth::All } else { Depth::Named };
+        let seen = Box::pin(watch(world, &mut diary, depth)).await.map_err(here)?;
         let violations = invariants::always(world, &seen);
         if !violations.is_empty() {
             return Err((Some(n), violations));
@@ -124,12 +134,12 @@ async fn tell(world: &mut World, ops: &[Op]) -> Result<(), (Option<usize>, Vec<V
     }
     let now = world.now();
     world.trace.line(|| format!("{now} all is well from now on"));
-    Box::pin(settle(world, &mut diary)).await.map_err(|violations| (None, violations))
+    Box::pin(settle(world, &mut diary, mending)).await.map_err(|violations| (None, violations))
 }
 
-async fn watch(world: &mut World, diary: &mut Diary) -> Result<Seen, Violation> {
+async fn watch(world: &mut World, diary: &mut Diary, depth: Depth) -> Result<Seen, Violation> {
     world.quiesce().await?;
-    let seen = invariants::look(world).await?;
+    let seen = invariants::look(world, depth).await?;
     for id in invariants::ids() {
         diary.enter(&id, seen.jobs.iter().find(|record| record.job.job_id == id), seen.now);
     }
@@ -149,7 +159,7 @@ async fn apply(world: &mut World, op: Op) -> Result<(), Violation> {
         Op::Remove { job } => world.ask(Wish::Remove(json!({ "jobId": job_id(job) }))),
         Op::RunNow { job } => world.ask(Wish::Run(json!({ "jobId": job_id(job) }))),
         Op::Cancel { nth } => {
-            let seen = invariants::look(world).await?;
+            let seen = invariants::look(world, Depth::Named).await?;
             let live: Vec<_> = seen.runs.iter().filter(|run| !run.state.is_terminal()).collect();
             if let Some(run) = pick(&live, nth) {
                 world.ask(Wish::Cancel(json!({ "runId": run.key })));
@@ -203,17 +213,18 @@ fn timer(world: &World, nth: u8) -> Option<String> {
 }
 
 /// From here on nothing goes wrong: everything must come to rest.
-async fn settle(world: &mut World, diary: &mut Diary) -> Result<(), Vec<Violation>> {
+async fn settle(world: &mut World, diary: &mut Diary, mending: TimeDelta) -> Result<(), Vec<Violation>> {
     let one = |violation| vec![violation];
     world.mishaps.clear();
     world.outside.provider.heal();
     world.outside.channel.heal();
     (world.older_next, world.twice_next) = (0, 0);
     world.held.clear();
-    Box::pin(world.advance(MENDING)).await.map_err(one)?;
-    let seen = Box::pin(watch(world, diary)).await.map_err(one)?;
+    Box::pin(world.advance(mending)).await.map_err(one)?;
+    let seen = Box::pin(watch(world, diary, Depth::All)).await.map_err(one)?;
     sound(invariants::always(world, &seen))?;
-    sound(owed(world, diary, &seen))?;
+    sound(owed(diary, &seen))?;
+    sound(overdue(world).await)?;
     for id in invariants::ids() {
         world.ask(Wish::Remove(json!({ "jobId": id })));
     }
@@ -221,9 +232,10 @@ async fn settle(world: &mut World, diary: &mut Diary) -> Result<(), Vec<Violatio
     let until = world.now() + REST_WITHIN;
     loop {
         Box::pin(world.advance(LOOK_EVERY)).await.map_err(one)?;
-        let seen = invariants::look(world).await.map_err(one)?;
+        let seen = invariants::look(world, Depth::All).await.map_err(one)?;
         let restless = invariants::at_rest(world, &seen);
         if restless.is_empty() {
+            world.tally.unbooked = invariants::unbooked(world, &seen).len() as u64;
             return sound(invariants::always(world, &seen));
         }
         if world.now() >= until {
@@ -238,8 +250,19 @@ fn sound(violations: Vec<Violation>) -> Result<(), Vec<Violation>> {
     if violations.is_empty() { Ok(()) } else { Err(violations) }
 }
 
+/// Nothing that is due goes without a look.
+async fn overdue(world: &World) -> Vec<Violation> {
+    let rule = "what is overdue is looked at";
+    match world.outside.store.due(world.now() - LOOKED_AT_WITHIN, 100).await {
+        Ok(due) => {
+            due.iter().map(|item| Violation { rule, detail: format!("nobody has looked at {item:?}") }).collect()
+        }
+        Err(error) => vec![broken(&error)],
+    }
+}
+
 /// Every occurrence of a job that was switched on has its row.
-fn owed(_: &World, diary: &Diary, seen: &Seen) -> Vec<Violation> {
+fn owed(diary: &Diary, seen: &Seen) -> Vec<Violation> {
     let there: std::collections::BTreeSet<_> = seen.runs.iter().map(|run| &run.key).collect();
     let missing = diary.owed().into_iter().filter(|key| !there.contains(key));
     let rule = "every occurrence of a job that is switched on has its row";
@@ -248,5 +271,6 @@ fn owed(_: &World, diary: &Diary, seen: &Seen) -> Vec<Violation> {
 
 /// The instant at which every case begins.
 pub fn beginning() -> DateTime<Utc> {
+    // 2026-11-21, midnight in UTC.
     DateTime::from_timestamp(1_795_219_200, 0).unwrap_or_default()
 }

@@ -120,7 +120,7 @@ fn mishap() -> impl Strategy<Value = Mishap> {
         2 => Just(Whom::Model),
         1 => Just(Whom::Channel),
     ];
-    let times = prop_oneof![6 => Just(1u32), 2 => 2..4u32, 1 => 4..12u32];
+    let times = prop_oneof![24 => Just(1u32), 8 => 2..4u32, 4 => 4..12u32, 1 => 12..150u32];
     (harm, whom, prop_oneof![3 => 0..6u32, 1 => 6..40u32], times).prop_map(|(harm, whom, after, times)| Mishap {
         harm,
         whom,

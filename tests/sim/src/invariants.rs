@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use nightshift_domain::batch::{Batch, BatchState};
+use nightshift_domain::batch::{Batch, BatchState, Roll};
 use nightshift_domain::job::JobRecord;
 use nightshift_domain::run::{LEASE, Run, State, WaitReason, attention_at};
 use nightshift_domain::{AttemptId, JobId, RunKey};
@@ -11,6 +11,7 @@ use nightshift_engine::ports::{DueItem, PageRequest, Places, RunFilter, Store, S
 
 use crate::ledger;
 use crate::ops::{JOBS, job_id};
+use crate::provider::{BillLine, BilledVia, SimBatch};
 use crate::world::{SWEEP, Violation, World};
 
 /// More than any case leaves behind.
@@ -27,6 +28,8 @@ pub struct Seen {
     pub runs: Vec<Run>,
     /// Batches that a live run is in.
     pub batches: Vec<(AttemptId, Option<Batch>)>,
+    /// What the table knows of the provider's batches, where all is looked at.
+    pub known: Vec<Batch>,
     /// Everything that somebody will look at, sooner or later.
     pub due: Vec<DueItem>,
     /// The places for realtime turns.
@@ -40,17 +43,58 @@ pub fn ids() -> Vec<JobId> {
     (0..JOBS).filter_map(|job| JobId::parse(&job_id(job)).ok()).collect()
 }
 
+/// How much of the table is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Runs that somebody will look at, that a job counts, or that a batch, a place or the queue names.
+    Named,
+    /// All.
+    All,
+}
+
 /// Looks at the table.
-pub async fn look(world: &World) -> Result<Seen, Violation> {
-    seen(world.outside.store.as_ref(), world.now())
+pub async fn look(world: &World, depth: Depth) -> Result<Seen, Violation> {
+    let ours = |batches: &[SimBatch], _: &[BillLine]| {
+        batches.iter().filter(|batch| !batch.foreign).map(|batch| batch.remote.clone()).collect()
+    };
+    let remotes: Vec<String> = if depth == Depth::All { world.outside.provider.look(ours) } else { Vec::new() };
+    seen(world.outside.store.as_ref(), world.now(), depth, &remotes)
         .await
         .map_err(|error| Violation { rule: "the table can be read", detail: format!("{error:?}") })
 }
 
-async fn seen(store: &dyn Store, now: DateTime<Utc>) -> Result<Seen, StoreError> {
-    let (mut jobs, mut runs) = (Vec::new(), Vec::new());
+async fn seen(store: &dyn Store, now: DateTime<Utc>, depth: Depth, remotes: &[String]) -> Result<Seen, StoreError> {
+    let mut jobs = Vec::new();
     for id in ids() {
         jobs.extend(store.job(&id).await?);
+    }
+    let due = store.due(now + TimeDelta::days(400), ALL).await?;
+    let places = store.places(ALL).await?;
+    let runs = match depth {
+        Depth::All => all_runs(store).await?,
+        Depth::Named => named_runs(store, &jobs, &due, &places).await?,
+    };
+    let in_batch: BTreeSet<AttemptId> = runs.iter().filter_map(|run| run.state.batch().cloned()).collect();
+    let mut batches = Vec::new();
+    for id in in_batch {
+        let batch = store.batch(&id).await?;
+        batches.push((id, batch));
+    }
+    let mut known = Vec::new();
+    for remote in remotes {
+        if let Some(id) = store.batch_by_remote(remote).await? {
+            known.extend(store.batch(&id).await?);
+        }
+    }
+    let page = PageRequest { limit: 200, cursor: None };
+    let sessions = store.sessions("main", &page).await?.items;
+    let busy = sessions.into_iter().filter(|session| session.holder.is_some()).map(|session| session.name);
+    Ok(Seen { now, jobs, runs, batches, known, due, places, busy_sessions: busy.collect() })
+}
+
+async fn all_runs(store: &dyn Store) -> Result<Vec<Run>, StoreError> {
+    let mut runs = Vec::new();
+    for id in ids() {
         let mut cursor = None;
         loop {
             let page = PageRequest { limit: 200, cursor };
@@ -62,35 +106,49 @@ async fn seen(store: &dyn Store, now: DateTime<Utc>) -> Result<Seen, StoreError>
             }
         }
     }
-    let in_batch: BTreeSet<AttemptId> = runs.iter().filter_map(|run| run.state.batch().cloned()).collect();
-    let mut batches = Vec::new();
-    for id in in_batch {
-        let batch = store.batch(&id).await?;
-        batches.push((id, batch));
+    Ok(runs)
+}
+
+async fn named_runs(
+    store: &dyn Store,
+    jobs: &[JobRecord],
+    due: &[DueItem],
+    places: &Places,
+) -> Result<Vec<Run>, StoreError> {
+    let mut keys: BTreeSet<RunKey> =
+        jobs.iter().flat_map(|job| job.active.iter().chain(&job.waiting)).cloned().collect();
+    keys.extend(places.held.iter().map(|(_, key)| key).chain(&places.queue).cloned());
+    for item in due {
+        match item {
+            DueItem::Run(key) => drop(keys.insert(key.clone())),
+            DueItem::Batch(id) => {
+                let members = store.batch(id).await?.map(|batch| batch.members);
+                if let Some(Roll::Listed(members)) = members {
+                    keys.extend(members.into_iter().map(|member| member.run));
+                }
+            }
+            DueItem::Job(_) => {}
+        }
     }
-    let page = PageRequest { limit: 200, cursor: None };
-    let sessions = store.sessions("main", &page).await?.items;
-    let busy = sessions.into_iter().filter(|session| session.holder.is_some()).map(|session| session.name);
-    Ok(Seen {
-        now,
-        jobs,
-        runs,
-        batches,
-        due: store.due(now + TimeDelta::days(400), ALL).await?,
-        places: store.places(ALL).await?,
-        busy_sessions: busy.collect(),
-    })
+    let mut runs = Vec::with_capacity(keys.len());
+    for key in keys {
+        runs.extend(store.run(&key).await?);
+    }
+    Ok(runs)
 }
 
 /// Holds at every moment in which nobody is in the middle of a call.
 pub fn always(world: &World, seen: &Seen) -> Vec<Violation> {
     let provider = &world.outside.provider;
-    let twice = provider.look(|batches, _| ledger::rows_twice(batches, &seen.runs));
+    let rows =
+        |batches: &[SimBatch], _: &[BillLine]| (ledger::rows_twice(batches, &seen.runs), ledger::rows_again(batches));
+    let (twice, again) = provider.look(rows);
     let mut found = Vec::new();
     let mut rule = |rule: &'static str, said: Vec<String>| {
         found.extend(said.into_iter().map(|detail| Violation { rule, detail }));
     };
     rule("no hop is paid twice in batches", twice);
+    rule("a failed row is sent once more, a wrong one never", again);
     rule("no chunk arrives twice where nobody drops repeats", world.outside.channel.seen_twice());
     rule("every live run has somebody who will look at it", unowned(seen));
     rule("a lease lasts 90 seconds at most", long_leases(seen));
@@ -106,6 +164,14 @@ pub fn at_rest(world: &World, seen: &Seen) -> Vec<Violation> {
     let mut rule = |rule: &'static str, said: Vec<String>| {
         found.extend(said.into_iter().map(|detail| Violation { rule, detail }));
     };
+    let money = |batches: &[SimBatch], bill: &[BillLine]| {
+        let stopped = ledger::stopped_unasked(batches, &seen.known, &seen.runs);
+        (stopped, ledger::overpaid(bill, &seen.runs, seen.now), ledger::misbooked(bill, &seen.runs))
+    };
+    let (stopped, overpaid, misbooked) = world.outside.provider.look(money);
+    rule("no batch is stopped that somebody waits for", stopped);
+    rule("a hop in realtime is started twice at most", overpaid);
+    rule("runs say what the bill says", misbooked);
     rule("every run ends", unended(seen));
     rule("nothing is left over", left_over(world, seen));
     found
@@ -197,6 +263,15 @@ fn misplaced(seen: &Seen) -> Vec<String> {
         }
     }
     said
+}
+
+/// Paid answers that are in no run, but for those that were lost on their way to us or with the invocation that had them.
+pub fn unbooked(world: &World, seen: &Seen) -> Vec<String> {
+    let lost = |line: &BillLine| match line.via {
+        BilledVia::Realtime { invocation, .. } => world.was_hurt(invocation),
+        BilledVia::Batch { .. } => false,
+    };
+    world.outside.provider.look(|_, bill| ledger::unaccounted(bill, &seen.runs, lost))
 }
 
 fn unexplained(world: &World) -> Vec<String> {

@@ -26,6 +26,8 @@ pub struct Tally {
     pub failures: u64,
     /// Envelopes that were given up.
     pub dead_letters: u64,
+    /// Paid answers that no run tells of, although they reached us.
+    pub unbooked: u64,
     /// Simulated time, minutes.
     pub minutes: u64,
 }
@@ -42,6 +44,7 @@ impl AddAssign for Tally {
         self.timeouts += other.timeouts;
         self.failures += other.failures;
         self.dead_letters += other.dead_letters;
+        self.unbooked += other.unbooked;
         self.minutes += other.minutes;
     }
 }
@@ -51,7 +54,7 @@ impl fmt::Display for Tally {
         write!(
             formatter,
             "{} cases, {} operations, {} simulated days, {} invocations, {} calls, {} fires, {} faults ({} crashes), \
-             {} time-outs, {} failed invocations, {} dead letters",
+             {} time-outs, {} failed invocations, {} dead letters, {} unbooked answers",
             self.cases,
             self.operations,
             self.minutes / (24 * 60),
@@ -63,6 +66,7 @@ impl fmt::Display for Tally {
             self.timeouts,
             self.failures,
             self.dead_letters,
+            self.unbooked,
         )
     }
 }

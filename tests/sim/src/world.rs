@@ -86,6 +86,8 @@ pub struct World {
     at_once: (DateTime<Utc>, u64),
     /// Requests nobody will send again, and why.
     refused: Vec<(Wish, String)>,
+    /// Invocations to which a fault was done.
+    hurt: BTreeSet<u64>,
 }
 
 impl std::fmt::Debug for World {
@@ -120,6 +122,7 @@ impl World {
             sweeps_left_out: 0,
             at_once: (now, 0),
             refused: Vec::new(),
+            hurt: BTreeSet::new(),
         })
     }
 
@@ -302,7 +305,10 @@ impl World {
             if self.twice_next > 0 && matches!(queued.task, Task::Envelope(_)) {
                 self.twice_next -= 1;
                 let order = self.next_serial();
-                self.launch(Queued { order, request_id: format!("r{order}"), ..queued.clone() }, now);
+                // A timer that fires twice makes two requests; Lambda's own queue hands one request over twice.
+                let same = self.chance.below(3) == 0;
+                let request_id = if same { queued.request_id.clone() } else { format!("r{order}") };
+                self.launch(Queued { order, request_id, ..queued.clone() }, now);
             }
             self.launch(queued, now);
         }
@@ -350,6 +356,7 @@ impl World {
             if verdict != Verdict::Go {
                 self.tally.faults += 1;
                 execution.hurt = true;
+                self.hurt.insert(n);
             }
             match verdict {
                 Verdict::CrashBefore => {
@@ -407,6 +414,7 @@ impl World {
         let now = self.now();
         self.trace.line(|| format!("{now} {n} dies: {why}"));
         execution.hurt = true;
+        self.hurt.insert(n);
         self.retry(&execution, why.to_owned());
     }
 
@@ -425,6 +433,11 @@ impl World {
                 Task::Ask { wish, .. } => self.refused.push((wish, error)),
             },
         }
+    }
+
+    /// Whether a fault was done to an invocation, or its time was up.
+    pub fn was_hurt(&self, invocation: u64) -> bool {
+        self.hurt.contains(&invocation)
     }
 
     /// How many invocations run.

@@ -6,18 +6,34 @@
 
 use std::time::Instant;
 
-use nightshift_sim::hunt::try_one;
+use nightshift_sim::case::{Case, Watch, play};
+use nightshift_sim::hunt::{made_up, try_one};
 use nightshift_sim::tally::Tally;
 
 /// The seed of the cases that belong to every run of the tests.
 const SEED: u64 = 20_261_121;
 /// Cases of a run of the tests: 200,000 operations and more.
-const CASES: u64 = 6_000;
+const CASES: u64 = 6_400;
 /// Cases of a long run: millions of operations.
 const LONG: u64 = 120_000;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
+}
+
+#[test]
+fn the_same_case_is_the_same_world_to_the_last_call() {
+    let mut digests = std::collections::BTreeSet::new();
+    for number in 0..12 {
+        let case = made_up(SEED, number).unwrap_or_else(|| panic!("case {number} cannot be made up"));
+        let once = play(&case, Watch::Digest).unwrap_or_else(|failure| panic!("case {number} fails {failure}"));
+        let again = play(&case, Watch::Digest).unwrap_or_else(|failure| panic!("case {number} fails {failure}"));
+        assert_eq!(once, again, "case {number}");
+        let other = Case { seed: case.seed ^ 1, ..case };
+        let other = play(&other, Watch::Digest).unwrap_or_else(|failure| panic!("case {number} fails {failure}"));
+        digests.extend([once.digest, other.digest]);
+    }
+    assert_eq!(digests.len(), 24, "another seed is another world");
 }
 
 #[test]
