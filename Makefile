@@ -44,6 +44,11 @@ test: tools fmt lint ## all checks and tests, with the set-up they need
 sim: ## worlds with faults that must come to rest; SIM=long for millions of operations, SIM_SEED=n for others
 	$(CLEAN) $(CARGO) test -p nightshift-sim -j$(JOBS) --test sim -- --nocapture
 
+.PHONY: mutants
+mutants: ## known bugs in a copy of the product, each awake in its turn and to be caught by the simulation; BUGS="name name" for some
+	$(CARGO) build --workspace -j$(JOBS) --bin nightshift-mutants
+	$(CLEAN) "$${CARGO_TARGET_DIR:-target}"/debug/nightshift-mutants $(BUGS)
+
 .PHONY: bench
 bench: ## figures of speed and size, and their ratios
 	$(CARGO) build --workspace --profile bench -j$(JOBS) --bin nightshift --bin nightshift-local --bench figures

@@ -1,12 +1,13 @@
-//! Plants each known bug in a copy of the product and plays the simulation there. A bug nobody notices fails the program.
+//! Plants the known bugs in a copy of the product, wakes one after the other, and plays the simulation. A bug that nobody
+//! notices fails the program, and so does a violation while all are asleep.
 //!
-//! `nightshift-mutants [NAME…]` plants all of them, or those named; `nightshift-mutants play SEED CASES` is what it runs in the
+//! `nightshift-mutants [NAME…]` wakes all of them, or those named; `nightshift-mutants play SEED CASES` is what it runs of the
 //! copy. The copy is made below the target folder, and built there beside the product's own crates, so that only the
-//! workspace's crates are built again. It has to be started in the workspace's root, as `make mutants` does.
+//! workspace's crates are built again, once. It has to be started in the workspace's root, as `make mutants` does.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a table for a person")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use nightshift_sim::case::{Watch, play};
 use nightshift_sim::hunt::made_up;
-use nightshift_sim::mutants::{LIST, Mutant};
+use nightshift_sim::mutants::{AWAKE, LIST, Mutant};
 use serde::{Deserialize, Serialize};
 
 /// The cases each bug has to be found in.
@@ -84,26 +85,27 @@ fn all(names: &[&str]) -> io::Result<bool> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let copy = target.join("mutants");
     copied(&root, &copy)?;
-    let base = match tried(&copy, &target)? {
+    let player = built(&copy, &target)?;
+    let base = match tried(&player, None)? {
         Tried::Clean(verdict) => verdict,
-        other => return Err(io::Error::other(format!("the product as it is does not pass: {}", other.sentence()))),
+        other => return Err(io::Error::other(format!("with all bugs asleep: {}", other.sentence()))),
     };
-    println!("without a bug: {} cases, {} operations, nothing broken\n", base.cases, base.operations);
-    println!("{:<34} {:<38} {:>6} {:>8} {:>5}  caught by", "bug", "file", "case", "ops", "s");
+    println!("all bugs asleep: {} cases, {} operations, no rule is broken\n", base.cases, base.operations);
+    println!("{:<33} {:<37} {:>5} {:>7} {:>4}  caught by", "bug", "planted in", "cases", "ops", "s");
     let mut survivors = Vec::new();
     for mutant in LIST.iter().filter(|mutant| names.is_empty() || names.contains(&mutant.name)) {
         #[expect(clippy::disallowed_methods, reason = "how long the machine took")]
         let started = Instant::now();
-        let outcome = planted(&root, &copy, mutant, || tried(&copy, &target))?;
+        let outcome = tried(&player, Some(mutant))?;
         let (cases, operations) = match &outcome {
             Tried::Caught(verdict) | Tried::Clean(verdict) => (verdict.cases, verdict.operations),
-            Tried::Unbuilt(_) | Tried::Endless | Tried::Died(_) => (0, 0),
+            Tried::Endless | Tried::Died(_) => (0, 0),
         };
         let Mutant { name, file, why, .. } = mutant;
         let seconds = started.elapsed().as_secs();
-        println!("{name:<34} {file:<38} {cases:>6} {operations:>8} {seconds:>5}  {}", outcome.sentence());
+        println!("{name:<33} {file:<37} {cases:>5} {operations:>7} {seconds:>4}  {}", outcome.sentence());
         io::stdout().flush()?;
-        if matches!(outcome, Tried::Clean(_) | Tried::Unbuilt(_)) {
+        if matches!(outcome, Tried::Clean(_)) {
             survivors.push(format!("{name}: {why}"));
         }
     }
@@ -122,7 +124,6 @@ enum Tried {
     Endless,
     /// It stopped without a verdict.
     Died(String),
-    Unbuilt(String),
 }
 
 impl Tried {
@@ -135,43 +136,31 @@ impl Tried {
             Self::Caught(_) => "a rule".to_owned(),
             Self::Endless => "it never comes to an end".to_owned(),
             Self::Died(last) => format!("it panics: {last}"),
-            Self::Unbuilt(error) => format!("IT DOES NOT BUILD: {error}"),
         }
     }
 }
 
-/// Does `work` while the bug is in the copy.
-fn planted<T>(root: &Path, copy: &Path, mutant: &Mutant, work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-    let text = fs::read_to_string(root.join(mutant.file))?;
-    if text.matches(mutant.before).count() != 1 {
-        return Err(io::Error::other(format!(
-            "{} cannot be planted: {:?} is not there once",
-            mutant.name, mutant.before
-        )));
-    }
-    let path = copy.join(mutant.file);
-    fs::write(&path, text.replacen(mutant.before, mutant.after, 1))?;
-    let done = work();
-    fs::write(&path, text)?;
-    done
-}
-
-/// Builds the copy and plays it.
-fn tried(copy: &Path, target: &Path) -> io::Result<Tried> {
+/// Builds the copy, with the features of the whole workspace, so that what others made serves here too.
+fn built(copy: &Path, target: &Path) -> io::Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    // With the features of the whole workspace, so that what others made serves here too.
     let build = ["build", "--quiet", "--offline", "-j2", "--workspace", "--bin", PLAYER];
-    let built = Command::new(cargo).args(build).current_dir(copy).env("CARGO_TARGET_DIR", target).output()?;
-    if !built.status.success() {
-        let said = String::from_utf8_lossy(&built.stderr);
-        let error = said.lines().find(|line| line.starts_with("error")).unwrap_or("no error was shown");
-        return Ok(Tried::Unbuilt(error.to_owned()));
+    let done = Command::new(cargo).args(build).current_dir(copy).env("CARGO_TARGET_DIR", target).output()?;
+    if !done.status.success() {
+        let said = String::from_utf8_lossy(&done.stderr);
+        let errors = said.split("\n\n").filter(|part| part.starts_with("error")).collect::<Vec<_>>().join("\n\n");
+        return Err(io::Error::other(format!("with the bugs in it the product does not build:\n{errors}")));
     }
     // Under a name of its own: a later build of the product itself puts its own where this one is.
     let player = target.join("debug").join(format!("{PLAYER}-copy"));
     fs::copy(target.join("debug").join(PLAYER), &player)?;
+    Ok(player)
+}
+
+/// Plays with `awake` awake.
+fn tried(player: &Path, awake: Option<&Mutant>) -> io::Result<Tried> {
     let mut child = Command::new(player)
         .args(["play", &SEED.to_string(), &CASES.to_string()])
+        .env(AWAKE, awake.map_or("", |mutant| mutant.name))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
@@ -197,11 +186,25 @@ fn tried(copy: &Path, target: &Path) -> io::Result<Tried> {
     })
 }
 
-/// Makes `copy` the same as `root`, and writes only what differs, so that only that is built again.
+/// Makes `copy` the same as `root` with the bugs in it, and writes only what differs, so that only that is built again.
 fn copied(root: &Path, copy: &Path) -> io::Result<()> {
+    let mut with_bugs: BTreeMap<PathBuf, String> = BTreeMap::new();
+    for mutant in LIST {
+        let path = root.join(mutant.file);
+        let text = match with_bugs.remove(&path) {
+            Some(text) => text,
+            None => fs::read_to_string(&path)?,
+        };
+        let unplanted = || format!("{} cannot be planted: {:?} is not there once", mutant.name, mutant.before);
+        with_bugs.insert(path, mutant.plant(&text).ok_or_else(|| io::Error::other(unplanted()))?);
+    }
+    mirrored(root, copy, &with_bugs)
+}
+
+fn mirrored(from: &Path, copy: &Path, with_bugs: &BTreeMap<PathBuf, String>) -> io::Result<()> {
     fs::create_dir_all(copy)?;
     let mut there = BTreeSet::new();
-    for entry in fs::read_dir(root)? {
+    for entry in fs::read_dir(from)? {
         let entry = entry?;
         let (name, kind) = (entry.file_name(), entry.file_type()?);
         // A target folder by another name says what it is.
@@ -211,9 +214,12 @@ fn copied(root: &Path, copy: &Path) -> io::Result<()> {
         }
         let to = copy.join(&name);
         if kind.is_dir() {
-            copied(&entry.path(), &to)?;
+            mirrored(&entry.path(), &to, with_bugs)?;
         } else if kind.is_file() {
-            let text = fs::read(entry.path())?;
+            let text = match with_bugs.get(&entry.path()) {
+                Some(text) => text.clone().into_bytes(),
+                None => fs::read(entry.path())?,
+            };
             if fs::read(&to).ok().as_ref() != Some(&text) {
                 fs::write(&to, text)?;
             }
