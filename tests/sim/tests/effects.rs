@@ -86,7 +86,7 @@ fn disturbed(scenario: &Scenario, clean: &Clean, nth: usize, fault: Fault) -> Ve
     stage.go_on(AFTERWARDS);
     let mut found = wrong(&stage);
     found.extend(stage.dead.iter().map(|dead| format!("given up: {dead}")));
-    found.extend(differs(&clean.outcome, &outcome(&stage), &clean.effects[nth], fault));
+    found.extend(differs(scenario.function, &clean.outcome, &outcome(&stage), &clean.effects[nth], fault));
     found
 }
 

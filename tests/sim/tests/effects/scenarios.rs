@@ -10,7 +10,7 @@ use nightshift_sim::provider::{AnswerPlan, BatchPlan, Plan, Refusal, RowPlan, Sa
 use serde_json::{Value, json};
 
 use super::judge::runs;
-use super::stage::Stage;
+use super::stage::{Stage, ToolCall};
 
 /// The ids of all jobs of all plays.
 pub const JOBS: [&str; 2] = ["job", "other"];
@@ -332,6 +332,17 @@ pub const SCENARIOS: &[Scenario] = &[
         overlapping(stage);
         stage.until(is_deliver)
     }),
+    scenario("tools", "a note", |stage| {
+        let token = with_endpoint(stage);
+        let path = "/memories/harbour.md";
+        let arguments = json!({ "command": "create", "path": path, "file_text": "Closed on Friday." });
+        stage.call(ToolCall { token, tool: "memory", arguments })
+    }),
+    scenario("tools", "a message", |stage| {
+        let token = with_endpoint(stage);
+        let arguments = json!({ "text": "Closed on Friday.", "channel": "telegram", "to": "7" });
+        stage.call(ToolCall { token, tool: "message", arguments })
+    }),
     scenario("heartbeat", "a queue that is too long", |stage| {
         stage.ask(Wish::Config(json!({ "path": "cron.retention.eventsMax", "value": 1 })));
         stage.ask(Wish::Add(daily()));
@@ -392,6 +403,26 @@ fn submitted(stage: &mut Stage) {
     stage.ask(Wish::Add(batched()));
     let job = stage.until(is_job);
     stage.play(&job);
+}
+
+/// A run's batch is at work, and its model may call tools; the token it does that with.
+fn with_endpoint(stage: &mut Stage) -> String {
+    let allow = json!(["memory", "message"]);
+    for (path, value) in [
+        ("api.publicUrl", json!("https://nightshift.example")),
+        ("agents.defaults.tools.endpoint", json!({ "allow": allow })),
+    ] {
+        stage.ask(Wish::Config(json!({ "path": path, "value": value })));
+    }
+    stage.outside.provider.plan(Plan::Batch(BatchPlan { takes: 40 * 60, ..BatchPlan::default() }));
+    let mut job = batched();
+    job["payload"]["toolsAllow"] = allow;
+    stage.ask(Wish::Add(job));
+    let job = stage.until(is_job);
+    stage.play(&job);
+    let run = runs(stage).pop().unwrap();
+    let endpoint = run.plan.unwrap().endpoint.unwrap();
+    endpoint.connection(&run.key).token.unwrap()
 }
 
 /// A run waits because the model was overloaded.

@@ -1,6 +1,7 @@
 //! A small world in which one thing happens at a time, so that a fault is put at one effect of one invocation and nothing
 //! else differs from an undisturbed play.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -9,11 +10,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures::FutureExt;
 use nightshift_domain::event::{Envelope, Wake};
 use nightshift_engine::jobs::Stamp;
-use nightshift_engine::{Clock, Invocation, ManualClock};
+use nightshift_engine::{Clock, Deps, Invocation, ManualClock, endpoint};
 use nightshift_sim::gate::{Call, Verdict};
 use nightshift_sim::lambda::{self, Finish, Queued, Task, Wish};
 use nightshift_sim::outside::Outside;
 use nightshift_sim::switch::Switch;
+use serde_json::Value;
 
 /// A long time: whoever is not done by then hangs.
 const STEPS_AT_MOST: usize = 100_000;
@@ -46,6 +48,32 @@ impl Fault {
     }
 }
 
+/// A call of a tool that a provider's own loop makes over the MCP endpoint.
+#[derive(Debug, Clone)]
+pub struct ToolCall {
+    /// The run's token.
+    pub token: String,
+    /// The tool.
+    pub tool: &'static str,
+    /// What with.
+    pub arguments: Value,
+}
+
+impl ToolCall {
+    /// What the `tools` function does with it.
+    async fn make(self, deps: Deps, invocation: Invocation) -> Finish {
+        let granted = match endpoint::authorize(&deps, &self.token).await {
+            Ok(Some(granted)) => granted,
+            Ok(None) => return Finish::Refused("nobody is let in".to_owned()),
+            Err(error) => return Finish::Failed(error.chain()),
+        };
+        match Box::pin(endpoint::call(&deps, &invocation, &granted, self.tool, self.arguments)).await {
+            Ok(_) => Finish::Done,
+            Err(error) => Finish::Failed(error.chain()),
+        }
+    }
+}
+
 /// What came of an invocation.
 #[derive(Debug, PartialEq, Eq)]
 enum End {
@@ -61,6 +89,8 @@ pub struct Stage {
     pub clock: ManualClock,
     switch: Arc<Switch>,
     retries: Vec<Queued>,
+    /// Requests that are no task but a call of a tool. They are sent again as a person's are.
+    calls: BTreeMap<String, ToolCall>,
     invocations: u64,
     requests: u64,
     /// Envelopes that were given up.
@@ -82,6 +112,7 @@ impl Stage {
             clock,
             switch: Arc::default(),
             retries: Vec::new(),
+            calls: BTreeMap::new(),
             invocations: 0,
             requests: 0,
             dead: Vec::new(),
@@ -117,6 +148,13 @@ impl Stage {
     pub fn wish(&mut self, wish: Wish) -> Queued {
         let stamp = Stamp { at: self.clock.now(), bits: u128::from(self.requests + 1) << 40 | 0x5eed, repeated: false };
         self.request(Task::Ask { wish, stamp })
+    }
+
+    /// A model's call of a tool.
+    pub fn call(&mut self, call: ToolCall) -> Queued {
+        let queued = self.wish(Wish::Doctor(Value::Null));
+        self.calls.insert(queued.request_id.clone(), call);
+        queued
     }
 
     /// Carries out a person's request undisturbed.
@@ -204,6 +242,9 @@ impl Stage {
                 if met {
                     // The same event once more. It has an id of its own, and so no claim to the first one's leases.
                     let second = self.request(again(&queued.task));
+                    if let Some(call) = self.calls.get(&queued.request_id).cloned() {
+                        self.calls.insert(second.request_id.clone(), call);
+                    }
                     self.run_and_settle(&second);
                 }
                 // Unless its end came right after the effect.
@@ -282,7 +323,11 @@ impl Stage {
         let deps = self.outside.deps(self.switch.clone(), self.invocations);
         let deadline = self.clock.now() + queued.task.timeout();
         let invocation = Invocation { id: queued.request_id.clone(), deadline };
-        (self.invocations, Box::pin(lambda::run(deps, invocation, queued.task.clone())))
+        let running: Running = match self.calls.get(&queued.request_id) {
+            Some(call) => Box::pin(call.clone().make(deps, invocation)),
+            None => Box::pin(lambda::run(deps, invocation, queued.task.clone())),
+        };
+        (self.invocations, running)
     }
 
     /// Polls an invocation to its end, or until the effect of a call was had after which `verdict` says to pause; `None` then.
