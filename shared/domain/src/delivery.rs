@@ -131,10 +131,9 @@ pub enum Step {
 pub fn step(chunk: &Chunk, now: DateTime<Utc>, dedupes: Option<TimeDelta>) -> Step {
     let repeat_is_safe = |at: DateTime<Utc>| repeat_is_safe(at, now, dedupes);
     match &chunk.state {
-        ChunkState::Planned => Step::Send,
         ChunkState::Failed { retry_at, .. } if *retry_at > now => Step::Wait(*retry_at),
         ChunkState::Failed { unsure_since: Some(at), .. } if !repeat_is_safe(*at) => Step::GiveUpUnknown,
-        ChunkState::Failed { .. } => Step::Send,
+        ChunkState::Planned | ChunkState::Failed { .. } => Step::Send,
         ChunkState::Sending { at } if repeat_is_safe(*at) => Step::Send,
         ChunkState::Sending { .. } => Step::GiveUpUnknown,
         ChunkState::Unknown { at, .. } if repeat_is_safe(*at) && chunk.attempts < MAX_SEND_ATTEMPTS => Step::Send,
