@@ -7,7 +7,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::event::{Envelope, Function};
 use nightshift_engine::jobs::{self, Refusal, Request, Stamp};
-use nightshift_engine::{Deps, EngineError, Invocation};
+use nightshift_engine::{Deps, Invocation};
 use serde_json::Value;
 
 /// Waits before the second and the third attempt at an envelope.
@@ -147,15 +147,11 @@ pub async fn run(deps: Deps, invocation: Invocation, task: Task) -> Finish {
             let request = Request { deps: &deps, invocation: &invocation, now, stamp };
             match Box::pin(ask(&request, &wish)).await {
                 Ok(()) => Finish::Done,
-                Err(Refusal::Failed(error)) => Finish::Failed(chain(&error)),
+                Err(Refusal::Failed(error)) => Finish::Failed(error.chain()),
                 Err(refused) => Finish::Refused(refused.to_string()),
             }
         }
     }
-}
-
-fn chain(error: &EngineError) -> String {
-    error.chain()
 }
 
 async fn ask(request: &Request<'_>, wish: &Wish) -> Result<(), Refusal> {

@@ -155,7 +155,7 @@ impl World {
     /// Asks the API for something.
     pub fn ask(&mut self, wish: Wish) {
         let now = self.now();
-        let bits = u128::from(self.chance.bits()) << 64 | u128::from(self.chance.bits());
+        let bits = (u128::from(self.chance.bits()) << 64) | u128::from(self.chance.bits());
         let stamp = Stamp { at: now, bits, repeated: false };
         self.enqueue(now, Task::Ask { wish, stamp });
     }
