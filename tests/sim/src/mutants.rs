@@ -70,13 +70,6 @@ pub const LIST: &[Mutant] = &[
         why: "a run whose create never arrived waits for ever",
     },
     Mutant {
-        name: "adopts-what-is-known",
-        file: "shared/domain/src/batch.rs",
-        before: ".filter(|one| !one.known && !one.tentative)",
-        after: ".filter(|one| (PLANTED || !one.known) && !one.tentative)",
-        why: "a lost create takes the batch of another run for its own",
-    },
-    Mutant {
         name: "not-found-is-believed",
         file: "shared/engine/src/batches.rs",
         before: "if now < (batch.started_at + BELIEVED_GONE_AFTER).max(batch.deadline) {",
@@ -98,13 +91,6 @@ pub const LIST: &[Mutant] = &[
         why: "a request that is wrong is sent again as it is",
     },
     Mutant {
-        name: "time-out-not-waited-for",
-        file: "shared/domain/src/run/next.rs",
-        before: "Event::DeadlinePassed => self.cancel(hop, attempt, batch, CancelReason::Timeout),",
-        after: "Event::DeadlinePassed if PLANTED => self.too_late(hop),\n            Event::DeadlinePassed => self.cancel(hop, attempt, batch, CancelReason::Timeout),",
-        why: "a turn whose time is up goes on in realtime while its batch is still at work, and pays both",
-    },
-    Mutant {
         name: "realtime-started-again-and-again",
         file: "shared/domain/src/run/next.rs",
         before: "Event::HolderDied if starts >= MAX_STARTS => {",
@@ -117,13 +103,6 @@ pub const LIST: &[Mutant] = &[
         before: "lease.until > now && lease.owner != owner",
         after: "lease.until > now && lease.owner != owner && !PLANTED",
         why: "two invocations work on one run: the model is asked twice",
-    },
-    Mutant {
-        name: "lost-race-taken-for-won",
-        file: "shared/engine/src/runs/commit.rs",
-        before: "Outcome::Lost(_) => Written::RunMoved,",
-        after: "Outcome::Lost(_) if PLANTED => Written::All,\n        Outcome::Lost(_) => Written::RunMoved,",
-        why: "whoever was too late goes on as if he had written, and does what another does already",
     },
     Mutant {
         name: "place-not-given-back",
