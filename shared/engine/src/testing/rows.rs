@@ -336,11 +336,11 @@ fn put(
 }
 
 /// The change with an entry in the due index.
-fn due(change: Change, at: Option<DateTime<Utc>>) -> Change {
-    match change {
-        Change::Put { place, row } => Change::Put { place, row: Row { due: at, ..row } },
-        other => other,
+fn due(mut change: Change, at: Option<DateTime<Utc>>) -> Change {
+    if let Change::Put { row, .. } = &mut change {
+        row.due = at;
     }
+    change
 }
 
 /// When a batch has to be looked at, while it is not settled.
