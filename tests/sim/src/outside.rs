@@ -70,15 +70,15 @@ impl Outside {
 
     /// What the invocation numbered `invocation` gets; its calls pass `gate`.
     pub fn deps(&self, gate: Arc<dyn Gate>, invocation: u64) -> Deps {
-        self.deps_of(&gate, invocation, false)
+        self.deps_of(gate, invocation, false)
     }
 
     /// The same for a function of the previous release ([`crate::older`]).
     pub fn deps_of_older(&self, gate: Arc<dyn Gate>, invocation: u64) -> Deps {
-        self.deps_of(&gate, invocation, true)
+        self.deps_of(gate, invocation, true)
     }
 
-    fn deps_of(&self, gate: &Arc<dyn Gate>, invocation: u64, older: bool) -> Deps {
+    fn deps_of(&self, gate: Arc<dyn Gate>, invocation: u64, older: bool) -> Deps {
         let door = Door { gate: gate.clone(), invocation };
         let store = Arc::new(ReleaseStore::new(self.store.clone(), self.authors.clone(), older));
         Deps {
@@ -89,7 +89,7 @@ impl Outside {
             timers: Arc::new(GatedTimers::new(self.timers.clone(), door.clone())),
             invoker: Arc::new(GatedInvoker::new(self.queue.clone(), door.clone())),
             models: self.provider.models(gate.clone(), invocation),
-            channels: self.channel.channels(gate.clone(), invocation),
+            channels: self.channel.channels(gate, invocation),
             secrets: Arc::new(OneSecret),
             web: Arc::new(GatedWeb::new(self.web.clone(), door)),
             settings: self.settings.clone(),
