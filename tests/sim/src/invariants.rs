@@ -201,10 +201,10 @@ fn unowned(seen: &Seen) -> Vec<String> {
         if attention_at(run).is_some() {
             return due_runs.contains(&run.key);
         }
-        match &run.state {
-            State::Waiting { reason: WaitReason::Place { .. } } => queued.contains(&run.key),
-            state => state.batch().is_some_and(|id| due_batches.contains(id.as_str())),
+        if matches!(run.state, State::Waiting { reason: WaitReason::Place { .. } }) {
+            return queued.contains(&run.key);
         }
+        run.state.batch().is_some_and(|id| due_batches.contains(id.as_str()))
     };
     let mut said: Vec<String> = live
         .filter(|run| !owned(run))

@@ -70,6 +70,13 @@ pub const LIST: &[Mutant] = &[
         why: "a run whose create never arrived waits for ever",
     },
     Mutant {
+        name: "adopts-what-is-known",
+        file: "shared/domain/src/batch.rs",
+        before: ".filter(|one| !one.known && !one.tentative)",
+        after: ".filter(|one| (PLANTED || !one.known) && !one.tentative)",
+        why: "a lost create takes the batch of another run for its own",
+    },
+    Mutant {
         name: "not-found-is-believed",
         file: "shared/engine/src/batches.rs",
         before: "if now < (batch.started_at + BELIEVED_GONE_AFTER).max(batch.deadline) {",

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 const SEED: u64 = 20_261_121;
 const CASES: u64 = 1_500;
 /// A copy that plays longer than this goes in a circle.
-const LONGEST: Duration = Duration::from_secs(600);
+const LONGEST: Duration = Duration::from_mins(10);
 /// This program, which plays the cases in the copy.
 const PLAYER: &str = "nightshift-mutants";
 /// What is not copied: nothing in it is built.
@@ -86,9 +86,9 @@ fn all(names: &[&str]) -> io::Result<bool> {
     let copy = target.join("mutants");
     copied(&root, &copy)?;
     let player = built(&copy, &target)?;
-    let base = match tried(&player, None)? {
-        Tried::Clean(verdict) => verdict,
-        other => return Err(io::Error::other(format!("with all bugs asleep: {}", other.sentence()))),
+    let asleep = tried(&player, None)?;
+    let Tried::Clean(base) = asleep else {
+        return Err(io::Error::other(format!("with all bugs asleep: {}", asleep.sentence())));
     };
     println!("all bugs asleep: {} cases, {} operations, no rule is broken\n", base.cases, base.operations);
     println!("{:<33} {:<37} {:>5} {:>7} {:>4}  caught by", "bug", "planted in", "cases", "ops", "s");

@@ -142,9 +142,10 @@ impl Batches for Line {
             // A 5xx says nothing of whether the batch exists, so neither may we, also where it does not.
             Broken::Before => {
                 let error = self.broken(&[ModelErrorKind::NotSent, ModelErrorKind::Server, ModelErrorKind::Overloaded]);
-                match error.kind == ModelErrorKind::Server {
-                    true => CreateError::Unanswered(error),
-                    false => CreateError::Refused(error),
+                if error.kind == ModelErrorKind::Server {
+                    CreateError::Unanswered(error)
+                } else {
+                    CreateError::Refused(error)
                 }
             }
             Broken::After => CreateError::Unanswered(self.broken(&[

@@ -7,13 +7,14 @@ use super::plan::Say;
 
 /// The `n`-th answer of the provider. A model that is to use a tool it was not offered ends its turn.
 pub(super) fn reply(n: u64, request: &HopRequest, say: Say, batch: bool) -> Reply {
-    let say = match say {
-        Say::Notes | Say::Looks if !offers(request, "memory") => Say::Done,
-        Say::Sends if !offers(request, "message") => Say::Done,
-        other => other,
+    let tool = match say {
+        Say::Notes | Say::Looks => Some("memory"),
+        Say::Sends => Some("message"),
+        Say::Done | Say::Long | Say::Silent | Say::CutOff | Say::Refuses | Say::Pauses => None,
     };
+    let say = if tool.is_some_and(|tool| !offers(request, tool)) { Say::Done } else { say };
     let text = match say {
-        Say::Long => (0..3).map(|part| format!("Answer {n}, part {part}. {}", "Word ".repeat(40))).collect(),
+        Say::Long => [0, 1, 2].map(|part| format!("Answer {n}, part {part}. {}", "Word ".repeat(40))).concat(),
         Say::Silent => "NO_REPLY".to_owned(),
         Say::Refuses => String::new(),
         Say::Done | Say::CutOff | Say::Pauses | Say::Notes | Say::Looks | Say::Sends => format!("Answer {n}."),
