@@ -15,19 +15,19 @@ use super::stage::{Fault, Stage};
 
 /// What is left at the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
+pub(super) struct Outcome {
     /// Every job that is there, and whether it is switched on.
-    pub jobs: BTreeMap<String, bool>,
+    pub(super) jobs: BTreeMap<String, bool>,
     /// How every run stands.
-    pub runs: BTreeMap<RunKey, String>,
+    pub(super) runs: BTreeMap<RunKey, String>,
     /// How many messages every target was shown, by run and part.
-    pub shown: BTreeMap<String, usize>,
+    pub(super) shown: BTreeMap<String, usize>,
     /// How many answers were paid for every hop in a batch.
-    pub rows: BTreeMap<(RunKey, u32), usize>,
+    pub(super) rows: BTreeMap<(RunKey, u32), usize>,
     /// How many answers in realtime were paid.
-    pub realtime: usize,
+    pub(super) realtime: usize,
     /// Timers that are left.
-    pub timers: Vec<String>,
+    pub(super) timers: Vec<String>,
 }
 
 fn now<T>(future: impl Future<Output = T>) -> T {
@@ -38,7 +38,7 @@ fn now<T>(future: impl Future<Output = T>) -> T {
 const ALL: PageRequest = PageRequest { limit: 200, cursor: None };
 
 /// Every run of the jobs that ever were.
-pub fn runs(stage: &Stage) -> Vec<Run> {
+pub(super) fn runs(stage: &Stage) -> Vec<Run> {
     let store = &stage.outside.store;
     let mut runs = Vec::new();
     for job in super::scenarios::JOBS {
@@ -49,7 +49,7 @@ pub fn runs(stage: &Stage) -> Vec<Run> {
 }
 
 /// What the play came to.
-pub fn outcome(stage: &Stage) -> Outcome {
+pub(super) fn outcome(stage: &Stage) -> Outcome {
     let store = &stage.outside.store;
     let jobs = now(store.jobs(&ALL)).unwrap().items;
     let mut shown = BTreeMap::new();
@@ -77,15 +77,17 @@ pub fn outcome(stage: &Stage) -> Outcome {
 }
 
 fn word(run: &Run) -> String {
-    match &run.state {
-        State::Failed { code, .. } => format!("failed {code}"),
-        State::Skipped { reason } => format!("skipped {reason}"),
-        state => state.name().to_owned(),
+    if let State::Failed { code, .. } = &run.state {
+        format!("failed {code}")
+    } else if let State::Skipped { reason } = &run.state {
+        format!("skipped {reason}")
+    } else {
+        run.state.name().to_owned()
     }
 }
 
 /// Whatever is wrong with the play's end, whatever it was to come to.
-pub fn wrong(stage: &Stage) -> Vec<String> {
+pub(super) fn wrong(stage: &Stage) -> Vec<String> {
     let mut wrong = Vec::new();
     let at = stage.clock_now();
     let store = &stage.outside.store;
@@ -126,7 +128,7 @@ pub fn wrong(stage: &Stage) -> Vec<String> {
 }
 
 /// How `played` differs from `clean` where it must not.
-pub fn differs(function: &str, clean: &Outcome, played: &Outcome, call: &Call, fault: Fault) -> Vec<String> {
+pub(super) fn differs(function: &str, clean: &Outcome, played: &Outcome, call: &Call, fault: Fault) -> Vec<String> {
     let mut found = Vec::new();
     if played.jobs != clean.jobs {
         found.push(format!("jobs: {:?} instead of {:?}", played.jobs, clean.jobs));

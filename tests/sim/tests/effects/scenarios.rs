@@ -13,16 +13,16 @@ use super::judge::runs;
 use super::stage::{Stage, ToolCall};
 
 /// The ids of all jobs of all plays.
-pub const JOBS: [&str; 2] = ["job", "other"];
+pub(super) const JOBS: [&str; 2] = ["job", "other"];
 
 /// A play.
-pub struct Scenario {
+pub(super) struct Scenario {
     /// The function whose invocation is disturbed.
-    pub function: &'static str,
+    pub(super) function: &'static str,
     /// What it is about to do.
-    pub name: &'static str,
+    pub(super) name: &'static str,
     /// Leads up to it, and says which invocation it is.
-    pub prepare: fn(&mut Stage) -> Queued,
+    pub(super) prepare: fn(&mut Stage) -> Queued,
 }
 
 const fn scenario(function: &'static str, name: &'static str, prepare: fn(&mut Stage) -> Queued) -> Scenario {
@@ -30,7 +30,7 @@ const fn scenario(function: &'static str, name: &'static str, prepare: fn(&mut S
 }
 
 /// All plays.
-pub const SCENARIOS: &[Scenario] = &[
+pub(super) const SCENARIOS: &[Scenario] = &[
     scenario("api", "add", |stage| stage.wish(Wish::Add(daily()))),
     scenario("api", "add, a minute before its time", |stage| {
         stage.go_on(TimeDelta::minutes(7 * 60 - 2));
@@ -49,7 +49,7 @@ pub const SCENARIOS: &[Scenario] = &[
         stage.wish(Wish::Update(json!({ "jobId": "job", "patch": { "enabled": false } })))
     }),
     scenario("api", "update a one-shot", |stage| {
-        stage.ask(Wish::Add(once(realtime())));
+        stage.ask(Wish::Add(once(&realtime())));
         let at = "2026-11-21T09:00:00Z";
         stage.wish(Wish::Update(json!({ "jobId": "job", "patch": { "schedule": { "kind": "at", "at": at } } })))
     }),
@@ -106,7 +106,7 @@ pub const SCENARIOS: &[Scenario] = &[
         stage.until(is_job)
     }),
     scenario("trigger", "fire a one-shot", |stage| {
-        stage.ask(Wish::Add(once(realtime())));
+        stage.ask(Wish::Add(once(&realtime())));
         stage.until(is_job)
     }),
     scenario("trigger", "fire, in a batch", |stage| {
@@ -182,7 +182,7 @@ pub const SCENARIOS: &[Scenario] = &[
     }),
     scenario("poll", "an expired row", |stage| {
         stage.outside.provider.plan(Plan::Row(RowPlan::Never));
-        stage.ask(Wish::Add(once(json!({ "enabled": true, "maxWaitMs": 36 * 3_600_000 }))));
+        stage.ask(Wish::Add(once(&json!({ "enabled": true, "maxWaitMs": 36 * 3_600_000 }))));
         stage.until(ended)
     }),
     scenario("poll", "a result that breaks off", |stage| {
@@ -252,7 +252,7 @@ pub const SCENARIOS: &[Scenario] = &[
         stage.until(swept)
     }),
     scenario("sweep", "a missed one-shot", |stage| {
-        stage.ask(Wish::Add(once(batch())));
+        stage.ask(Wish::Add(once(&batch())));
         stage.until(is_job);
         stage.until(swept)
     }),
@@ -325,7 +325,7 @@ pub const SCENARIOS: &[Scenario] = &[
         stage.until(is_deliver)
     }),
     scenario("deliver", "closing a one-shot", |stage| {
-        stage.ask(Wish::Add(once(realtime())));
+        stage.ask(Wish::Add(once(&realtime())));
         stage.until(is_deliver)
     }),
     scenario("deliver", "closing a run another waits for", |stage| {
@@ -360,7 +360,7 @@ fn batch() -> Value {
 }
 
 /// Seven o'clock, to a chat that shows whatever it is sent.
-fn at_seven(batch: Value) -> Value {
+fn at_seven(batch: &Value) -> Value {
     json!({
         "jobId": "job", "name": "Job",
         "schedule": { "kind": "cron", "expr": "0 7 * * *", "tz": "UTC", "staggerMs": 0 },
@@ -370,14 +370,14 @@ fn at_seven(batch: Value) -> Value {
 }
 
 fn daily() -> Value {
-    at_seven(realtime())
+    at_seven(&realtime())
 }
 
 fn batched() -> Value {
-    at_seven(batch())
+    at_seven(&batch())
 }
 
-fn once(batch: Value) -> Value {
+fn once(batch: &Value) -> Value {
     let mut job = at_seven(batch);
     job["schedule"] = json!({ "kind": "at", "at": "2026-11-21T07:00:00Z" });
     job["deleteAfterRun"] = json!(true);
@@ -385,7 +385,7 @@ fn once(batch: Value) -> Value {
 }
 
 fn every_half_hour(id: &str) -> Value {
-    let mut job = at_seven(batch());
+    let mut job = at_seven(&batch());
     (job["jobId"], job["name"]) = (json!(id), json!(id));
     job["schedule"] = json!({ "kind": "cron", "expr": "0,30 7 * * *", "tz": "UTC", "staggerMs": 0 });
     job["overlap"] = json!("queue");

@@ -22,7 +22,7 @@ const STEPS_AT_MOST: usize = 100_000;
 
 /// What is done to the invocation that a table's cell is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Fault {
+pub(super) enum Fault {
     /// The effect fails and is not had.
     Before,
     /// It is had, and the answer lost.
@@ -34,11 +34,11 @@ pub enum Fault {
 }
 
 /// All of them, as the table's columns.
-pub const FAULTS: [Fault; 4] = [Fault::Before, Fault::After, Fault::Twice, Fault::Crash];
+pub(super) const FAULTS: [Fault; 4] = [Fault::Before, Fault::After, Fault::Twice, Fault::Crash];
 
 impl Fault {
     /// Its column's head.
-    pub fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Before => "failed before",
             Self::After => "failed after",
@@ -50,13 +50,13 @@ impl Fault {
 
 /// A call of a tool that a provider's own loop makes over the MCP endpoint.
 #[derive(Debug, Clone)]
-pub struct ToolCall {
+pub(super) struct ToolCall {
     /// The run's token.
-    pub token: String,
+    pub(super) token: String,
     /// The tool.
-    pub tool: &'static str,
+    pub(super) tool: &'static str,
     /// What with.
-    pub arguments: Value,
+    pub(super) arguments: Value,
 }
 
 impl ToolCall {
@@ -82,11 +82,11 @@ enum End {
 }
 
 /// The world, with what waits to be run.
-pub struct Stage {
+pub(super) struct Stage {
     /// Everything outside the functions.
-    pub outside: Outside,
+    pub(super) outside: Outside,
     /// The time.
-    pub clock: ManualClock,
+    pub(super) clock: ManualClock,
     switch: Arc<Switch>,
     retries: Vec<Queued>,
     /// Requests that are no task but a call of a tool. They are sent again as a person's are.
@@ -94,16 +94,16 @@ pub struct Stage {
     invocations: u64,
     requests: u64,
     /// Envelopes that were given up.
-    pub dead: Vec<String>,
+    pub(super) dead: Vec<String>,
     /// What was refused for good.
-    pub refused: Vec<String>,
+    pub(super) refused: Vec<String>,
 }
 
 type Running = Pin<Box<dyn Future<Output = Finish>>>;
 
 impl Stage {
     /// An empty world with its sweep, shortly after a quarter of an hour.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         let clock = ManualClock::new(DateTime::from_timestamp(1_795_219_230, 0).unwrap());
         let outside = Outside::new(clock.clone(), 7);
         outside.timers.recur("sweep", "rate(15 minutes)", Envelope::new(Wake::Sweep)).unwrap();
@@ -138,34 +138,34 @@ impl Stage {
     }
 
     /// A task that comes for the first time.
-    pub fn request(&mut self, task: Task) -> Queued {
+    pub(super) fn request(&mut self, task: Task) -> Queued {
         self.requests += 1;
         let request_id = format!("request-{}", self.requests);
         Queued { at: self.clock.now(), order: self.requests, request_id, task, attempt: 1, explained: false }
     }
 
     /// A person's request.
-    pub fn wish(&mut self, wish: Wish) -> Queued {
+    pub(super) fn wish(&mut self, wish: Wish) -> Queued {
         let stamp = Stamp { at: self.clock.now(), bits: u128::from(self.requests + 1) << 40 | 0x5eed, repeated: false };
         self.request(Task::Ask { wish, stamp })
     }
 
     /// A model's call of a tool.
-    pub fn call(&mut self, call: ToolCall) -> Queued {
+    pub(super) fn call(&mut self, call: ToolCall) -> Queued {
         let queued = self.wish(Wish::Doctor(Value::Null));
         self.calls.insert(queued.request_id.clone(), call);
         queued
     }
 
     /// Carries out a person's request undisturbed.
-    pub fn ask(&mut self, wish: Wish) {
+    pub(super) fn ask(&mut self, wish: Wish) {
         let queued = self.wish(wish);
         let end = self.run(&queued, |_| Verdict::Go);
         assert_eq!(end, End::Finished(Finish::Done), "{queued:?}");
     }
 
     /// Lets the world go on for `span`.
-    pub fn go_on(&mut self, span: TimeDelta) {
+    pub(super) fn go_on(&mut self, span: TimeDelta) {
         let until = self.clock.now() + span;
         while let Some((at, due)) = self.next_due().filter(|(at, _)| *at <= until) {
             self.clock.advance_to(at);
@@ -176,7 +176,7 @@ impl Stage {
     }
 
     /// Lets the world go on until the next thing to be run is one that `wanted` says; that is taken, and not run.
-    pub fn until(&mut self, wanted: impl Fn(&Self, &Envelope) -> bool) -> Queued {
+    pub(super) fn until(&mut self, wanted: impl Fn(&Self, &Envelope) -> bool) -> Queued {
         let patience = self.clock.now() + TimeDelta::days(2);
         while self.clock.now() < patience {
             let (at, due) = self.next_due().unwrap();
@@ -193,7 +193,7 @@ impl Stage {
     }
 
     /// Runs `queued` undisturbed; the effects it has, in order.
-    pub fn effects_of(&mut self, queued: &Queued) -> Vec<Call> {
+    pub(super) fn effects_of(&mut self, queued: &Queued) -> Vec<Call> {
         let mut effects = Vec::new();
         let end = self.run(queued, |call| {
             if call.effect {
@@ -206,7 +206,7 @@ impl Stage {
     }
 
     /// Runs `queued` with `fault` at its `nth` effect, from 0; whether it came to that.
-    pub fn disturb(&mut self, queued: &Queued, nth: usize, fault: Fault) -> bool {
+    pub(super) fn disturb(&mut self, queued: &Queued, nth: usize, fault: Fault) -> bool {
         let mut seen = 0;
         let mut hit = |call: &Call| {
             seen += usize::from(call.effect);
@@ -258,7 +258,11 @@ impl Stage {
     }
 
     /// As [`Stage::until`], while everything that `lost` says is lost.
-    pub fn losing(&mut self, lost: fn(&Self, &Envelope) -> bool, wanted: fn(&Self, &Envelope) -> bool) -> Queued {
+    pub(super) fn losing(
+        &mut self,
+        lost: fn(&Self, &Envelope) -> bool,
+        wanted: fn(&Self, &Envelope) -> bool,
+    ) -> Queued {
         loop {
             let queued = self.until(|stage, envelope| lost(stage, envelope) || wanted(stage, envelope));
             if let Task::Envelope(envelope) = &queued.task
@@ -270,7 +274,7 @@ impl Stage {
     }
 
     /// Lets `span` pass in which nothing runs, as if all were down.
-    pub fn go_on_without(&mut self, span: TimeDelta) {
+    pub(super) fn go_on_without(&mut self, span: TimeDelta) {
         let until = self.clock.now() + span;
         while let Some((_, due)) = self.next_due().filter(|(at, _)| *at <= until) {
             let _ = self.take(due);
@@ -279,17 +283,17 @@ impl Stage {
     }
 
     /// Runs `queued` undisturbed.
-    pub fn play(&mut self, queued: &Queued) {
+    pub(super) fn play(&mut self, queued: &Queued) {
         self.run_and_settle(queued);
     }
 
     /// The present.
-    pub fn clock_now(&self) -> DateTime<Utc> {
+    pub(super) fn clock_now(&self) -> DateTime<Utc> {
         self.clock.now()
     }
 
     /// Whether a sweep would find something.
-    pub fn has_overdue(&self) -> bool {
+    pub(super) fn has_overdue(&self) -> bool {
         let before = self.clock.now() - TimeDelta::minutes(2);
         !self.outside.store.due(before, 1).now_or_never().unwrap().unwrap().is_empty()
     }
@@ -363,7 +367,7 @@ impl Stage {
     }
 
     /// Runs `queued` until it dies right after its first effect called `name`, and nobody tries it again.
-    pub fn lose(&mut self, queued: &Queued, name: &str) {
+    pub(super) fn lose(&mut self, queued: &Queued, name: &str) {
         let mut met = false;
         let end = self.run(queued, |call| {
             let hit = !met && call.effect && call.name == name;
