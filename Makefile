@@ -40,6 +40,15 @@ test: tools fmt lint ## all checks and tests, with the set-up they need
 	$(CARGO) build --workspace --all-targets -j$(JOBS)
 	$(CLEAN) $(CARGO) test --workspace -j$(JOBS)
 
+.PHONY: sim
+sim: ## worlds with faults that must come to rest; SIM=long for millions of operations, SIM_SEED=n for others
+	$(CLEAN) $(CARGO) test -p nightshift-sim -j$(JOBS) --test sim -- --nocapture
+
+.PHONY: mutants
+mutants: ## known bugs in a copy of the product, each awake in its turn and to be caught by the simulation; BUGS="name name" for some
+	$(CARGO) build --workspace -j$(JOBS) --bin nightshift-mutants
+	$(CLEAN) "$${CARGO_TARGET_DIR:-target}"/debug/nightshift-mutants $(BUGS)
+
 .PHONY: kills
 kills: ## a day with 200 kills of the process: KILLS= and KILL_SEED= for others
 	$(CARGO) build --workspace -j$(JOBS) --bin nightshift-local --test killed_day

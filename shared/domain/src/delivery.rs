@@ -1,7 +1,7 @@
 //! The delivery ledger: a row per chunk, and which rows may be sent.
 //!
 //! Guarantee: at most once per chunk, visibly. A chunk whose outcome is unknown is sent again only inside the window in
-//! which its channel drops repeats.
+//! which its channel drops repeats, counted from the first attempt that may have been taken, whatever became of later ones.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,8 @@ use crate::job::DeliveryStatus;
 
 /// Attempts at a chunk that was provably not taken.
 pub const MAX_SEND_ATTEMPTS: u32 = 6;
+/// How long a send may take: a repeat must still be dropped when it arrives as late as that.
+pub const SEND_TIMEOUT: TimeDelta = TimeDelta::seconds(30);
 
 /// A resolved place to send to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +61,15 @@ impl Chunk {
     pub fn idempotency_key(&self) -> String {
         format!("{}-{}-{}", self.run, self.origin, self.index)
     }
+
+    /// When the first attempt was begun of which nobody knows whether it was taken; `None` while there is none.
+    pub fn unsure_since(&self) -> Option<DateTime<Utc>> {
+        match &self.state {
+            ChunkState::Sending { at } | ChunkState::Unknown { at, .. } => Some(*at),
+            ChunkState::Failed { unsure_since, .. } => *unsure_since,
+            ChunkState::Planned | ChunkState::Sent { .. } | ChunkState::Refused { .. } => None,
+        }
+    }
 }
 
 /// How a chunk stands.
@@ -69,7 +80,7 @@ pub enum ChunkState {
     Planned,
     /// Begun; found so after a crash, its outcome is unknown.
     Sending {
-        /// When it was begun.
+        /// When it was begun, or an attempt before it that may have been taken.
         at: DateTime<Utc>,
     },
     /// Taken by the far side.
@@ -85,6 +96,9 @@ pub enum ChunkState {
         retry_at: DateTime<Utc>,
         /// What was said.
         error: String,
+        /// When an attempt before was begun that may have been taken.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unsure_since: Option<DateTime<Utc>>,
     },
     /// Refused for good.
     Refused {
@@ -93,7 +107,7 @@ pub enum ChunkState {
     },
     /// Nobody knows.
     Unknown {
-        /// When it was begun.
+        /// When it was begun, or the first of several such attempts.
         at: DateTime<Utc>,
         /// What was seen.
         error: String,
@@ -115,16 +129,22 @@ pub enum Step {
 
 /// What to do with `chunk` now, on a channel that drops repeats within `dedupes` (if it does).
 pub fn step(chunk: &Chunk, now: DateTime<Utc>, dedupes: Option<TimeDelta>) -> Step {
-    let repeat_is_safe = |at: DateTime<Utc>| dedupes.is_some_and(|window| now - at < window);
+    let repeat_is_safe = |at: DateTime<Utc>| repeat_is_safe(at, now, dedupes);
     match &chunk.state {
-        ChunkState::Planned => Step::Send,
-        ChunkState::Failed { retry_at, .. } if *retry_at <= now => Step::Send,
-        ChunkState::Failed { retry_at, .. } => Step::Wait(*retry_at),
+        ChunkState::Failed { retry_at, .. } if *retry_at > now => Step::Wait(*retry_at),
+        ChunkState::Failed { unsure_since: Some(at), .. } if !repeat_is_safe(*at) => Step::GiveUpUnknown,
+        ChunkState::Planned | ChunkState::Failed { .. } => Step::Send,
         ChunkState::Sending { at } if repeat_is_safe(*at) => Step::Send,
         ChunkState::Sending { .. } => Step::GiveUpUnknown,
         ChunkState::Unknown { at, .. } if repeat_is_safe(*at) && chunk.attempts < MAX_SEND_ATTEMPTS => Step::Send,
         ChunkState::Unknown { .. } | ChunkState::Sent { .. } | ChunkState::Refused { .. } => Step::Done,
     }
+}
+
+/// Whether a repeat sent at `now` is dropped by a channel that was sent the same at `at`, if it was, also where the repeat
+/// takes as long as it may.
+pub fn repeat_is_safe(at: DateTime<Utc>, now: DateTime<Utc>, dedupes: Option<TimeDelta>) -> bool {
+    dedupes.is_some_and(|window| now + SEND_TIMEOUT <= at + window)
 }
 
 /// What became of the whole delivery, once no chunk has anything left to do.
@@ -180,6 +200,25 @@ mod tests {
         }
         let sent = ChunkState::Sent { message_id: "1".into(), at: begun };
         assert_eq!(step(&chunk(sent), now, window), Step::Done);
+    }
+
+    #[test]
+    fn an_attempt_that_provably_failed_does_not_make_an_earlier_unknown_one_safe_to_repeat() {
+        let now = DateTime::from_timestamp(1_795_219_200, 0).unwrap();
+        let failed = |unsure_since| chunk(ChunkState::Failed { retry_at: now, error: String::new(), unsure_since });
+        let window = Some(TimeDelta::seconds(120));
+        let told = |since: i64| step(&failed(Some(now - TimeDelta::seconds(since))), now, window);
+        assert_eq!(step(&failed(None), now, None), Step::Send, "nothing was ever taken");
+        assert_eq!(told(90), Step::Send);
+        assert_eq!(told(91), Step::GiveUpUnknown, "it might arrive when the window is over");
+    }
+
+    #[test]
+    fn a_failed_chunk_of_an_earlier_release_reads_as_one_that_was_never_taken() {
+        let old = r#"{"state":"failed","retryAt":"2026-11-20T07:00:00Z","error":"busy"}"#;
+        let state: ChunkState = serde_json::from_str(old).unwrap();
+        assert_eq!(chunk(state.clone()).unsure_since(), None);
+        assert_eq!(serde_json::to_value(&state).unwrap(), serde_json::from_str::<serde_json::Value>(old).unwrap());
     }
 
     #[test]

@@ -66,6 +66,22 @@ pub enum Broken {
 pub trait Gate: Send + Sync + std::fmt::Debug {
     /// Completes when the call may go on.
     fn pass(&self, call: Call) -> BoxFuture<'_, Verdict>;
+
+    /// A call of `invocation` to `port` that passed has come back, or nobody waits for it any more.
+    fn back(&self, _invocation: u64, _port: Port) {}
+}
+
+/// Tells the gate that a call is back, however it ends.
+struct Out<'a> {
+    gate: &'a dyn Gate,
+    invocation: u64,
+    port: Port,
+}
+
+impl Drop for Out<'_> {
+    fn drop(&mut self) {
+        self.gate.back(self.invocation, self.port);
+    }
 }
 
 /// Makes a call through the gate. `act` is its effect and its answer, `broken` says a failure in the port's words.
@@ -75,7 +91,10 @@ pub async fn through<T, E>(
     act: impl Future<Output = Result<T, E>>,
     broken: impl FnOnce(Broken) -> E,
 ) -> Result<T, E> {
-    match gate.pass(call).await {
+    let (invocation, port) = (call.invocation, call.port);
+    let verdict = gate.pass(call).await;
+    let out = Out { gate, invocation, port };
+    match verdict {
         Verdict::Go => act.await,
         Verdict::FailBefore => Err(broken(Broken::Before)),
         Verdict::FailAfter => {
@@ -88,6 +107,7 @@ pub async fn through<T, E>(
         Verdict::CrashAfter => {
             // Nobody learns what came of it.
             drop(act.await);
+            drop(out);
             std::future::pending().await
         }
     }

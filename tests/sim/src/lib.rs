@@ -5,4 +5,30 @@
 //! Guarantee: nothing here depends on the machine's time, on chance that is not seeded, or on the order in which threads
 //! run, so that the same operations end in the same state.
 
+pub mod channel;
 pub mod gate;
+pub mod ledger;
+pub mod provider;
+
+pub mod case;
+pub mod chance;
+pub mod diary;
+#[path = "../../../infra/local/src/scheduler/expression/mod.rs"]
+pub mod expression;
+pub mod generate;
+pub mod hunt;
+pub mod invariants;
+pub mod lambda;
+pub mod mishap;
+pub mod mutants;
+pub mod older;
+pub mod ops;
+pub mod outside;
+pub mod ports;
+pub mod queue;
+pub mod switch;
+pub mod tally;
+pub mod timers;
+pub mod trace;
+pub mod web;
+pub mod world;

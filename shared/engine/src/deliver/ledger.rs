@@ -6,7 +6,9 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::RunKey;
-use nightshift_domain::delivery::{Chunk, ChunkState, MAX_SEND_ATTEMPTS, Step, Target, step};
+use nightshift_domain::delivery::{
+    Chunk, ChunkState, MAX_SEND_ATTEMPTS, SEND_TIMEOUT, Step, Target, repeat_is_safe, step,
+};
 use tracing::{info, warn};
 
 use crate::error::EngineError;
@@ -18,8 +20,6 @@ use crate::runs::commit::run_retention;
 const PLAN_BATCH: usize = 90;
 /// Waits before a chunk that was provably not taken is tried again, seconds; the far side's own wish wins when longer.
 const RESEND_LADDER_S: [i64; 5] = [60, 60, 300, 900, 3600];
-/// How long a send may take.
-const SEND_TIMEOUT: TimeDelta = TimeDelta::seconds(30);
 
 /// What is sent, in the ledger's terms.
 #[derive(Debug, Clone, Copy)]
@@ -115,7 +115,8 @@ pub(crate) async fn send_all(
             }
             Step::GiveUpUnknown => {
                 let error = "the attempt was cut off before its outcome was known".to_owned();
-                chunk.state = ChunkState::Unknown { at: now, error };
+                // It stays as old as it is: nobody drops a repeat of it any more.
+                chunk.state = ChunkState::Unknown { at: chunk.unsure_since().unwrap_or(now), error };
                 chunk.rev += 1;
                 if !written(scene, chunk, expires_at).await? {
                     return Ok(Sending::Taken);
@@ -126,13 +127,14 @@ pub(crate) async fn send_all(
                 break;
             }
             Step::Send => {
-                chunk.state = ChunkState::Sending { at: now };
+                let unsure = chunk.unsure_since();
+                chunk.state = ChunkState::Sending { at: unsure.unwrap_or(now) };
                 chunk.attempts += 1;
                 chunk.rev += 1;
                 if !written(scene, chunk, expires_at).await? {
                     return Ok(Sending::Taken);
                 }
-                chunk.state = send(scene, channel, chunk, patience.bounds(now), now).await;
+                chunk.state = send(scene, channel, chunk, patience.bounds(now), (unsure, now)).await;
                 chunk.rev += 1;
                 if !written(scene, chunk, expires_at).await? {
                     return Ok(Sending::Taken);
@@ -175,13 +177,13 @@ async fn written(scene: Scene<'_>, chunk: &Chunk, expires_at: DateTime<Utc>) -> 
     Ok(scene.deps.store.commit(&[Write::Chunk { chunk, expires_at }]).await? == Outcome::Applied)
 }
 
-/// One send, and what its outcome means for the row.
+/// One send, and what its outcome means for the row: one begun at `now`, after one at `unsure` that may have been taken.
 async fn send(
     scene: Scene<'_>,
     channel: &dyn Channel,
     chunk: &Chunk,
     deadline: DateTime<Utc>,
-    now: DateTime<Utc>,
+    (unsure, now): (Option<DateTime<Utc>>, DateTime<Utc>),
 ) -> ChunkState {
     let body = Rendered { text: chunk.text.clone(), plain: chunk.plain.clone() };
     let key = chunk.idempotency_key();
@@ -197,10 +199,11 @@ async fn send(
             warn!(run.id = %chunk.run, "chunk {} of run {} was not sent: {message}", chunk.index, chunk.run);
             match kind {
                 SendErrorKind::Refused => ChunkState::Refused { error: message },
-                SendErrorKind::Unknown => ChunkState::Unknown { at: now, error: message },
-                SendErrorKind::NotTaken => match resend_delay(chunk.attempts, retry_after) {
-                    Some(wait) => ChunkState::Failed { retry_at: at + wait, error: message },
-                    None => ChunkState::Refused { error: message },
+                SendErrorKind::Unknown => ChunkState::Unknown { at: unsure.unwrap_or(now), error: message },
+                SendErrorKind::NotTaken => match (resend_delay(chunk.attempts, retry_after), unsure) {
+                    (Some(wait), _) => ChunkState::Failed { retry_at: at + wait, error: message, unsure_since: unsure },
+                    (None, Some(at)) => ChunkState::Unknown { at, error: message },
+                    (None, None) => ChunkState::Refused { error: message },
                 },
             }
         }
@@ -224,8 +227,7 @@ fn retry_of(
         ChunkState::Failed { retry_at, .. } => Some(*retry_at),
         ChunkState::Unknown { at, .. } if patience == Patience::ComesBack => {
             let again = now + TimeDelta::seconds(RESEND_LADDER_S[0]);
-            let safe = dedupes.is_some_and(|window| again - *at < window);
-            (safe && chunk.attempts < MAX_SEND_ATTEMPTS).then_some(again)
+            (repeat_is_safe(*at, again, dedupes) && chunk.attempts < MAX_SEND_ATTEMPTS).then_some(again)
         }
         ChunkState::Unknown { .. }
         | ChunkState::Planned

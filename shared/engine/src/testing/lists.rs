@@ -3,10 +3,10 @@
 use std::cmp::Ordering;
 
 use nightshift_domain::JobId;
-use nightshift_domain::batch::{Batch, BatchState, Collected, Window, WindowId};
+use nightshift_domain::batch::{Collected, WindowId};
 use nightshift_domain::ids::slot_text;
 use nightshift_domain::job::JobRecord;
-use nightshift_domain::run::{Run, attention_at};
+use nightshift_domain::run::Run;
 use nightshift_domain::session::Session;
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -35,6 +35,9 @@ impl Rows {
         let mut runs = Vec::new();
         for (place, row) in self.visible(now) {
             let Place::Run(key) = place else { continue };
+            if matches!(filter, RunFilter::OfJob(job) if key.job_id() != *job) {
+                continue;
+            }
             let run: Run = row.read(operation)?;
             match filter {
                 RunFilter::OfJob(job) if key.job_id() == *job => {
@@ -73,15 +76,16 @@ impl Rows {
         cut("list the runs in a window", &format!("window {id}"), rows.collect(), page)
     }
 
-    pub(super) fn due(&self, now: i64, before: DateTime<Utc>, limit: u32) -> Result<Vec<DueItem>, StoreError> {
-        let operation = "list what is due";
+    pub(super) fn due(&self, now: i64, before: DateTime<Utc>, limit: u32) -> Vec<DueItem> {
         let (mut runs, mut batches, mut jobs, mut windows) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        // The index keeps no more of an instant than the real table's: to the millisecond, before the kind and the id.
         for (place, row) in self.visible(now) {
-            let (kind, item) = match place {
-                Place::Run(key) => (&mut runs, DueItem::Run(key.clone())),
-                Place::Batch(id) => (&mut batches, DueItem::Batch(id.clone())),
-                Place::Job(id) => (&mut jobs, DueItem::Job(id.clone())),
-                Place::Window(id) => (&mut windows, DueItem::Window(id.clone())),
+            let Some(at) = row.due.filter(|at| *at <= before) else { continue };
+            match place {
+                Place::Run(key) => runs.push((instant(at), DueItem::Run(key.clone()))),
+                Place::Batch(id) => batches.push((instant(at), DueItem::Batch(id.clone()))),
+                Place::Job(id) => jobs.push((instant(at), DueItem::Job(id.clone()))),
+                Place::Window(id) => windows.push((instant(at), DueItem::Window(id.clone()))),
                 Place::Chunk(..)
                 | Place::EndpointCall(..)
                 | Place::Shelf(_)
@@ -89,9 +93,8 @@ impl Rows {
                 | Place::Session(..)
                 | Place::Exchange(..)
                 | Place::Stop(_)
-                | Place::Memo(_) => continue,
-            };
-            kind.extend(due_at(&item, row, operation)?.map(|at| (instant(at), item)));
+                | Place::Memo(_) => {}
+            }
         }
         let before = instant(before);
         // As the real table has it: by instant, kind and id.
@@ -99,13 +102,13 @@ impl Rows {
             let due = kind.into_iter().map(|(at, item)| Due { place: format!("{at}#{word}#{}", id(&item)), item });
             due.filter(|due| due.place < before).collect()
         });
-        Ok(shares(kinds.into(), limit as usize).into_iter().map(|due| due.item).collect())
+        shares(kinds.into(), limit as usize).into_iter().map(|due| due.item).collect()
     }
 
     /// Gives a row that is due before `before` another place in the due index.
     pub(super) fn put_back(&mut self, what: &DueItem, before: DateTime<Utc>, until: DateTime<Utc>) {
         let Some(row) = self.records.get_mut(&place_of(what)) else { return };
-        if due_at(what, row, "put back what is due").is_ok_and(|at| at.is_some_and(|at| at < before)) {
+        if row.due.is_some_and(|at| at < before) {
             row.due = Some(until);
         }
     }
@@ -113,7 +116,6 @@ impl Rows {
     /// Makes a row one that cannot be read, and leaves its place in the due index.
     pub(super) fn spoil(&mut self, what: &DueItem) {
         let Some(row) = self.records.get_mut(&place_of(what)) else { return };
-        row.due = due_at(what, row, "spoil a row").ok().flatten();
         "{".clone_into(&mut row.text);
     }
 
@@ -207,24 +209,8 @@ fn place_of(item: &DueItem) -> Place {
     }
 }
 
-/// When the sweeper should look at the row of `item`.
-fn due_at(item: &DueItem, row: &Row, operation: &str) -> Result<Option<DateTime<Utc>>, StoreError> {
-    if row.due.is_some() {
-        return Ok(row.due);
-    }
-    Ok(match item {
-        DueItem::Run(_) => attention_at(&row.read::<Run>(operation)?),
-        DueItem::Batch(_) => {
-            let batch: Batch = row.read(operation)?;
-            (!matches!(batch.state, BatchState::Settled { .. })).then_some(batch.next_poll_at)
-        }
-        DueItem::Job(_) => next_run_at(&row.read(operation)?),
-        DueItem::Window(_) => row.read::<Window>(operation)?.attention_at(),
-    })
-}
-
 /// When a job runs next, if it does.
-fn next_run_at(record: &JobRecord) -> Option<DateTime<Utc>> {
+pub(super) fn next_run_at(record: &JobRecord) -> Option<DateTime<Utc>> {
     let at = record.job.state.next_run_at_ms.filter(|_| record.job.enabled);
     at.and_then(DateTime::from_timestamp_millis)
 }

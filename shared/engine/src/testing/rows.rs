@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use nightshift_domain::batch::{BatchState, WindowId};
+use nightshift_domain::batch::{Batch, BatchState, WindowId};
+use nightshift_domain::run::attention_at;
 use nightshift_domain::shelf::ShelfId;
 use nightshift_domain::{AttemptId, JobId, RunKey};
 use serde::Serialize;
@@ -15,6 +16,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::ports::{MOST_PLACES, Outcome, StoreError, StoreErrorKind, SystemEvent, Write, is_counter_name};
+
+use super::lists::next_run_at;
 
 /// Most rows of a commit.
 const MOST_ROWS: usize = 100;
@@ -28,7 +31,7 @@ pub(super) struct Row {
     pub(super) text: String,
     /// Epoch seconds, as in the real table.
     pub(super) ttl: Option<i64>,
-    /// Its place in the due index, where that does not follow from what it says.
+    /// When somebody has to look at it: worked out as it is written, as the real table's index has it, or as it was put back.
     pub(super) due: Option<DateTime<Utc>>,
 }
 
@@ -258,7 +261,7 @@ fn changes(writes: &[Write<'_>]) -> Result<Vec<(usize, Change)>, StoreError> {
         match write {
             Write::Job(record) => {
                 let job = record.job.job_id.clone();
-                add(put(Place::Job(job.clone()), record.rev, record, None)?);
+                add(due(put(Place::Job(job.clone()), record.rev, record, None)?, next_run_at(record)));
                 if let (1, Some(key)) = (record.rev, record.job.declaration_key.clone()) {
                     add(Change::Declare { key, job });
                 }
@@ -270,9 +273,11 @@ fn changes(writes: &[Write<'_>]) -> Result<Vec<(usize, Change)>, StoreError> {
                     add(Change::Undeclare { key, job });
                 }
             }
-            Write::Run { run, expires_at } => add(put(Place::Run(run.key.clone()), run.rev, run, *expires_at)?),
+            Write::Run { run, expires_at } => {
+                add(due(put(Place::Run(run.key.clone()), run.rev, run, *expires_at)?, attention_at(run)));
+            }
             Write::Batch { batch, expires_at } => {
-                add(put(Place::Batch(batch.id.clone()), batch.rev, batch, *expires_at)?);
+                add(due(put(Place::Batch(batch.id.clone()), batch.rev, batch, *expires_at)?, poll_at(batch)));
                 if let Some(remote) = batch.state.remote() {
                     let owned = matches!(batch.state, BatchState::Open { adopted: false, .. });
                     let ttl = expires_at.map(|at| at.timestamp());
@@ -282,7 +287,9 @@ fn changes(writes: &[Write<'_>]) -> Result<Vec<(usize, Change)>, StoreError> {
                     add(Change::Release { remote: remote.clone(), batch: batch.id.clone() });
                 }
             }
-            Write::BatchPolled(batch) => add(put(Place::Batch(batch.id.clone()), batch.rev, batch, None)?),
+            Write::BatchPolled(batch) => {
+                add(due(put(Place::Batch(batch.id.clone()), batch.rev, batch, None)?, poll_at(batch)));
+            }
             Write::EndpointCall { call, expires_at } => {
                 let place = Place::EndpointCall(call.run.clone(), call.id.clone());
                 add(put(place, call.rev, call, Some(*expires_at))?);
@@ -335,7 +342,8 @@ fn changes(writes: &[Write<'_>]) -> Result<Vec<(usize, Change)>, StoreError> {
                 add(put(Place::Memo(memo.name.clone()), memo.rev, memo, *expires_at)?);
             }
             Write::Window { window, expires_at } => {
-                add(put(Place::Window(window.id.clone()), window.rev, window, *expires_at)?);
+                let change = put(Place::Window(window.id.clone()), window.rev, window, *expires_at)?;
+                add(due(change, window.attention_at()));
             }
             Write::Collect { window, run, bytes } => {
                 add(Change::Collect { window: (*window).clone(), run: (*run).clone(), bytes: *bytes });
@@ -361,6 +369,19 @@ fn put(
         return Err(StoreError { operation, kind: StoreErrorKind::Refused, source: None });
     }
     Ok(Change::Put { place, row: Row { rev, text, ttl: expires_at.map(|at| at.timestamp()), due: None } })
+}
+
+/// The change with an entry in the due index.
+fn due(mut change: Change, at: Option<DateTime<Utc>>) -> Change {
+    if let Change::Put { row, .. } = &mut change {
+        row.due = at;
+    }
+    change
+}
+
+/// When a batch has to be looked at, while it is not settled.
+fn poll_at(batch: &Batch) -> Option<DateTime<Utc>> {
+    (!matches!(batch.state, BatchState::Settled { .. })).then_some(batch.next_poll_at)
 }
 
 /// A commit holds at most 100 rows, each once, under names that the real table takes.

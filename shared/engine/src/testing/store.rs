@@ -126,7 +126,7 @@ impl Store for MemoryStore {
     }
 
     async fn due(&self, before: DateTime<Utc>, limit: u32) -> Result<Vec<DueItem>, StoreError> {
-        self.rows().due(self.now(), before, limit)
+        Ok(self.rows().due(self.now(), before, limit))
     }
 
     async fn put_back(&self, what: &DueItem, before: DateTime<Utc>, until: DateTime<Utc>) -> Result<(), StoreError> {

@@ -203,7 +203,8 @@ fn told(target: &Target, chunks: &[Chunk], later: Option<DateTime<Utc>>) -> Answ
 fn may_have_arrived(chunk: &Chunk) -> bool {
     match &chunk.state {
         ChunkState::Sent { .. } | ChunkState::Sending { .. } | ChunkState::Unknown { .. } => true,
-        ChunkState::Planned | ChunkState::Failed { .. } | ChunkState::Refused { .. } => false,
+        ChunkState::Failed { unsure_since, .. } => unsure_since.is_some(),
+        ChunkState::Planned | ChunkState::Refused { .. } => false,
     }
 }
 
@@ -212,10 +213,10 @@ fn fate(chunk: &Chunk, later: Option<DateTime<Utc>>) -> String {
     match &chunk.state {
         ChunkState::Sent { message_id, .. } => format!("sent, message id {message_id}"),
         ChunkState::Refused { error } => format!("not sent, refused for good: {error}"),
-        ChunkState::Failed { retry_at, error } => {
+        ChunkState::Failed { retry_at, error, unsure_since: None } => {
             format!("not sent: {error}; a new call may send it from {} on, not earlier", time(*retry_at))
         }
-        ChunkState::Unknown { error, .. } => {
+        ChunkState::Failed { error, unsure_since: Some(_), .. } | ChunkState::Unknown { error, .. } => {
             format!("whether it was sent is not known, so do not send it again: {error}")
         }
         ChunkState::Sending { .. } => "whether it was sent is not known, so do not send it again".to_owned(),

@@ -252,6 +252,8 @@ async fn world(keys: Vec<RunKey>) -> World {
         polls: 1,
         next_poll_at: start() + FIRST_POLL,
         rejected: Vec::new(),
+        creator: None,
+        untold: false,
         checked_at: None,
         rev: 1,
     };

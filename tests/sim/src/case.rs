@@ -1,0 +1,287 @@
+//! A case: a world, what happens in it, and whether it comes to rest as it must.
+
+use std::fmt;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use nightshift_domain::event::Envelope;
+use nightshift_domain::event::Wake;
+use nightshift_engine::ManualClock;
+use nightshift_engine::ports::DueItem;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::diary::Diary;
+use crate::invariants::{self, Depth, Seen};
+use crate::lambda::Wish;
+use crate::ops::{Op, job_id};
+use crate::outside::Outside;
+use crate::tally::Tally;
+use crate::world::{SWEEP, Violation, World};
+
+/// How long after the last fault every occurrence must have its row.
+const MENDING: TimeDelta = TimeDelta::minutes(100);
+/// The same for one case in so many, in which each job's next occurrences come too: a daily one has one every day.
+const MENDING_LONG: (u64, TimeDelta) = (16, TimeDelta::hours(28));
+/// How long after its time anything at all may be without a look, once all is well: two rounds of the sweep, and its grace.
+const LOOKED_AT_WITHIN: TimeDelta = TimeDelta::minutes(35);
+/// How long, after that and without jobs, things may take to come to rest: a batch lives for a day and is believed gone after
+/// 25 hours, a turn may wait for seven days, and a provider may ask for a day before each retry.
+const REST_WITHIN: TimeDelta = TimeDelta::days(12);
+/// How often somebody looks whether it has.
+const LOOK_EVERY: TimeDelta = TimeDelta::hours(3);
+
+/// After one operation in so many all runs are looked at, those that are over too.
+const LOOK_DEEPER: usize = 10;
+
+/// A world and what happens in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Case {
+    /// Decides what operations leave open: who goes first, which ids are drawn.
+    pub seed: u64,
+    /// What happens.
+    pub ops: Vec<Op>,
+}
+
+/// What a case came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Played {
+    /// How much was done.
+    pub tally: Tally,
+    /// Stands for everything that was done.
+    pub digest: u64,
+}
+
+/// What must not be, and when it was seen.
+#[derive(Debug)]
+pub struct Failure {
+    /// Which operation it was seen after; `None` for afterwards.
+    pub after: Option<usize>,
+    /// What was seen.
+    pub violations: Vec<Violation>,
+    /// The trace, where it was kept.
+    pub trace: Vec<String>,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.after {
+            Some(after) => writeln!(formatter, "after operation {after}:")?,
+            None => writeln!(formatter, "at the end:")?,
+        }
+        for violation in &self.violations {
+            writeln!(formatter, "  {violation}")?;
+        }
+        Ok(())
+    }
+}
+
+/// How closely a case is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Watch {
+    /// Its rules only.
+    Rules,
+    /// And the digest of what was done.
+    Digest,
+    /// And every line of it.
+    Lines,
+}
+
+/// Plays `case` on a table in memory.
+pub fn play(case: &Case, watch: Watch) -> Result<Played, Box<Failure>> {
+    let clock = ManualClock::new(beginning());
+    futures::executor::block_on(play_in(Outside::new(clock, case.seed), case, watch))
+}
+
+/// Plays `case` in a world around `outside`.
+pub async fn play_in(outside: Outside, case: &Case, watch: Watch) -> Result<Played, Box<Failure>> {
+    let fail = |violation| Box::new(Failure { after: None, violations: vec![violation], trace: Vec::new() });
+    let start = outside.clock.clone();
+    let mut world = World::new(outside).map_err(|error| fail(broken(&error)))?;
+    match watch {
+        Watch::Rules => {}
+        Watch::Digest => world.trace.digest_lines(),
+        Watch::Lines => world.trace.keep_lines(),
+    }
+    let started = nightshift_engine::Clock::now(&start);
+    let (one_in, long) = MENDING_LONG;
+    let mending = if case.seed.is_multiple_of(one_in) { long } else { MENDING };
+    let told = Box::pin(tell(&mut world, &case.ops, mending)).await;
+    told.map_err(|(after, violations)| Box::new(Failure { after, violations, trace: world.trace.lines().to_vec() }))?;
+    world.tally.cases = 1;
+    world.tally.operations = case.ops.len() as u64;
+    world.tally.minutes = u64::try_from((world.now() - started).num_minutes()).unwrap_or(0);
+    Ok(Played { tally: world.tally, digest: world.digest() })
+}
+
+fn broken(error: &dyn fmt::Debug) -> Violation {
+    Violation { rule: "the world can be made", detail: format!("{error:?}") }
+}
+
+async fn tell(world: &mut World, ops: &[Op], mending: TimeDelta) -> Result<(), (Option<usize>, Vec<Violation>)> {
+    let mut diary = Diary::default();
+    let documents = world.outside.store.put_config(&json!({}), 0).await;
+    documents.map_err(|error| (None, vec![broken(&error)]))?;
+    for (n, op) in ops.iter().enumerate() {
+        let now = world.now();
+        world.trace.line(|| format!("{now} operation {n}: {op:?}"));
+        let here = |violation| (Some(n), vec![violation]);
+        Box::pin(apply(world, *op)).await.map_err(here)?;
+        let depth = if n % LOOK_DEEPER == 0 { Depth::All } else { Depth::Named };
+        let seen = Box::pin(watch(world, &mut diary, depth)).await.map_err(here)?;
+        let violations = invariants::always(world, &seen);
+        if !violations.is_empty() {
+            return Err((Some(n), violations));
+        }
+    }
+    let now = world.now();
+    world.trace.line(|| format!("{now} all is well from now on"));
+    Box::pin(settle(world, &mut diary, mending)).await.map_err(|violations| (None, violations))
+}
+
+async fn watch(world: &mut World, diary: &mut Diary, depth: Depth) -> Result<Seen, Violation> {
+    world.quiesce().await?;
+    let seen = invariants::look(world, depth).await?;
+    for id in invariants::ids() {
+        diary.enter(&id, seen.jobs.iter().find(|record| record.job.job_id == id), seen.now);
+    }
+    Ok(seen)
+}
+
+/// Lets `op` happen.
+async fn apply(world: &mut World, op: Op) -> Result<(), Violation> {
+    let now = world.now();
+    match op {
+        Op::Advance { seconds } => world.advance(TimeDelta::seconds(i64::from(seconds))).await?,
+        Op::AddJob { job, shape } => world.ask(Wish::Add(shape.json(job, now))),
+        Op::EditJob { job, edit } => world.ask(Wish::Update(edit.json(job, now))),
+        Op::Switch { job, on } => {
+            world.ask(Wish::Update(json!({ "jobId": job_id(job), "patch": { "enabled": on } })));
+        }
+        Op::Remove { job } => world.ask(Wish::Remove(json!({ "jobId": job_id(job) }))),
+        Op::RunNow { job } => world.ask(Wish::Run(json!({ "jobId": job_id(job) }))),
+        Op::Cancel { nth } => {
+            let seen = invariants::look(world, Depth::Named).await?;
+            let live: Vec<_> = seen.runs.iter().filter(|run| !run.state.is_terminal()).collect();
+            if let Some(run) = pick(&live, nth) {
+                world.ask(Wish::Cancel(json!({ "runId": run.key })));
+            }
+        }
+        Op::FireEarly { nth } => {
+            if let Some(name) = timer(world, nth)
+                && let Some(fired) = world.outside.timers.fire(&name)
+            {
+                world.wake(fired.envelope);
+            }
+        }
+        Op::FireTwice { nth } => {
+            if let Some(fired) = timer(world, nth).and_then(|name| world.outside.timers.peek(&name)) {
+                world.wake(fired.envelope);
+            }
+        }
+        Op::FireLate { nth, seconds } => {
+            if let Some(name) = timer(world, nth) {
+                world.held.insert(name, now + TimeDelta::seconds(i64::from(seconds)));
+            }
+        }
+        Op::LoseTimer { nth } => {
+            if let Some(name) = timer(world, nth).filter(|name| name != SWEEP) {
+                world.outside.timers.lose(&name);
+            }
+        }
+        Op::Twice { envelopes } => world.twice_next += u32::from(envelopes),
+        Op::Older { invocations } => world.older_next += u32::from(invocations),
+        Op::Mishap(mishap) => world.mishaps.push(mishap),
+        Op::Provider(plan) => world.outside.provider.plan(plan),
+        Op::Send(plan) => world.outside.channel.plan(plan),
+        Op::Window { seconds } => {
+            world.ask(Wish::Config(json!({ "path": "cron.batch.windowSeconds", "value": seconds })));
+        }
+        Op::Places { most } => {
+            world.ask(Wish::Config(json!({ "path": "cron.maxConcurrentRuns", "value": most })));
+        }
+        Op::Doctor { repair } => world.ask(Wish::Doctor(json!({ "repair": repair }))),
+    }
+    Ok(())
+}
+
+fn pick<T>(from: &[T], nth: u8) -> Option<&T> {
+    from.get(usize::from(nth).checked_rem(from.len())?)
+}
+
+fn timer(world: &World, nth: u8) -> Option<String> {
+    let names: Vec<String> = world.outside.timers.all().into_iter().map(|(view, _)| view.name).collect();
+    pick(&names, nth).cloned()
+}
+
+/// From here on nothing goes wrong: everything must come to rest.
+async fn settle(world: &mut World, diary: &mut Diary, mending: TimeDelta) -> Result<(), Vec<Violation>> {
+    let one = |violation| vec![violation];
+    world.mishaps.clear();
+    world.outside.provider.heal();
+    world.outside.channel.heal();
+    (world.older_next, world.twice_next) = (0, 0);
+    world.held.clear();
+    Box::pin(world.advance(mending)).await.map_err(one)?;
+    let seen = Box::pin(watch(world, diary, Depth::All)).await.map_err(one)?;
+    sound(invariants::always(world, &seen))?;
+    sound(owed(diary, &seen))?;
+    sound(overdue(world).await)?;
+    for id in invariants::ids() {
+        world.ask(Wish::Remove(json!({ "jobId": id })));
+    }
+    Box::pin(world.quiesce()).await.map_err(one)?;
+    let until = world.now() + REST_WITHIN;
+    loop {
+        Box::pin(world.advance(LOOK_EVERY)).await.map_err(one)?;
+        let seen = invariants::look(world, Depth::All).await.map_err(one)?;
+        let restless = invariants::at_rest(world, &seen);
+        if restless.is_empty() {
+            world.tally.unbooked = invariants::unbooked(world, &seen).len() as u64;
+            return sound(invariants::always(world, &seen));
+        }
+        if world.now() >= until {
+            return Err(restless);
+        }
+        // Nobody waits for the sweep's next round.
+        world.wake(Envelope::new(Wake::Sweep));
+    }
+}
+
+fn sound(violations: Vec<Violation>) -> Result<(), Vec<Violation>> {
+    if violations.is_empty() { Ok(()) } else { Err(violations) }
+}
+
+/// Nothing that is due goes without a look. A run in a batch that is told to stop is looked at with the batch, and stays due.
+async fn overdue(world: &World) -> Vec<Violation> {
+    let rule = "what is overdue is looked at";
+    let store = world.outside.store.as_ref();
+    let due = match store.due(world.now() - LOOKED_AT_WITHIN, 100).await {
+        Ok(due) => due,
+        Err(error) => return vec![broken(&error)],
+    };
+    let mut found = Vec::new();
+    for item in due {
+        if let DueItem::Run(key) = &item
+            && let Ok(Some(run)) = store.run(key).await
+            && run.state.batch().is_some()
+        {
+            continue;
+        }
+        found.push(Violation { rule, detail: format!("nobody has looked at {item:?}") });
+    }
+    found
+}
+
+/// Every occurrence of a job that was switched on has its row.
+fn owed(diary: &Diary, seen: &Seen) -> Vec<Violation> {
+    let there: std::collections::BTreeSet<_> = seen.runs.iter().map(|run| &run.key).collect();
+    let missing = diary.owed().into_iter().filter(|key| !there.contains(key));
+    let rule = "every occurrence of a job that is switched on has its row";
+    missing.map(|key| Violation { rule, detail: format!("{key} is not there") }).collect()
+}
+
+/// The instant at which every case begins.
+pub fn beginning() -> DateTime<Utc> {
+    // 2026-11-21, midnight in UTC.
+    DateTime::from_timestamp(1_795_219_200, 0).unwrap_or_default()
+}

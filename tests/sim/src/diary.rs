@@ -1,0 +1,76 @@
+//! Since when which job was switched on, with which times, as an onlooker saw it: what must have run.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use nightshift_domain::job::JobRecord;
+use nightshift_domain::schedule::{Schedule, Timetable, stagger_ms, stagger_offset};
+use nightshift_domain::{JobId, RunKey};
+
+/// How long an occurrence may be without its row where its job has stayed as it was: until it counts as missed (15 minutes),
+/// the sweep has come (15 more), and the sweep's own retries have had their time.
+pub const ROW_WITHIN: TimeDelta = TimeDelta::minutes(45);
+/// The same where somebody changed the job since: what was missed shortly before goes with the times it belonged to.
+const ROW_BEFORE_A_CHANGE: TimeDelta = TimeDelta::minutes(120);
+
+/// A time in which a job was seen with the same times, switched on.
+#[derive(Debug, Clone)]
+struct Span {
+    job: JobId,
+    generation: u64,
+    created_at_ms: i64,
+    schedule: Schedule,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+}
+
+/// What was seen of all jobs.
+#[derive(Debug, Default)]
+pub struct Diary {
+    open: BTreeMap<JobId, Span>,
+    closed: Vec<Span>,
+}
+
+impl Diary {
+    /// Enters how the job called `id` stands at `now`.
+    pub fn enter(&mut self, id: &JobId, record: Option<&JobRecord>, now: DateTime<Utc>) {
+        let record = record.filter(|record| record.job.enabled);
+        if let Some(record) = record
+            && let Some(span) = self.open.get_mut(id)
+            && span.generation == record.generation
+            && span.created_at_ms == record.job.created_at_ms
+        {
+            span.to = now;
+            return;
+        }
+        self.closed.extend(self.open.remove(id));
+        if let Some(record) = record {
+            let span = Span {
+                job: id.clone(),
+                generation: record.generation,
+                created_at_ms: record.job.created_at_ms,
+                schedule: record.job.schedule.clone(),
+                from: now,
+                to: now,
+            };
+            self.open.insert(id.clone(), span);
+        }
+    }
+
+    /// The runs that must be there by now.
+    pub fn owed(&self) -> Vec<RunKey> {
+        let open = self.open.values().map(|span| (span, ROW_WITHIN));
+        let closed = self.closed.iter().map(|span| (span, ROW_BEFORE_A_CHANGE));
+        open.chain(closed).flat_map(|(span, within)| span.owed(within)).collect()
+    }
+}
+
+impl Span {
+    fn owed(&self, within: TimeDelta) -> Vec<RunKey> {
+        let Ok(table) = Timetable::new(&self.schedule, "UTC") else { return Vec::new() };
+        let offset = stagger_offset(self.job.as_str(), stagger_ms(&self.schedule));
+        let until = self.to - within;
+        let slots = std::iter::successors(table.next_after(self.from - offset), |slot| table.next_after(*slot));
+        slots.take_while(|slot| *slot + offset <= until).map(|slot| RunKey::of_slot(&self.job, slot)).collect()
+    }
+}

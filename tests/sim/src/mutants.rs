@@ -1,0 +1,187 @@
+//! Bugs that are planted in the product to see whether the simulation notices. `make mutants` plants them.
+//!
+//! Guarantee: a bug that is not noticed fails that target, and one that can no longer be planted, because the product's text
+//! has changed, fails an ordinary test here.
+
+/// A bug.
+#[derive(Debug, Clone, Copy)]
+pub struct Mutant {
+    /// Its name.
+    pub name: &'static str,
+    /// The file it is planted in, from the workspace's root.
+    pub file: &'static str,
+    /// The text it takes the place of; once in the file.
+    pub before: &'static str,
+    /// The bug. All are planted in one copy, which is built once; [`PLANTED`] stands for "this one is awake".
+    pub after: &'static str,
+    /// What it would do to somebody.
+    pub why: &'static str,
+}
+
+/// The word for "this bug is awake" in a bug's text.
+pub const PLANTED: &str = "PLANTED";
+/// The variable that says which bug is awake.
+pub const AWAKE: &str = "NIGHTSHIFT_BUG";
+
+impl Mutant {
+    /// `text` with the bug in it, asleep unless the environment says so; `None` where it cannot be planted in one place.
+    pub fn plant(&self, text: &str) -> Option<String> {
+        let awake = format!("std::env::var_os(\"{AWAKE}\").is_some_and(|bug| bug == \"{}\")", self.name);
+        let bug = self.after.replace(PLANTED, &awake);
+        (text.matches(self.before).count() == 1).then(|| text.replacen(self.before, &bug, 1))
+    }
+}
+
+/// All of them.
+pub const LIST: &[Mutant] = &[
+    Mutant {
+        name: "no-intent",
+        file: "shared/engine/src/runs/submit.rs",
+        before: "let along = Along { batch: Some(&batch), ..Along::default() };\n    let Some(sealed)",
+        after: "let along = Along { batch: if PLANTED { None } else { Some(&batch) }, ..Along::default() };\n    let Some(sealed)",
+        why: "a batch is created that no row knows of: it is paid and nobody ever looks at it",
+    },
+    Mutant {
+        name: "create-repeated",
+        file: "shared/engine/src/runs/submit.rs",
+        before: "match batches.create(&rows).await {",
+        after: "let mut made = batches.create(&rows).await;\n    if PLANTED && matches!(made, Err(CreateError::Unanswered(_))) {\n        made = batches.create(&rows).await;\n    }\n    match made {",
+        why: "the first create may have worked: the hop is paid twice",
+    },
+    Mutant {
+        name: "unanswered-is-refused",
+        file: "shared/engine/src/runs/submit.rs",
+        before: "Err(CreateError::Refused(error)) => refused(",
+        after: "Err(CreateError::Unanswered(error)) if PLANTED => refused(scene, run, batch, error).await,\n        Err(CreateError::Refused(error)) => refused(",
+        why: "a lost answer is taken for a refusal, and the hop is sent and paid again",
+    },
+    Mutant {
+        name: "search-gives-up-at-once",
+        file: "shared/domain/src/batch.rs",
+        before: "[] if now >= batch.started_at + CREATE_SETTLES_AFTER",
+        after: "[] if (PLANTED || now >= batch.started_at + CREATE_SETTLES_AFTER)",
+        why: "a batch the list does not show yet is created a second time",
+    },
+    Mutant {
+        name: "search-never-gives-up",
+        file: "shared/domain/src/batch.rs",
+        before: "&& !contested => Search::NotThere,",
+        after: "&& !contested && !PLANTED => Search::NotThere,",
+        why: "a run whose create never arrived waits for ever",
+    },
+    Mutant {
+        name: "adopts-what-is-known",
+        file: "shared/domain/src/batch.rs",
+        before: ".filter(|one| !one.known && !one.tentative)",
+        after: ".filter(|one| (PLANTED || !one.known) && !one.tentative)",
+        why: "a lost create takes the batch of another run for its own",
+    },
+    Mutant {
+        name: "not-found-is-believed",
+        file: "shared/engine/src/batches.rs",
+        before: "if now < (batch.started_at + BELIEVED_GONE_AFTER).max(batch.deadline) {",
+        after: "if !PLANTED && now < (batch.started_at + BELIEVED_GONE_AFTER).max(batch.deadline) {",
+        why: "a passing 404 costs a paid batch, and the hop is paid again",
+    },
+    Mutant {
+        name: "missing-rows-forgotten",
+        file: "shared/engine/src/batches/settle.rs",
+        before: "hand_out(scene, &batch, member, RowResult::Missing, now).await?;",
+        after: "if !PLANTED {\n                hand_out(scene, &batch, member, RowResult::Missing, now).await?;\n            }",
+        why: "a run whose row is not among the results waits for ever",
+    },
+    Mutant {
+        name: "wrong-row-sent-again",
+        file: "shared/domain/src/run/next.rs",
+        before: "Event::BatchEnded(RowResult::Errored { kind: ModelErrorKind::Invalid, message }) => {",
+        after: "Event::BatchEnded(RowResult::Errored { kind: ModelErrorKind::Invalid, message }) if attempt > 1 || !PLANTED => {",
+        why: "a request that is wrong is sent again as it is",
+    },
+    Mutant {
+        name: "realtime-started-again-and-again",
+        file: "shared/domain/src/run/next.rs",
+        before: "Event::HolderDied if starts >= MAX_STARTS => {",
+        after: "Event::HolderDied if starts >= MAX_STARTS && !PLANTED => {",
+        why: "a hop whose invocation keeps dying is paid each time",
+    },
+    Mutant {
+        name: "lease-not-looked-at",
+        file: "shared/domain/src/run/lease.rs",
+        before: "lease.until > now && lease.owner != owner",
+        after: "lease.until > now && lease.owner != owner && !PLANTED",
+        why: "two invocations work on one run: the model is asked twice",
+    },
+    Mutant {
+        name: "place-not-given-back",
+        file: "shared/engine/src/runs/commit.rs",
+        before: "(Some(place), None) => writes.push(Write::FreePlace { place, run: &after.key }),",
+        after: "(Some(_), None) if PLANTED => {}\n        (Some(place), None) => writes.push(Write::FreePlace { place, run: &after.key }),",
+        why: "after a few turns no realtime turn runs any more",
+    },
+    Mutant {
+        name: "session-not-given-back",
+        file: "shared/engine/src/runs/commit.rs",
+        before: "writes.push(Write::Session(change));",
+        after: "if !PLANTED || after.ended_at.is_none() {\n            writes.push(Write::Session(change));\n        }",
+        why: "a session stays with a run that is over: nothing that goes on with it runs any more",
+    },
+    Mutant {
+        name: "claim-over-a-claim",
+        file: "shared/engine/src/testing/rows.rs",
+        before: "None if row.rev <= 1 => Fate::Fits,",
+        after: "None | Some(_) if row.rev <= 1 && PLANTED => Fate::Fits,\n                None if row.rev <= 1 => Fate::Fits,",
+        why: "what is written once only is written over: an occurrence that is claimed already runs twice",
+    },
+    Mutant {
+        name: "sent-before-it-is-written",
+        file: "shared/engine/src/deliver/ledger.rs",
+        before: "chunk.attempts += 1;\n                chunk.rev += 1;\n                if !written(",
+        after: "chunk.attempts += 1;\n                chunk.rev += 1;\n                if PLANTED {\n                    chunk.rev -= 1;\n                } else if !written(",
+        why: "a crash after a send leaves no trace of it: the message is sent twice",
+    },
+    Mutant {
+        name: "cut-off-send-repeated",
+        file: "shared/domain/src/delivery.rs",
+        before: "ChunkState::Sending { at } if repeat_is_safe(*at) => Step::Send,",
+        after: "ChunkState::Sending { at } if PLANTED || repeat_is_safe(*at) => Step::Send,",
+        why: "a send that was cut off is repeated where nobody drops the repeat",
+    },
+    Mutant {
+        name: "doubt-forgotten",
+        file: "shared/engine/src/deliver/ledger.rs",
+        before: "unsure_since: unsure }",
+        after: "unsure_since: unsure.filter(|_| !PLANTED) }",
+        why: "a send that may have worked is forgotten when a later one fails, and is repeated when nobody drops it any more",
+    },
+    Mutant {
+        name: "answer-not-on-the-books",
+        file: "shared/engine/src/runs/absorb.rs",
+        before: "run.cost = run.cost.plus(cost);",
+        after: "if !PLANTED || path == Path::Realtime {\n        run.cost = run.cost.plus(cost);\n    }",
+        why: "money is paid that no run shows",
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn every_bug_can_still_be_planted_in_one_place_beside_the_others() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let mut texts: BTreeMap<&str, String> = BTreeMap::new();
+        let mut names = BTreeSet::new();
+        for mutant in LIST {
+            let Mutant { name, file, before, after, why } = mutant;
+            let read = || std::fs::read_to_string(root.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+            let text = texts.entry(file).or_insert_with(read);
+            *text = mutant.plant(text).unwrap_or_else(|| panic!("{name}: {before:?} is not once in {file}"));
+            assert!(after.contains(PLANTED), "{name} is never asleep");
+            assert!(!why.is_empty() && names.insert(name), "{name}");
+        }
+        assert!(LIST.len() >= 10, "{} bugs", LIST.len());
+    }
+}

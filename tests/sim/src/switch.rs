@@ -1,0 +1,118 @@
+//! The gate of the world: each call waits here until the world lets it go on.
+//!
+//! Guarantee: no call goes on by itself, and the order in which calls came is the order of their numbers.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use crate::gate::{Call, Gate, Port, Verdict};
+
+/// Holds calls until they are let on.
+#[derive(Debug, Default)]
+pub struct Switch {
+    desk: Mutex<Desk>,
+}
+
+#[derive(Debug, Default)]
+struct Desk {
+    serial: u64,
+    waiting: BTreeMap<u64, Ticket>,
+    /// Calls that were let on and have not come back, by invocation and port.
+    out: BTreeMap<(u64, Port), u32>,
+}
+
+#[derive(Debug)]
+struct Ticket {
+    call: Call,
+    verdict: Option<Verdict>,
+}
+
+impl Switch {
+    /// The calls of `invocation` that wait, by number, in the order they came.
+    pub fn waiting(&self, invocation: u64) -> Vec<(u64, Call)> {
+        let waits = |ticket: &Ticket| ticket.call.invocation == invocation && ticket.verdict.is_none();
+        let desk = self.desk();
+        desk.waiting.iter().filter(|(_, ticket)| waits(ticket)).map(|(n, ticket)| (*n, ticket.call.clone())).collect()
+    }
+
+    /// Whether any call of `invocation` waits.
+    pub fn has_waiting(&self, invocation: u64) -> bool {
+        let waits = |ticket: &Ticket| ticket.call.invocation == invocation && ticket.verdict.is_none();
+        self.desk().waiting.values().any(waits)
+    }
+
+    /// Lets call number `n` go on when its future is polled next.
+    pub fn let_on(&self, n: u64, verdict: Verdict) {
+        if let Some(ticket) = self.desk().waiting.get_mut(&n) {
+            ticket.verdict = Some(verdict);
+        }
+    }
+
+    /// How many calls of `invocation` to `port` are out: let on and not back.
+    pub fn out(&self, invocation: u64, port: Port) -> u32 {
+        self.desk().out.get(&(invocation, port)).copied().unwrap_or(0)
+    }
+
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Gate for Switch {
+    fn pass(&self, call: Call) -> BoxFuture<'_, Verdict> {
+        Passing { switch: self, call: Some(call), n: None }.boxed()
+    }
+
+    fn back(&self, invocation: u64, port: Port) {
+        let mut desk = self.desk();
+        if let Some(out) = desk.out.get_mut(&(invocation, port)) {
+            *out = out.saturating_sub(1);
+            if *out == 0 {
+                desk.out.remove(&(invocation, port));
+            }
+        }
+    }
+}
+
+/// A call at the gate. The world polls the futures it lets on, so that nobody has to be woken.
+struct Passing<'a> {
+    switch: &'a Switch,
+    call: Option<Call>,
+    n: Option<u64>,
+}
+
+impl Future for Passing<'_> {
+    type Output = Verdict;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Verdict> {
+        let this = self.get_mut();
+        let mut desk = this.switch.desk();
+        if let Some(call) = this.call.take() {
+            desk.serial += 1;
+            let n = desk.serial;
+            desk.waiting.insert(n, Ticket { call, verdict: None });
+            this.n = Some(n);
+            return Poll::Pending;
+        }
+        let Some(n) = this.n else { return Poll::Pending };
+        let Some(verdict) = desk.waiting.get(&n).and_then(|ticket| ticket.verdict) else { return Poll::Pending };
+        if let Some(Ticket { call, .. }) = desk.waiting.remove(&n) {
+            *desk.out.entry((call.invocation, call.port)).or_default() += 1;
+        }
+        this.n = None;
+        Poll::Ready(verdict)
+    }
+}
+
+impl Drop for Passing<'_> {
+    fn drop(&mut self) {
+        if let Some(n) = self.n {
+            self.switch.desk().waiting.remove(&n);
+        }
+    }
+}

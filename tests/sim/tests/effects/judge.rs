@@ -1,0 +1,174 @@
+//! What a play came to, and whether one that was disturbed may differ from one that was not.
+
+use std::collections::BTreeMap;
+
+use chrono::TimeDelta;
+use futures::FutureExt;
+use nightshift_domain::run::{Run, State};
+use nightshift_domain::{JobId, RunKey};
+use nightshift_engine::ports::{DueItem, PageRequest, RunFilter};
+use nightshift_sim::gate::Call;
+use nightshift_sim::ledger;
+use nightshift_sim::provider::{BillLine, BilledVia};
+
+use super::stage::{Fault, Stage};
+
+/// What is left at the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Outcome {
+    /// Every job that is there, and whether it is switched on.
+    pub(super) jobs: BTreeMap<String, bool>,
+    /// How every run stands.
+    pub(super) runs: BTreeMap<RunKey, String>,
+    /// How many messages every target was shown, by run and part.
+    pub(super) shown: BTreeMap<String, usize>,
+    /// How many answers were paid for every hop in a batch.
+    pub(super) rows: BTreeMap<(RunKey, u32), usize>,
+    /// How many answers in realtime were paid.
+    pub(super) realtime: usize,
+    /// Timers that are left.
+    pub(super) timers: Vec<String>,
+}
+
+fn now<T>(future: impl Future<Output = T>) -> T {
+    future.now_or_never().unwrap()
+}
+
+/// How many rows a list may have: all, in these plays.
+const ALL: PageRequest = PageRequest { limit: 200, cursor: None };
+
+/// Every run of the jobs that ever were.
+pub(super) fn runs(stage: &Stage) -> Vec<Run> {
+    let store = &stage.outside.store;
+    let mut runs = Vec::new();
+    for job in super::scenarios::JOBS {
+        let of = RunFilter::OfJob(JobId::parse(job).unwrap());
+        runs.extend(now(store.runs(&of, &ALL)).unwrap().items);
+    }
+    runs
+}
+
+/// What the play came to.
+pub(super) fn outcome(stage: &Stage) -> Outcome {
+    let store = &stage.outside.store;
+    let jobs = now(store.jobs(&ALL)).unwrap().items;
+    let mut shown = BTreeMap::new();
+    for arrival in stage.outside.channel.sent().into_iter().filter(|arrival| !arrival.dropped) {
+        *shown.entry(format!("{} {} {}", arrival.target.channel, arrival.target.to, arrival.key)).or_default() += 1;
+    }
+    let (mut rows, mut realtime) = (BTreeMap::new(), 0);
+    for line in stage.outside.provider.bill() {
+        match &line.via {
+            BilledVia::Batch { custom_id, .. } => {
+                let (run, hop, _) = RunKey::of_custom_id(custom_id).unwrap();
+                *rows.entry((run, hop)).or_default() += 1;
+            }
+            BilledVia::Realtime { .. } => realtime += 1,
+        }
+    }
+    Outcome {
+        jobs: jobs.into_iter().map(|record| (record.job.job_id.to_string(), record.job.enabled)).collect(),
+        runs: runs(stage).iter().map(|run| (run.key.clone(), word(run))).collect(),
+        shown,
+        rows,
+        realtime,
+        timers: stage.outside.timers.all().into_iter().map(|(view, _)| view.name).collect(),
+    }
+}
+
+fn word(run: &Run) -> String {
+    if let State::Failed { code, .. } = &run.state {
+        format!("failed {code}")
+    } else if let State::Skipped { reason } = &run.state {
+        format!("skipped {reason}")
+    } else {
+        run.state.name().to_owned()
+    }
+}
+
+/// Whatever is wrong with the play's end, whatever it was to come to.
+pub(super) fn wrong(stage: &Stage) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let at = stage.clock_now();
+    let store = &stage.outside.store;
+    let runs = runs(stage);
+    wrong.extend(
+        runs.iter().filter(|run| !run.state.is_terminal()).map(|run| format!("{} is {:?}", run.key, run.state)),
+    );
+    for due in now(store.due(at + TimeDelta::days(400), 100)).unwrap() {
+        match due {
+            DueItem::Job(_) => {}
+            DueItem::Window(id) => wrong.push(format!("window {id} waits for somebody")),
+            DueItem::Run(key) => wrong.push(format!("run {key} waits for somebody")),
+            DueItem::Batch(id) => wrong.push(format!("batch {id} waits for somebody: {:?}", now(store.batch(&id)))),
+        }
+    }
+    let overdue = now(store.due(at - TimeDelta::minutes(20), 100)).unwrap();
+    wrong.extend(overdue.iter().map(|item| format!("{item:?} is overdue")));
+    let places = now(store.places(10)).unwrap();
+    if !places.held.is_empty() || !places.queue.is_empty() {
+        wrong.push(format!("{places:?}"));
+    }
+    wrong.extend(stage.outside.channel.seen_twice());
+    wrong.extend(stage.outside.provider.look(|batches, bill| {
+        let mut wrong = ledger::rows_twice(batches, &runs);
+        wrong.extend(ledger::rows_again(batches));
+        wrong.extend(ledger::overpaid(bill, &runs, at));
+        // An answer that was in hand when its write failed or its invocation died is lost; all others are booked.
+        let lost = |line: &BillLine| matches!(line.via, BilledVia::Realtime { .. });
+        wrong.extend(ledger::unaccounted(bill, &runs, lost));
+        wrong.extend(ledger::misbooked(bill, &runs));
+        wrong
+    }));
+    for record in now(store.jobs(&ALL)).unwrap().items {
+        if !record.active.is_empty() || !record.waiting.is_empty() {
+            wrong.push(format!("job {} counts {:?} and {:?}", record.job.job_id, record.active, record.waiting));
+        }
+    }
+    wrong
+}
+
+/// How `played` differs from `clean` where it must not.
+pub(super) fn differs(function: &str, clean: &Outcome, played: &Outcome, call: &Call, fault: Fault) -> Vec<String> {
+    let mut found = Vec::new();
+    if played.jobs != clean.jobs {
+        found.push(format!("jobs: {:?} instead of {:?}", played.jobs, clean.jobs));
+    }
+    // What was on its way when nobody heard of it is unknown, and is not sent again where a reader would see it twice.
+    let sending = call.name.starts_with("send") || call.name.contains("Chunk");
+    let unknown_is_right = sending && fault != Fault::Twice;
+    let unknown =
+        |key: &RunKey| unknown_is_right && played.runs.get(key).is_some_and(|word| word.starts_with("deliveryUnknown"));
+    for (key, word) in &clean.runs {
+        match played.runs.get(key) {
+            Some(same) if same == word => {}
+            Some(_) if unknown(key) => {}
+            other => found.push(format!("{key} is {other:?} instead of {word}")),
+        }
+    }
+    found.extend(played.runs.keys().filter(|key| !clean.runs.contains_key(key)).map(|key| format!("{key} is new")));
+    for (chunk, times) in &clean.shown {
+        let shown = played.shown.get(chunk).copied().unwrap_or(0);
+        let may_be_lost = played.runs.keys().any(|key| chunk.contains(key.as_str()) && unknown(key));
+        // A model that called a tool is told that nobody knows what came of it, and may call it otherwise.
+        let is_told = function == "tools" && !chunk.contains("-final-") && fault != Fault::Twice;
+        if shown != *times && !((may_be_lost || is_told) && shown < *times) {
+            found.push(format!("{chunk} was shown {shown} times instead of {times}"));
+        }
+    }
+    found.extend(
+        played.shown.keys().filter(|chunk| !clean.shown.contains_key(*chunk)).map(|chunk| format!("{chunk} is new")),
+    );
+    if played.rows != clean.rows {
+        found.push(format!("paid rows: {:?} instead of {:?}", played.rows, clean.rows));
+    }
+    // The Messages API knows no idempotency key: an answer that nobody heard, or that could not be written down, is paid, and
+    // the hop is started once more; never twice more.
+    if !(clean.realtime..=clean.realtime + 1).contains(&played.realtime) {
+        found.push(format!("{} answers in realtime instead of {}", played.realtime, clean.realtime));
+    }
+    if played.timers != clean.timers {
+        found.push(format!("timers: {:?} instead of {:?}", played.timers, clean.timers));
+    }
+    found
+}

@@ -1,0 +1,503 @@
+//! The plays: what leads up to the invocation whose effects are disturbed, one by one.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures::FutureExt;
+use nightshift_domain::batch::BatchState;
+use nightshift_domain::event::{Envelope, Wake};
+use nightshift_sim::channel::SendPlan;
+use nightshift_sim::lambda::{Queued, Task, Wish};
+use nightshift_sim::provider::{AnswerPlan, BatchPlan, Plan, Refusal, RowPlan, Say};
+use serde_json::{Value, json};
+
+use super::judge::runs;
+use super::stage::{Stage, ToolCall};
+
+/// The ids of all jobs of all plays.
+pub(super) const JOBS: [&str; 2] = ["job", "other"];
+
+/// A play.
+pub(super) struct Scenario {
+    /// The function whose invocation is disturbed.
+    pub(super) function: &'static str,
+    /// What it is about to do.
+    pub(super) name: &'static str,
+    /// Leads up to it, and says which invocation it is.
+    pub(super) prepare: fn(&mut Stage) -> Queued,
+}
+
+const fn scenario(function: &'static str, name: &'static str, prepare: fn(&mut Stage) -> Queued) -> Scenario {
+    Scenario { function, name, prepare }
+}
+
+/// All plays.
+pub(super) const SCENARIOS: &[Scenario] = &[
+    scenario("api", "add", |stage| stage.wish(Wish::Add(daily()))),
+    scenario("api", "add, a minute before its time", |stage| {
+        stage.go_on(TimeDelta::minutes(7 * 60 - 2));
+        stage.wish(Wish::Add(daily()))
+    }),
+    scenario("api", "update", |stage| {
+        stage.ask(Wish::Add(daily()));
+        stage.wish(Wish::Update(json!({ "jobId": "job", "patch": { "schedule": { "expr": "0 8 * * *" } } })))
+    }),
+    scenario("api", "update, with a live batch", |stage| {
+        submitted(stage);
+        stage.wish(Wish::Update(json!({ "jobId": "job", "patch": { "schedule": { "expr": "0 9 * * *" } } })))
+    }),
+    scenario("api", "switch off, with a live batch", |stage| {
+        submitted(stage);
+        stage.wish(Wish::Update(json!({ "jobId": "job", "patch": { "enabled": false } })))
+    }),
+    scenario("api", "update a one-shot", |stage| {
+        stage.ask(Wish::Add(once(&realtime())));
+        let at = "2026-11-21T09:00:00Z";
+        stage.wish(Wish::Update(json!({ "jobId": "job", "patch": { "schedule": { "kind": "at", "at": at } } })))
+    }),
+    scenario("api", "remove", |stage| {
+        stage.ask(Wish::Add(daily()));
+        stage.wish(Wish::Remove(json!({ "jobId": "job" })))
+    }),
+    scenario("api", "remove, with a live batch", |stage| {
+        submitted(stage);
+        stage.wish(Wish::Remove(json!({ "jobId": "job" })))
+    }),
+    scenario("api", "run", |stage| {
+        stage.ask(Wish::Add(daily()));
+        stage.wish(Wish::Run(json!({ "jobId": "job" })))
+    }),
+    scenario("api", "run, with a live batch", |stage| {
+        submitted(stage);
+        stage.wish(Wish::Run(json!({ "jobId": "job" })))
+    }),
+    scenario("api", "cancel a batch", |stage| {
+        submitted(stage);
+        cancel(stage)
+    }),
+    scenario("api", "cancel a run that pauses", |stage| {
+        paused(stage);
+        cancel(stage)
+    }),
+    scenario("api", "cancel a run that waits", |stage| {
+        overlapping(stage);
+        cancel(stage)
+    }),
+    scenario("trigger", "fire, in realtime", |stage| {
+        stage.ask(Wish::Add(daily()));
+        stage.until(is_job)
+    }),
+    scenario("trigger", "fire, in realtime with tools", |stage| {
+        stage.ask(Wish::Add(with_tools(daily())));
+        for say in [Say::Notes, Say::Sends, Say::Done] {
+            stage.outside.provider.plan(Plan::Answer(AnswerPlan { say, takes: 5 }));
+        }
+        stage.until(is_job)
+    }),
+    scenario("trigger", "fire, with an answer that takes minutes", |stage| {
+        stage.ask(Wish::Add(daily()));
+        stage.outside.provider.plan(Plan::Answer(AnswerPlan { say: Say::Done, takes: 100 }));
+        stage.until(is_job)
+    }),
+    scenario("trigger", "fire, in a session", |stage| {
+        let mut job = daily();
+        job["sessionTarget"] = json!("session:notes");
+        stage.ask(Wish::Add(job));
+        stage.ask(Wish::Run(json!({ "jobId": "job" })));
+        stage.go_on(TimeDelta::minutes(10));
+        stage.until(is_job)
+    }),
+    scenario("trigger", "fire a one-shot", |stage| {
+        stage.ask(Wish::Add(once(&realtime())));
+        stage.until(is_job)
+    }),
+    scenario("trigger", "fire, in a batch", |stage| {
+        stage.ask(Wish::Add(batched()));
+        stage.until(is_job)
+    }),
+    scenario("trigger", "fire, with missed occurrences", |stage| {
+        stage.ask(Wish::Add(every_half_hour("job")));
+        // Nothing fired for hours.
+        let job = stage.until(is_job);
+        stage.go_on_without(TimeDelta::hours(2));
+        job
+    }),
+    scenario("trigger", "fire, while another run is live", |stage| {
+        let mut job = every_half_hour("job");
+        job["overlap"] = json!("skip");
+        stage.outside.provider.plan(Plan::Batch(BatchPlan { takes: 45 * 60, ..BatchPlan::default() }));
+        stage.ask(Wish::Add(job));
+        let first = stage.until(is_job);
+        stage.play(&first);
+        stage.until(is_job)
+    }),
+    scenario("trigger", "resume after a pause", |stage| {
+        paused(stage);
+        stage.until(is_resume)
+    }),
+    scenario("trigger", "resume a run that waited", |stage| {
+        overlapping(stage);
+        stage.until(is_resume)
+    }),
+    scenario("trigger", "submit again after a refusal", |stage| {
+        stage.outside.provider.plan(Plan::Refuse { how: Refusal::RateLimited, calls: 1 });
+        stage.ask(Wish::Add(batched()));
+        stage.until(is_resume)
+    }),
+    scenario("poll", "a batch that goes on", |stage| {
+        submitted(stage);
+        stage.until(is_poll)
+    }),
+    scenario("poll", "an answer", |stage| {
+        submitted(stage);
+        stage.until(ended)
+    }),
+    scenario("poll", "a tool call", |stage| {
+        stage.outside.provider.plan(Plan::Row(RowPlan::Answered(Say::Notes)));
+        stage.ask(Wish::Add(with_tools(batched())));
+        stage.until(ended)
+    }),
+    scenario("poll", "a message call", |stage| {
+        stage.outside.provider.plan(Plan::Row(RowPlan::Answered(Say::Sends)));
+        stage.ask(Wish::Add(with_tools(batched())));
+        stage.until(ended)
+    }),
+    scenario("poll", "an answer that pauses", |stage| {
+        stage.outside.provider.plan(Plan::Row(RowPlan::Answered(Say::Pauses)));
+        stage.ask(Wish::Add(batched()));
+        stage.until(ended)
+    }),
+    scenario("poll", "an errored row", |stage| {
+        stage.outside.provider.plan(Plan::Row(RowPlan::Errored));
+        stage.ask(Wish::Add(batched()));
+        stage.until(ended)
+    }),
+    scenario("poll", "an invalid row", |stage| {
+        stage.outside.provider.plan(Plan::Row(RowPlan::Invalid));
+        stage.ask(Wish::Add(batched()));
+        stage.until(ended)
+    }),
+    scenario("poll", "a row without a result", |stage| {
+        stage.outside.provider.plan(Plan::Row(RowPlan::Missing));
+        stage.ask(Wish::Add(batched()));
+        stage.until(ended)
+    }),
+    scenario("poll", "an expired row", |stage| {
+        stage.outside.provider.plan(Plan::Row(RowPlan::Never));
+        stage.ask(Wish::Add(once(&json!({ "enabled": true, "maxWaitMs": 36 * 3_600_000 }))));
+        stage.until(ended)
+    }),
+    scenario("poll", "a result that breaks off", |stage| {
+        stage.outside.provider.plan(Plan::Row(RowPlan::BreaksOnce(Say::Done)));
+        stage.ask(Wish::Add(batched()));
+        stage.until(ended)
+    }),
+    scenario("poll", "an answer nobody wants any more", |stage| {
+        submitted(stage);
+        let wish = cancel(stage);
+        stage.lose(&wish, "commit Run");
+        stage.until(ended)
+    }),
+    scenario("poll", "a batch past its deadline", |stage| {
+        never_done(stage, "fail");
+        stage.until(late)
+    }),
+    scenario("poll", "a batch that stops, and fails", |stage| {
+        never_done(stage, "fail");
+        stage.until(ended)
+    }),
+    scenario("poll", "a batch that stops, and goes on in realtime", |stage| {
+        never_done(stage, "realtime");
+        stage.until(ended)
+    }),
+    scenario("poll", "a canceled batch that stops", |stage| {
+        never_done(stage, "fail");
+        let poll = stage.until(is_poll);
+        stage.play(&poll);
+        let wish = cancel(stage);
+        stage.play(&wish);
+        stage.until(ended)
+    }),
+    scenario("poll", "a create without an answer", |stage| {
+        stage.ask(Wish::Add(batched()));
+        let job = stage.until(is_job);
+        stage.lose(&job, "create");
+        stage.until(is_poll)
+    }),
+    scenario("poll", "a create that never was", |stage| {
+        stage.ask(Wish::Add(batched()));
+        let job = stage.until(is_job);
+        stage.lose(&job, "commit Run+Batch");
+        stage.until(|stage, envelope| is_poll(stage, envelope) && minutes_past(stage, 7 * 60 + 10))
+    }),
+    scenario("poll", "an adopted batch that ended", |stage| {
+        stage.ask(Wish::Add(batched()));
+        let job = stage.until(is_job);
+        stage.lose(&job, "create");
+        stage.until(ended)
+    }),
+    scenario("sweep", "a dead lease", |stage| {
+        stage.ask(Wish::Add(daily()));
+        let job = stage.until(is_job);
+        stage.lose(&job, "message");
+        stage.until(swept)
+    }),
+    scenario("sweep", "a dead lease before its plan", |stage| {
+        stage.ask(Wish::Add(batched()));
+        let job = stage.until(is_job);
+        stage.lose(&job, "commit Run+Job");
+        stage.until(swept)
+    }),
+    scenario("sweep", "a missed fire", |stage| {
+        stage.ask(Wish::Add(batched()));
+        assert!(stage.outside.timers.lose("j-job"));
+        stage.until(swept)
+    }),
+    scenario("sweep", "a missed one-shot", |stage| {
+        stage.ask(Wish::Add(once(&batch())));
+        stage.until(is_job);
+        stage.until(swept)
+    }),
+    scenario("sweep", "a broken chain of polls", |stage| {
+        submitted(stage);
+        stage.until(is_poll);
+        stage.until(swept)
+    }),
+    scenario("sweep", "an answer nobody delivers", |stage| {
+        stage.ask(Wish::Add(daily()));
+        stage.until(is_deliver);
+        stage.until(swept)
+    }),
+    scenario("sweep", "a pause nobody ends", |stage| {
+        paused(stage);
+        stage.until(is_resume);
+        stage.until(swept)
+    }),
+    scenario("sweep", "a wait nobody ends", |stage| {
+        overlapping(stage);
+        stage.losing(is_resume, swept)
+    }),
+    scenario("sweep", "a wait for a place whose holder died", |stage| {
+        stage.ask(Wish::Config(json!({ "path": "cron.maxConcurrentRuns", "value": 1 })));
+        stage.ask(Wish::Add(daily()));
+        let mut other = daily();
+        (other["jobId"], other["name"]) = (json!("other"), json!("Other"));
+        stage.ask(Wish::Add(other));
+        let job = stage.until(is_job);
+        stage.lose(&job, "message");
+        stage.until(swept)
+    }),
+    scenario("sweep", "a run that wants a place", |stage| {
+        stage.ask(Wish::Add(daily()));
+        stage.ask(Wish::Run(json!({ "jobId": "job" })));
+        stage.until(is_resume);
+        stage.until(swept)
+    }),
+    scenario("deliver", "one chunk", |stage| {
+        stage.ask(Wish::Add(daily()));
+        stage.until(is_deliver)
+    }),
+    scenario("deliver", "several chunks", |stage| {
+        stage.outside.provider.plan(Plan::Answer(AnswerPlan { say: Say::Long, takes: 5 }));
+        stage.ask(Wish::Add(daily()));
+        stage.until(is_deliver)
+    }),
+    scenario("deliver", "several chunks, where repeats are dropped", |stage| {
+        let mut job = daily();
+        job["delivery"] = json!({ "mode": "announce", "channel": "discord", "to": "channel:42" });
+        stage.outside.provider.plan(Plan::Answer(AnswerPlan { say: Say::Long, takes: 5 }));
+        stage.ask(Wish::Add(job));
+        stage.until(is_deliver)
+    }),
+    scenario("deliver", "to a webhook", |stage| {
+        let mut job = daily();
+        job["delivery"] = json!({ "mode": "webhook", "to": "https://example.com/hook" });
+        stage.ask(Wish::Add(job));
+        stage.until(is_deliver)
+    }),
+    scenario("deliver", "to a far side that asks for time", |stage| {
+        stage.outside.channel.plan(SendPlan::Later(90));
+        stage.ask(Wish::Add(daily()));
+        stage.until(is_deliver)
+    }),
+    scenario("deliver", "nowhere", |stage| {
+        let mut job = daily();
+        job["delivery"] = json!({ "mode": "none" });
+        stage.ask(Wish::Add(job));
+        stage.until(is_deliver)
+    }),
+    scenario("deliver", "closing a one-shot", |stage| {
+        stage.ask(Wish::Add(once(&realtime())));
+        stage.until(is_deliver)
+    }),
+    scenario("deliver", "closing a run another waits for", |stage| {
+        overlapping(stage);
+        stage.until(is_deliver)
+    }),
+    scenario("tools", "a note", |stage| {
+        let token = with_endpoint(stage);
+        let path = "/memories/harbour.md";
+        let arguments = json!({ "command": "create", "path": path, "file_text": "Closed on Friday." });
+        stage.call(ToolCall { token, tool: "memory", arguments })
+    }),
+    scenario("tools", "a message", |stage| {
+        let token = with_endpoint(stage);
+        let arguments = json!({ "text": "Closed on Friday.", "channel": "telegram", "to": "7" });
+        stage.call(ToolCall { token, tool: "message", arguments })
+    }),
+    scenario("heartbeat", "a queue that is too long", |stage| {
+        stage.ask(Wish::Config(json!({ "path": "cron.retention.eventsMax", "value": 1 })));
+        stage.ask(Wish::Add(daily()));
+        stage.go_on(TimeDelta::days(3));
+        stage.request(Task::Envelope(Envelope::new(Wake::Heartbeat { a: "main".to_owned() })))
+    }),
+];
+
+fn realtime() -> Value {
+    json!({ "enabled": false })
+}
+
+fn batch() -> Value {
+    json!({ "enabled": true, "maxWaitMs": 7_200_000 })
+}
+
+/// Seven o'clock, to a chat that shows whatever it is sent.
+fn at_seven(batch: &Value) -> Value {
+    json!({
+        "jobId": "job", "name": "Job",
+        "schedule": { "kind": "cron", "expr": "0 7 * * *", "tz": "UTC", "staggerMs": 0 },
+        "payload": { "kind": "agentTurn", "message": "Say something.", "batch": batch },
+        "delivery": { "mode": "announce", "channel": "telegram", "to": "42" },
+    })
+}
+
+fn daily() -> Value {
+    at_seven(&realtime())
+}
+
+fn batched() -> Value {
+    at_seven(&batch())
+}
+
+fn once(batch: &Value) -> Value {
+    let mut job = at_seven(batch);
+    job["schedule"] = json!({ "kind": "at", "at": "2026-11-21T07:00:00Z" });
+    job["deleteAfterRun"] = json!(true);
+    job
+}
+
+fn every_half_hour(id: &str) -> Value {
+    let mut job = at_seven(&batch());
+    (job["jobId"], job["name"]) = (json!(id), json!(id));
+    job["schedule"] = json!({ "kind": "cron", "expr": "0,30 7 * * *", "tz": "UTC", "staggerMs": 0 });
+    job["overlap"] = json!("queue");
+    job
+}
+
+fn with_tools(mut job: Value) -> Value {
+    job["payload"]["toolsAllow"] = json!(["memory", "message"]);
+    job
+}
+
+/// A run's batch is at work.
+fn submitted(stage: &mut Stage) {
+    stage.outside.provider.plan(Plan::Batch(BatchPlan { takes: 40 * 60, ..BatchPlan::default() }));
+    stage.ask(Wish::Add(batched()));
+    let job = stage.until(is_job);
+    stage.play(&job);
+}
+
+/// A run's batch is at work, and its model may call tools; the token it does that with.
+fn with_endpoint(stage: &mut Stage) -> String {
+    let allow = json!(["memory", "message"]);
+    for (path, value) in [
+        ("api.publicUrl", json!("https://nightshift.example")),
+        ("agents.defaults.tools.endpoint", json!({ "allow": allow })),
+    ] {
+        stage.ask(Wish::Config(json!({ "path": path, "value": value })));
+    }
+    stage.outside.provider.plan(Plan::Batch(BatchPlan { takes: 40 * 60, ..BatchPlan::default() }));
+    let mut job = batched();
+    job["payload"]["toolsAllow"] = allow;
+    stage.ask(Wish::Add(job));
+    let job = stage.until(is_job);
+    stage.play(&job);
+    let run = runs(stage).pop().unwrap();
+    let endpoint = run.plan.unwrap().endpoint.unwrap();
+    endpoint.connection(&run.key).token.unwrap()
+}
+
+/// A run waits because the model was overloaded.
+fn paused(stage: &mut Stage) {
+    stage.outside.provider.plan(Plan::Refuse { how: Refusal::Overloaded, calls: 1 });
+    stage.ask(Wish::Add(daily()));
+    let job = stage.until(is_job);
+    stage.play(&job);
+}
+
+/// A run waits for one before it.
+fn overlapping(stage: &mut Stage) {
+    stage.outside.provider.plan(Plan::Batch(BatchPlan { takes: 45 * 60, ..BatchPlan::default() }));
+    stage.ask(Wish::Add(every_half_hour("job")));
+    for _ in 0..2 {
+        let job = stage.until(is_job);
+        stage.play(&job);
+    }
+}
+
+/// A run's batch that nobody comes to.
+fn never_done(stage: &mut Stage, on_timeout: &str) {
+    stage.outside.provider.plan(Plan::Row(RowPlan::Never));
+    let mut job = batched();
+    job["payload"]["batch"]["onTimeout"] = json!(on_timeout);
+    stage.ask(Wish::Add(job));
+}
+
+/// Stops the youngest run that is live.
+fn cancel(stage: &mut Stage) -> Queued {
+    let live = runs(stage).into_iter().filter(|run| !run.state.is_terminal());
+    let run = live.max_by_key(|run| run.slot).unwrap();
+    stage.wish(Wish::Cancel(json!({ "runId": run.key })))
+}
+
+fn is_job(_: &Stage, envelope: &Envelope) -> bool {
+    matches!(envelope.kind, Wake::Job { .. })
+}
+
+fn is_resume(_: &Stage, envelope: &Envelope) -> bool {
+    matches!(envelope.kind, Wake::Resume { .. })
+}
+
+fn is_poll(_: &Stage, envelope: &Envelope) -> bool {
+    matches!(envelope.kind, Wake::Poll { .. })
+}
+
+fn is_deliver(_: &Stage, envelope: &Envelope) -> bool {
+    matches!(envelope.kind, Wake::Deliver { .. })
+}
+
+/// The poll that finds its batch ended.
+fn ended(stage: &Stage, envelope: &Envelope) -> bool {
+    let Wake::Poll { b, n } = &envelope.kind else { return false };
+    let batch = stage.outside.store.batch(b).now_or_never().unwrap().unwrap().unwrap();
+    let is_stale = *n < batch.polls || matches!(batch.state, BatchState::Settled { .. });
+    if is_stale {
+        return false;
+    }
+    let there = stage.outside.provider.batches();
+    there.iter().any(|one| one.ended_at.is_some() && batch.state.remote() == Some(&one.remote))
+}
+
+/// The poll that finds its batch past the deadline.
+fn late(stage: &Stage, envelope: &Envelope) -> bool {
+    is_poll(stage, envelope) && minutes_past(stage, 9 * 60)
+}
+
+/// The sweep that finds something overdue.
+fn swept(stage: &Stage, envelope: &Envelope) -> bool {
+    matches!(envelope.kind, Wake::Sweep) && stage.has_overdue()
+}
+
+/// Whether it is so many minutes past midnight.
+fn minutes_past(stage: &Stage, minutes: i64) -> bool {
+    let midnight: DateTime<Utc> = "2026-11-21T00:00:00Z".parse().unwrap();
+    stage.clock_now() >= midnight + TimeDelta::minutes(minutes)
+}
