@@ -103,6 +103,8 @@ fn booked(lines: &[BillLine]) -> Run {
             cost: line.cost,
             at: line.at,
             compaction: false,
+            unused: false,
+            attempt: 1,
         });
     }
     run

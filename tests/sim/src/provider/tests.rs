@@ -87,6 +87,7 @@ fn word(line: &Result<ResultLine, ModelErrorKind>) -> String {
         RowResult::Canceled => "Canceled".to_owned(),
         RowResult::Expired => "Expired".to_owned(),
         RowResult::Missing => "Missing".to_owned(),
+        RowResult::Unreadable => "Unreadable".to_owned(),
     };
     line.as_ref().map_or_else(|kind| format!("{kind:?}!"), |line| format!("{} {}", line.custom_id, word(&line.result)))
 }
