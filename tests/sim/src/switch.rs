@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -30,6 +30,8 @@ struct Desk {
 struct Ticket {
     call: Call,
     verdict: Option<Verdict>,
+    /// Whom to tell of the verdict: within an invocation, calls made side by side are polled only when they are woken.
+    waker: Waker,
 }
 
 impl Switch {
@@ -50,6 +52,7 @@ impl Switch {
     pub fn let_on(&self, n: u64, verdict: Verdict) {
         if let Some(ticket) = self.desk().waiting.get_mut(&n) {
             ticket.verdict = Some(verdict);
+            ticket.waker.wake_by_ref();
         }
     }
 
@@ -79,7 +82,7 @@ impl Gate for Switch {
     }
 }
 
-/// A call at the gate. The world polls the futures it lets on, so that nobody has to be woken.
+/// A call at the gate.
 struct Passing<'a> {
     switch: &'a Switch,
     call: Option<Call>,
@@ -89,18 +92,22 @@ struct Passing<'a> {
 impl Future for Passing<'_> {
     type Output = Verdict;
 
-    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Verdict> {
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Verdict> {
         let this = self.get_mut();
         let mut desk = this.switch.desk();
         if let Some(call) = this.call.take() {
             desk.serial += 1;
             let n = desk.serial;
-            desk.waiting.insert(n, Ticket { call, verdict: None });
+            desk.waiting.insert(n, Ticket { call, verdict: None, waker: context.waker().clone() });
             this.n = Some(n);
             return Poll::Pending;
         }
         let Some(n) = this.n else { return Poll::Pending };
-        let Some(verdict) = desk.waiting.get(&n).and_then(|ticket| ticket.verdict) else { return Poll::Pending };
+        let Some(ticket) = desk.waiting.get_mut(&n) else { return Poll::Pending };
+        let Some(verdict) = ticket.verdict else {
+            ticket.waker.clone_from(context.waker());
+            return Poll::Pending;
+        };
         if let Some(Ticket { call, .. }) = desk.waiting.remove(&n) {
             *desk.out.entry((call.invocation, call.port)).or_default() += 1;
         }

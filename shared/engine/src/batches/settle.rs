@@ -1,6 +1,6 @@
 //! A batch has ended: every row's outcome goes to its run.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures::{StreamExt, stream};
 use nightshift_domain::batch::{Batch, BatchState, Member, place_of};
 use nightshift_domain::run::RowResult;
@@ -12,7 +12,7 @@ use crate::runs::Scene;
 
 use self::hand_out::{Count, Read, Stopped, hand_out};
 use self::progress::{Kept, Progress};
-use super::{BELIEVED_GONE_AFTER, Polled, out_of_reach, rearm, roll, save};
+use super::{Polled, out_of_reach, rearm, roll, save};
 
 pub(super) use self::hand_out::hand_one;
 
@@ -20,6 +20,10 @@ mod hand_out;
 mod progress;
 #[cfg(test)]
 mod tests;
+
+/// How long at least a row that is not to be had is waited for, where its run has less time: what is wrong with results right
+/// after the end has been seen to pass in minutes.
+const BELIEVED_WHOLE_AFTER: TimeDelta = TimeDelta::hours(1);
 
 /// Streams the results and hands each row to its run, as many as there is time for; the next poll goes on. A poll out of
 /// turn leaves a batch alone that is half settled and whose next poll is still to come.
@@ -87,7 +91,7 @@ pub(super) async fn settle(
 ///
 /// A batch has a result for every request ("Retrieve batch results", batch-processing page, 2026-10), so that only of a file
 /// that is read whole a row can be said to be missing. What is not in a file that was cut off, or stands in a line that
-/// cannot be read, may be an answer that was paid: it is waited for as long as a batch can be out of reach.
+/// cannot be read, may be an answer that was paid: it is waited for as long as its run has time.
 fn left(
     progress: &Progress<'_>,
     members: &[Member],
@@ -97,7 +101,7 @@ fn left(
 ) -> Option<(Vec<usize>, RowResult)> {
     let batch = &progress.batch;
     let open = (0..members.len()).filter(|place| !batch.settled.has(*place));
-    if now >= (batch.started_at + BELIEVED_GONE_AFTER).max(batch.deadline) {
+    if now >= (batch.started_at + BELIEVED_WHOLE_AFTER).max(batch.deadline) {
         return Some((open.collect(), RowResult::Unreadable));
     }
     let whole = count.failed == 0 && count.lines() >= rows;
