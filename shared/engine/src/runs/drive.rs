@@ -151,7 +151,7 @@ pub(crate) fn not_by_a_twin(scene: Scene<'_>, run: &RunKey, held: &Held) -> Resu
 
 async fn ran(scene: Scene<'_>, run: Run) -> Result<Option<Moved>, EngineError> {
     let Some(run) = held(scene, run).await? else { return Ok(None) };
-    run_tools(scene, run).await
+    Box::pin(run_tools(scene, run)).await
 }
 
 async fn called(scene: Scene<'_>, run: Run) -> Result<Option<Moved>, EngineError> {
@@ -160,11 +160,12 @@ async fn called(scene: Scene<'_>, run: Run) -> Result<Option<Moved>, EngineError
     let key = run.key.clone();
     match call(scene, run, hop).await? {
         Called::Back(run, event) => {
-            let came = match &*event {
+            let came = if matches!(*event, Event::Replied(_)) {
                 // The answer is the last entry of the run that holds it.
-                Event::Replied(_) => Some(run.hops.last().cloned()),
-                Event::ModelFailed { kind, .. } if !kind.may_be_paid() => Some(None),
-                _ => None,
+                Some(run.hops.last().cloned())
+            } else {
+                let refused = matches!(&*event, Event::ModelFailed { kind, .. } if !kind.may_be_paid());
+                refused.then_some(None)
             };
             let moved = apply(scene, &run, *event, Along::default()).await?;
             if let (None, Some(answer)) = (&moved, came) {
