@@ -69,10 +69,7 @@ pub async fn drive(scene: Scene<'_>, run: Run, effects: Vec<Effect>) -> Result<(
                 continue;
             }
             Effect::Deliver => {
-                // A call of `deliver` less, and its reads, where nothing is to be sent.
-                if !Box::pin(close_where_it_is(scene, &run)).await? {
-                    hand_to_deliver(scene, &run.key).await?;
-                }
+                hand_on(scene, &run).await?;
                 continue;
             }
             // What a close has to do was done with its write.
@@ -83,6 +80,16 @@ pub async fn drive(scene: Scene<'_>, run: Run, effects: Vec<Effect>) -> Result<(
         due.extend(effects);
     }
     Ok(())
+}
+
+/// Closes a run that has its answer where nothing is to be sent, which spares a call of `deliver` and its reads; hands it
+/// to `deliver` where something is.
+///
+/// # Crash safety
+/// One conditional write or one call. Stopped before either, the run stands in the due index; a repeat finds it leased or
+/// over.
+pub(crate) async fn hand_on(scene: Scene<'_>, run: &Run) -> Result<(), EngineError> {
+    if Box::pin(close_where_it_is(scene, run)).await? { Ok(()) } else { hand_to_deliver(scene, &run.key).await }
 }
 
 /// Hands a run to `deliver`. A repeat finds it leased or over.
