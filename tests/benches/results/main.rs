@@ -145,7 +145,7 @@ impl Watched {
         say(&format!("                           {:.0} rows/s, {:.2} MB/s", rows_f / seconds, megabytes / seconds));
         say(&format!("rows in an invocation      about {:.0}", rows_f / seconds * 270.0));
         say(&format!(
-            "readings of the file       {} (one of an invocation; the killed one is the first)",
+            "readings of the file       {} (one for each invocation that settles)",
             self.readings
         ));
         say(&format!(
