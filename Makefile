@@ -61,7 +61,7 @@ bench: ## figures of speed and size, and their ratios
 
 .PHONY: load
 load: ## 5,000 jobs in one minute (LOAD_JOBS= for others), and a batch of 100,000 results
-	$(CARGO) build --workspace --profile bench -j$(JOBS) --bench window --bench results
+	$(CARGO) build --workspace --profile bench -j$(JOBS) --bin nightshift-poll --bench window --bench results
 	$(CLEAN) $(CARGO) bench --workspace -j$(JOBS) --bench window --bench results
 
 .PHONY: steady

@@ -1,7 +1,5 @@
 //! A provider that is out of money: the queue stops, says so everywhere, and goes on by itself.
 
-#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
-
 use nightshift_tests::local::{Local, batch_job};
 use serde_json::{Value, json};
 

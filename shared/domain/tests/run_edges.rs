@@ -511,9 +511,10 @@ fn tools_act_only_for_a_turn_that_still_has_time() {
 fn a_turn_whose_time_is_up_says_what_took_it() {
     let mut run =
         run(State::Running { hop: 1, starts: 1, tries: 0 }, Some(plan(Path::Realtime, OnTimeout::Fail)), false);
-    let ends = |run: &Run| match next(run, Event::DeadlinePassed, now()).unwrap().run.state {
-        State::Failed { message, .. } => message,
-        other => panic!("{other:?}"),
+    let ends = |run: &Run| {
+        let ended = next(run, Event::DeadlinePassed, now()).unwrap().run.state;
+        let State::Failed { message, .. } = ended else { panic!("{ended:?}") };
+        message
     };
     let plain = "the turn took longer than it may";
     run.state = State::Paused { hop: 1, resume_at: now(), tries: 1, attempt: 1 };

@@ -96,13 +96,13 @@ async fn applied(scene: Scene<'_>, run: &Run, event: Event, along: Along<'_>) ->
                 }
                 return Ok(Some(Moved { run: after, effects }));
             }
-            Written::RunMoved => match over_bookings(scene, &run).await? {
-                Some(rebased) => run = Cow::Owned(rebased),
-                None => {
+            Written::RunMoved => {
+                let Some(rebased) = over_bookings(scene, &run).await? else {
                     debug!(run.id = %after.key, "somebody else moved run {} first", after.key);
                     return Ok(None);
-                }
-            },
+                };
+                run = Cow::Owned(rebased);
+            }
             Written::JobMoved | Written::PlaceTaken | Written::SessionMoved => {}
         }
     }

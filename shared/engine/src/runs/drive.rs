@@ -70,10 +70,7 @@ pub async fn drive(scene: Scene<'_>, run: Run, effects: Vec<Effect>) -> Result<(
                 continue;
             }
             Effect::Deliver => {
-                // A call of `deliver` less, and its reads, where nothing is to be sent.
-                if !Box::pin(close_where_it_is(scene, &run)).await? {
-                    hand_to_deliver(scene, &run.key).await?;
-                }
+                hand_on(scene, &run).await?;
                 continue;
             }
             // What a close has to do was done with its write.
@@ -84,6 +81,16 @@ pub async fn drive(scene: Scene<'_>, run: Run, effects: Vec<Effect>) -> Result<(
         due.extend(effects);
     }
     Ok(())
+}
+
+/// Closes a run that has its answer where nothing is to be sent, which spares a call of `deliver` and its reads; hands it
+/// to `deliver` where something is.
+///
+/// # Crash safety
+/// One conditional write or one call. Stopped before either, the run stands in the due index; a repeat finds it leased or
+/// over.
+pub(crate) async fn hand_on(scene: Scene<'_>, run: &Run) -> Result<(), EngineError> {
+    if Box::pin(close_where_it_is(scene, run)).await? { Ok(()) } else { hand_to_deliver(scene, &run.key).await }
 }
 
 /// Hands a run to `deliver`. A repeat finds it leased or over.
@@ -145,7 +152,7 @@ pub(crate) fn not_by_a_twin(scene: Scene<'_>, run: &RunKey, held: &Held) -> Resu
 
 async fn ran(scene: Scene<'_>, run: Run) -> Result<Option<Moved>, EngineError> {
     let Some(run) = held(scene, run).await? else { return Ok(None) };
-    run_tools(scene, run).await
+    Box::pin(run_tools(scene, run)).await
 }
 
 async fn called(scene: Scene<'_>, run: Run) -> Result<Option<Moved>, EngineError> {
@@ -154,11 +161,12 @@ async fn called(scene: Scene<'_>, run: Run) -> Result<Option<Moved>, EngineError
     let key = run.key.clone();
     match call(scene, run, hop).await? {
         Called::Back(run, event) => {
-            let came = match &*event {
+            let came = if matches!(*event, Event::Replied(_)) {
                 // The answer is the last entry of the run that holds it.
-                Event::Replied(_) => Some(run.hops.last().cloned()),
-                Event::ModelFailed { kind, .. } if !kind.may_be_paid() => Some(None),
-                _ => None,
+                Some(run.hops.last().cloned())
+            } else {
+                let refused = matches!(&*event, Event::ModelFailed { kind, .. } if !kind.may_be_paid());
+                refused.then_some(None)
             };
             let along = Along { dear: matches!(*event, Event::Replied(_)), ..Along::default() };
             let moved = apply(scene, &run, *event, along).await?;

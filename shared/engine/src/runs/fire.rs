@@ -66,7 +66,7 @@ pub enum Fired {
 /// A chain's next one-shot is armed before the run is claimed, under a name that holds its occurrence. A repeat finds the
 /// run there and takes it up where it stands.
 pub async fn fire(scene: Scene<'_>, fire: &Fire) -> Result<Fired, EngineError> {
-    fired(scene, fire, false).await
+    Box::pin(fired(scene, fire, false)).await
 }
 
 /// Makes up for a fire of `record`'s job that did not come, if its next run has passed: the same as a late fire, but that the

@@ -82,7 +82,7 @@ pub(super) async fn call(scene: Scene<'_>, run: Run, n: u32) -> Result<Called, E
     let attempt = run.state.attempt();
     let mut answer = std::pin::pin!(model.message(&request, plan.deadline.min(bound)));
     let (held, answer) = match renewing(scene, run, answer.as_mut()).await? {
-        Renewed::Held(run, answer) => (Some(run), answer),
+        Renewed::Held(run, answer) => (Some(*run), answer),
         Renewed::Lost(Some(answer)) => (None, answer),
         // The model is at work and is paid for it, whoever waits: what it says belongs in the books.
         Renewed::Lost(None) => (None, answer.await),
@@ -134,7 +134,7 @@ fn unplanned() -> Event {
 /// What waiting under a lease came to.
 pub(super) enum Renewed<T> {
     /// The run as it stands under the lease, and what was waited for.
-    Held(Run, T),
+    Held(Box<Run>, T),
     /// The lease was lost, before what was waited for came or just then.
     Lost(Option<T>),
 }
@@ -152,14 +152,14 @@ pub(super) async fn renewing<T>(
         let renew_at: DateTime<Utc> = scene.deps.clock.now() + RENEW_EVERY;
         if let Some(answer) = clock::timeout(scene.deps.clock.as_ref(), renew_at, answer.as_mut()).await {
             // A renewal that nobody answered may have been written: what follows has to build on the row as it is.
-            let Some(renewed) = unsure else { return Ok(Renewed::Held(run, answer)) };
+            let Some(renewed) = unsure else { return Ok(Renewed::Held(Box::new(run), answer)) };
             return Ok(match save(scene, &renewed).await {
-                Ok(true) => Renewed::Held(renewed, answer),
+                Ok(true) => Renewed::Held(Box::new(renewed), answer),
                 Ok(false) => Renewed::Lost(Some(answer)),
                 Err(error) => {
                     // The next write is conditioned on the row as this one would have left it: it will tell.
                     warn!(run.id = %run.key, "the lease of run {} could not be renewed: {error}", run.key);
-                    Renewed::Held(renewed, answer)
+                    Renewed::Held(Box::new(renewed), answer)
                 }
             });
         }

@@ -92,7 +92,7 @@ async fn finished(scene: Scene<'_>, mut run: Run, hop: u32, bound: DateTime<Utc>
         .collect();
     loop {
         let Renewed::Held(held, next) = renewing(scene, run, under_way.next()).await? else { return Ok(None) };
-        run = held;
+        run = *held;
         let Some(next) = next else { return Ok(Some(run)) };
         let (at, answer) = next?;
         let now = scene.deps.clock.now();

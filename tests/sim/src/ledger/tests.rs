@@ -1,7 +1,5 @@
 //! Each rule is shown a world that keeps it and one that breaks it: a rule that says nothing is worth nothing.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
 use std::sync::Arc;
 
 use chrono::TimeDelta;

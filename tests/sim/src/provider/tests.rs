@@ -1,5 +1,3 @@
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
 use nightshift_domain::config::Config;
@@ -200,7 +198,7 @@ fn what_lags_is_seen_in_its_time_and_results_break_off_once() {
     assert_eq!(bench.results(&view.remote).iter().map(word).collect::<Vec<_>>(), ["b EndTurn", "a EndTurn"]);
     assert!(bench.listed().is_empty());
     bench.advance(60);
-    assert_eq!(bench.listed(), [view.remote.clone()]);
+    assert_eq!(bench.listed(), std::slice::from_ref(&view.remote));
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ use tracing::{debug, warn};
 use crate::error::EngineError;
 use crate::runs::booking::late_row;
 use crate::runs::commit::{Along, MAX_RACES, Moved, apply};
-use crate::runs::drive::hand_to_deliver;
+use crate::runs::drive::hand_on;
 use crate::runs::{Scene, absorb, drive};
 
 use super::super::in_batch;
@@ -209,7 +209,7 @@ async fn once_more(scene: Scene<'_>, home: &Batch, run: Option<&Run>) -> Result<
     let Some(run) = run else { return Ok(()) };
     let ours = run.hops.last().is_some_and(|hop| hop.batch.as_ref() == Some(&home.id));
     if ours && run.lease.is_none() && matches!(run.state, State::Delivering) {
-        return hand_to_deliver(scene, &run.key).await;
+        return hand_on(scene, run).await;
     }
     debug!(run.id = %run.key, "run {} has moved on from batch {}", run.key, home.id);
     Ok(())

@@ -10,7 +10,7 @@ use futures::stream;
 use nightshift_domain::batch::{FIRST_POLL, Marks};
 use nightshift_domain::config::Config;
 use nightshift_domain::event::{Envelope, Function};
-use nightshift_domain::job::{DeliveryStatus, JobRecord, OnTimeout};
+use nightshift_domain::job::{JobRecord, OnTimeout};
 use nightshift_domain::model::{HopRequest, ModelErrorKind, ModelInfo, Reply, StopReason};
 use nightshift_domain::run::{Credential, Event, Run, State};
 use nightshift_domain::{AttemptId, RunKey};
@@ -291,19 +291,6 @@ impl World {
         self.deps.store.run(&self.keys[place]).await.unwrap().unwrap()
     }
 
-    /// What the sweeper would hand to `deliver`; answers how many that were.
-    async fn deliver_what_is_left(&self) -> usize {
-        let invocation = Invocation { id: "deliver".to_owned(), deadline: self.clock.now() + TimeDelta::minutes(5) };
-        let scene = Scene { deps: &self.deps, invocation: &invocation, config: &self.config };
-        let due = self.deps.store.due(self.clock.now() + TimeDelta::minutes(10), 200).await.unwrap();
-        for item in &due {
-            let crate::ports::DueItem::Run(key) = item else { panic!("{item:?} is due") };
-            let delivered = crate::deliver::deliver(scene, key).await.unwrap();
-            assert_eq!(delivered, crate::deliver::Delivered::Closed(DeliveryStatus::NotRequested));
-        }
-        due.len()
-    }
-
     fn lines(&self, change: impl FnOnce(&mut Vec<Line>)) {
         change(&mut self.provider.lines.lock().unwrap());
     }
@@ -415,6 +402,18 @@ async fn one_row_that_cannot_be_written_keeps_no_other_from_its_run() {
 }
 
 #[tokio::test]
+async fn a_run_left_between_its_answer_and_its_end_is_closed_when_its_row_is_read_again_and_nobody_is_called() {
+    let world = world(keys(1)).await;
+    // The answer is written, the close is not.
+    world.store.fail(1, Mishap::Before);
+    assert!(matches!(world.poll(Some(1)).await.unwrap(), Polled::Open { .. }));
+    assert_eq!(world.run(0).await.state, State::Delivering);
+    assert_eq!(world.next_poll().await.unwrap(), Polled::Settled { rows: 1 });
+    world.is_settled().await;
+    assert_eq!(world.diary.invoked.lock().unwrap().len(), 0);
+}
+
+#[tokio::test]
 async fn a_table_that_is_gone_stops_the_settling_before_it_has_asked_for_every_row() {
     let world = world(keys(3_000)).await;
     // Some rows, then nothing more.
@@ -423,9 +422,8 @@ async fn a_table_that_is_gone_stops_the_settling_before_it_has_asked_for_every_r
     assert!(world.store.runs_read() < 400);
     assert!(world.store.heal());
     assert_eq!(world.next_poll().await.unwrap(), Polled::Settled { rows: 3_000 });
-    // Answers that were booked and whose runs could not be closed any more are the sweeper's.
-    let left = world.deliver_what_is_left().await;
-    assert!(left <= 16, "{left}");
+    // Answers that were booked and whose runs could not be closed any more were closed when their rows were read again.
+    assert_eq!(world.diary.invoked.lock().unwrap().len(), 0);
     world.is_settled().await;
 }
 
@@ -446,7 +444,7 @@ async fn a_line_that_cannot_be_read_holds_up_its_own_run_only_and_ends_it_in_the
         }
     }
     assert_eq!(polled, Polled::Settled { rows: 199 });
-    assert!(world.clock.now() - start() >= BELIEVED_GONE_AFTER);
+    assert!(world.clock.now() >= world.batch().await.deadline, "its run had time until then");
     let State::Failed { code, .. } = world.run(150).await.state else { panic!("it has not failed") };
     assert_eq!(code, "batch_row_unreadable");
     assert!(matches!(world.batch().await.state, BatchState::Settled { .. }));

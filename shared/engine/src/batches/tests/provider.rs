@@ -89,6 +89,7 @@ pub(super) fn reply(id: &str) -> Reply {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it stands among lines that cannot be read")]
 pub(super) fn succeeded(custom_id: &str, message: &str) -> Result<ResultLine, ModelErrorKind> {
     Ok(ResultLine { custom_id: custom_id.to_owned(), result: RowResult::Succeeded(Box::new(reply(message))) })
 }

@@ -18,10 +18,9 @@ fn hours(hours: i64) -> TimeDelta {
 }
 
 async fn code(world: &World, key: &RunKey) -> String {
-    match world.run(key).await.state {
-        State::Failed { code, .. } => code,
-        other => panic!("{other:?}"),
-    }
+    let state = world.run(key).await.state;
+    let State::Failed { code, .. } = state else { panic!("{state:?}") };
+    code
 }
 
 /// A batch of several runs that is there.
