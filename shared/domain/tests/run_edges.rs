@@ -625,3 +625,26 @@ fn a_create_that_is_lost_again_and_again_ends_the_run() {
         }
     }
 }
+
+#[test]
+fn only_calls_that_may_have_been_paid_count_as_starts_of_a_hop_and_do_so_across_its_pauses() {
+    let failed = |kind| Event::ModelFailed { kind, message: "m".into(), retry_after: None };
+    let free = || failed(ModelErrorKind::Overloaded);
+    let paid = || failed(ModelErrorKind::Unanswered);
+    let after = |events: Vec<Event>| {
+        let state = State::Running { hop: 1, starts: 1, tries: 0 };
+        let mut run = run(state, Some(plan(Path::Realtime, OnTimeout::Fail)), false);
+        for event in events {
+            run = next(&run, event, now()).unwrap().run;
+            if let State::Paused { .. } = run.state {
+                run = next(&run, Event::Resumed, now()).unwrap().run;
+            }
+        }
+        run.state.name()
+    };
+    assert_eq!(after(vec![free(), paid()]), "running", "the refusal was for nothing");
+    assert_eq!(after(vec![free(), free(), paid(), free()]), "running");
+    for spent in [vec![paid(), paid()], vec![paid(), free(), paid()], vec![paid(), Event::HolderDied]] {
+        assert_eq!(after(spent.clone()), "failed", "{spent:?}");
+    }
+}

@@ -121,6 +121,7 @@ async fn look(
         launch::announce(scene, &batch, Vec::new()).await?;
         batch.untold = false;
     }
+    insist(batches, &batch, &view).await;
     let batch = if now >= batch.deadline && matches!(batch.state, BatchState::Open { .. }) {
         give_up(scene, batches, batch, &view, now).await?
     } else if out_of_turn && matches!(batch.state, BatchState::Open { .. }) && all_leave(scene, &batch).await? {
@@ -128,7 +129,6 @@ async fn look(
     } else {
         batch
     };
-    let batch = insist(batches, batch, &view).await;
     rearm(scene, &batch, now).await
 }
 
@@ -258,16 +258,14 @@ async fn stop(
     Err(EngineError::Contended { subject: format!("batch {}", batch.id), times: MAX_RACES })
 }
 
-/// Tells a batch that should be stopping once more.
-async fn insist(batches: &dyn Batches, batch: Batch, view: &BatchView) -> Batch {
-    let told_before = matches!(&batch.state, BatchState::Canceling { .. }) && batch.checked_at.is_some();
-    if told_before
+/// Tells a batch once more that was to stop before this look and is not stopping.
+async fn insist(batches: &dyn Batches, batch: &Batch, view: &BatchView) {
+    if matches!(batch.state, BatchState::Canceling { .. })
         && !view.canceling
         && let Err(error) = batches.cancel(&view.remote).await
     {
         warn!(batch.id = view.remote, "telling batch {} to stop failed: {error}", view.remote);
     }
-    batch
 }
 
 /// A member wishes to leave: the batch is told to stop when every live member does.

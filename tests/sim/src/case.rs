@@ -236,7 +236,6 @@ async fn settle(world: &mut World, diary: &mut Diary, mending: TimeDelta) -> Res
         let seen = invariants::look(world, Depth::All).await.map_err(one)?;
         let restless = invariants::at_rest(world, &seen);
         if restless.is_empty() {
-            world.tally.unbooked = invariants::unbooked(world, &seen).len() as u64;
             return sound(invariants::always(world, &seen));
         }
         if world.now() >= until {

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use nightshift_domain::batch::{Batch, BatchState, Roll};
+use nightshift_domain::batch::{Batch, BatchState, Roll, WindowId};
 use nightshift_domain::job::JobRecord;
 use nightshift_domain::run::{LEASE, Run, State, WaitReason, attention_at};
+use nightshift_domain::stop::Stop;
 use nightshift_domain::{AttemptId, JobId, RunKey};
 use nightshift_engine::ports::{DueItem, PageRequest, Places, RunFilter, Store, StoreError};
 
@@ -28,6 +29,10 @@ pub struct Seen {
     pub runs: Vec<Run>,
     /// Batches that a live run is in.
     pub batches: Vec<(AttemptId, Option<Batch>)>,
+    /// Windows that a live run waits in, and who stands in them.
+    pub windows: Vec<(WindowId, Vec<RunKey>)>,
+    /// Stops of providers.
+    pub stops: Vec<Stop>,
     /// What the table knows of the provider's batches, where all is looked at.
     pub known: Vec<Batch>,
     /// Everything that somebody will look at, sooner or later.
@@ -80,6 +85,14 @@ async fn seen(store: &dyn Store, now: DateTime<Utc>, depth: Depth, remotes: &[St
         let batch = store.batch(&id).await?;
         batches.push((id, batch));
     }
+    let in_window: BTreeSet<WindowId> = runs.iter().filter_map(|run| run.state.window().cloned()).collect();
+    let mut windows = Vec::new();
+    for id in in_window {
+        let page = PageRequest { limit: ALL, cursor: None };
+        let there = store.collected(&id, &page).await?.items.into_iter().map(|one| one.run).collect();
+        windows.push((id, there));
+    }
+    let stops = if depth == Depth::All { store.overview().await?.stops } else { Vec::new() };
     let mut known = Vec::new();
     for remote in remotes {
         if let Some(id) = store.batch_by_remote(remote).await? {
@@ -89,7 +102,7 @@ async fn seen(store: &dyn Store, now: DateTime<Utc>, depth: Depth, remotes: &[St
     let page = PageRequest { limit: 200, cursor: None };
     let sessions = store.sessions("main", &page).await?.items;
     let busy = sessions.into_iter().filter(|session| session.holder.is_some()).map(|session| session.name);
-    Ok(Seen { now, jobs, runs, batches, known, due, places, busy_sessions: busy.collect() })
+    Ok(Seen { now, jobs, runs, batches, windows, stops, known, due, places, busy_sessions: busy.collect() })
 }
 
 async fn all_runs(store: &dyn Store) -> Result<Vec<Run>, StoreError> {
@@ -151,6 +164,7 @@ pub fn always(world: &World, seen: &Seen) -> Vec<Violation> {
     rule("a failed row is sent once more, a wrong one never", again);
     rule("no chunk arrives twice where nobody drops repeats", world.outside.channel.seen_twice());
     rule("every live run has somebody who will look at it", unowned(seen));
+    rule("who waits in a window stands in it", outside_windows(seen));
     rule("a lease lasts 90 seconds at most", long_leases(seen));
     rule("a job counts its live runs, and no others", miscounted(seen));
     rule("a place is held by the run that has it", misplaced(seen));
@@ -172,7 +186,12 @@ pub fn at_rest(world: &World, seen: &Seen) -> Vec<Violation> {
     rule("no batch is stopped that somebody waits for", stopped);
     rule("a hop in realtime is started twice at most", overpaid);
     rule("runs say what the bill says", misbooked);
+    rule("every paid answer that reached us is booked", unbooked(world, seen));
     rule("every run ends", unended(seen));
+    rule(
+        "no stop outlasts its reason",
+        seen.stops.iter().filter(|stop| stop.holds(seen.now)).map(Stop::sentence).collect(),
+    );
     rule("nothing is left over", left_over(world, seen));
     found
 }
@@ -218,6 +237,15 @@ fn unowned(seen: &Seen) -> Vec<String> {
         }
     }
     said
+}
+
+/// Whoever seals a window finds all who wait in it.
+fn outside_windows(seen: &Seen) -> Vec<String> {
+    let stands =
+        |run: &Run, id: &WindowId| seen.windows.iter().any(|(one, there)| one == id && there.contains(&run.key));
+    let waiting = seen.runs.iter().filter_map(|run| run.state.window().map(|id| (run, id)));
+    let outside = waiting.filter(|(run, id)| !stands(run, id));
+    outside.map(|(run, id)| format!("{} waits in window {id}, which does not have it", run.key)).collect()
 }
 
 /// No lease is longer than 90 seconds from now.

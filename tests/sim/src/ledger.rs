@@ -159,8 +159,10 @@ pub fn misbooked(bill: &[BillLine], runs: &[Run]) -> Vec<String> {
             violations.push(format!("{what} is on no bill"));
             continue;
         };
-        if hop.cost != line.cost {
-            violations.push(format!("{what} is booked as {:?} and billed as {:?}", hop.cost, line.cost));
+        // What nobody could use saved nothing, whatever it would have cost in realtime.
+        let due = if hop.unused { line.cost.without_saving() } else { line.cost };
+        if hop.cost != due {
+            violations.push(format!("{what} is booked as {:?} and billed as {due:?}", hop.cost));
         }
         let fits = match &line.via {
             BilledVia::Batch { custom_id, .. } => {

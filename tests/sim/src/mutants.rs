@@ -43,9 +43,9 @@ pub const LIST: &[Mutant] = &[
     },
     Mutant {
         name: "create-repeated",
-        file: "shared/engine/src/runs/submit.rs",
-        before: "match batches.create(&rows).await {",
-        after: "let mut made = batches.create(&rows).await;\n    if PLANTED && matches!(made, Err(CreateError::Unanswered(_))) {\n        made = batches.create(&rows).await;\n    }\n    match made {",
+        file: "shared/engine/src/batches/create.rs",
+        before: "let created = batches.create(rows).await;",
+        after: "let mut created = batches.create(rows).await;\n    if PLANTED && matches!(created, Err(CreateError::Unanswered(_))) {\n        created = batches.create(rows).await;\n    }",
         why: "the first create may have worked: the hop is paid twice",
     },
     Mutant {
@@ -86,9 +86,51 @@ pub const LIST: &[Mutant] = &[
     Mutant {
         name: "missing-rows-forgotten",
         file: "shared/engine/src/batches/settle.rs",
-        before: "hand_out(scene, &batch, member, RowResult::Missing, now).await?;",
-        after: "if !PLANTED {\n                hand_out(scene, &batch, member, RowResult::Missing, now).await?;\n            }",
+        before: "left(&progress, &members, &count, view.rows, now) {",
+        after: "left(&progress, &members, &count, view.rows, now).filter(|_| !PLANTED) {",
         why: "a run whose row is not among the results waits for ever",
+    },
+    Mutant {
+        name: "marked-before-it-is-told",
+        file: "shared/engine/src/batches/settle/hand_out.rs",
+        before: "Err(error) => {\n                        failures += 1;",
+        after: "Err(error) => {\n                        if PLANTED {\n                            progress.mark(place);\n                        }\n                        failures += 1;",
+        why: "a row whose run could not be written is never handed out again: its answer is paid and lost",
+    },
+    Mutant {
+        name: "late-row-counted-again",
+        file: "shared/domain/src/run/booking.rs",
+        before: "self.hops.iter().any(|known| {",
+        after: "!PLANTED && self.hops.iter().any(|known| {",
+        why: "results that are read again are booked again: the books show money nobody paid",
+    },
+    Mutant {
+        name: "stopped-although-one-stays",
+        file: "shared/engine/src/batches.rs",
+        before: ".await.all()?.contains(&true) {",
+        after: ".await.all()?.contains(&true) && !PLANTED {",
+        why: "one member's wish to leave stops the batch of all",
+    },
+    Mutant {
+        name: "loser-creates-too",
+        file: "shared/engine/src/batches/launch.rs",
+        before: "if save(scene, &next, now).await? {",
+        after: "if save(scene, &next, now).await? || PLANTED {",
+        why: "two that seal the same batch both send its create: every row is paid twice",
+    },
+    Mutant {
+        name: "window-closed-over-latecomers",
+        file: "shared/engine/src/batches/seal.rs",
+        before: "Ok(Emptied::All(rows)) => {\n            close(",
+        after: "Ok(Emptied::All(rows)) if PLANTED => {\n            windows::save(scene, &taken.left(true), Some(scene.deps.clock.now() + KEPT)).await?;\n            Ok(Sealed::Done { rows })\n        }\n        Ok(Emptied::All(rows)) => {\n            close(",
+        why: "who comes while a window is closed is in one that nobody seals",
+    },
+    Mutant {
+        name: "next-poll-not-armed",
+        file: "shared/engine/src/batches.rs",
+        before: "arm_poll(scene, &next).await?;",
+        after: "if !PLANTED {\n        arm_poll(scene, &next).await?;\n    }",
+        why: "nobody looks at a batch a second time until the sweep finds it",
     },
     Mutant {
         name: "wrong-row-sent-again",
@@ -156,9 +198,16 @@ pub const LIST: &[Mutant] = &[
     Mutant {
         name: "answer-not-on-the-books",
         file: "shared/engine/src/runs/absorb.rs",
-        before: "run.cost = run.cost.plus(cost);",
-        after: "if !PLANTED || path == Path::Realtime {\n        run.cost = run.cost.plus(cost);\n    }",
+        before: "run.cost = run.cost.plus(hop.cost);",
+        after: "if !PLANTED || path == Path::Realtime {\n        run.cost = run.cost.plus(hop.cost);\n    }",
         why: "money is paid that no run shows",
+    },
+    Mutant {
+        name: "stop-not-looked-at",
+        file: "shared/engine/src/stops.rs",
+        before: ".filter(|stop| stop.holds(now))?;",
+        after: ".filter(|stop| stop.holds(now) && !PLANTED)?;",
+        why: "requests go on being sent to a provider that refuses them for want of money",
     },
 ];
 

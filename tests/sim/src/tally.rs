@@ -26,8 +26,6 @@ pub struct Tally {
     pub failures: u64,
     /// Envelopes that were given up.
     pub dead_letters: u64,
-    /// Paid answers that no run tells of, although they reached us.
-    pub unbooked: u64,
     /// Simulated time, minutes.
     pub minutes: u64,
 }
@@ -44,7 +42,6 @@ impl AddAssign for Tally {
         self.timeouts += other.timeouts;
         self.failures += other.failures;
         self.dead_letters += other.dead_letters;
-        self.unbooked += other.unbooked;
         self.minutes += other.minutes;
     }
 }
@@ -54,7 +51,7 @@ impl fmt::Display for Tally {
         write!(
             formatter,
             "{} cases, {} operations, {} simulated days, {} invocations, {} calls, {} fires, {} faults ({} crashes), \
-             {} time-outs, {} failed invocations, {} dead letters, {} unbooked answers",
+             {} time-outs, {} failed invocations, {} dead letters",
             self.cases,
             self.operations,
             self.minutes / (24 * 60),
@@ -66,7 +63,6 @@ impl fmt::Display for Tally {
             self.timeouts,
             self.failures,
             self.dead_letters,
-            self.unbooked,
         )
     }
 }

@@ -28,6 +28,8 @@ pub const SWEEP: &str = "sweep";
 /// One sweep in so many is run although nothing is overdue; the others of those are left out, which no rule of timers
 /// forbids, and which makes a quiet day cheap.
 const IDLE_SWEEPS: u32 = 8;
+/// The note of the sweep's daily pass: how far it is, and for which day.
+const DAILY: &str = "daily";
 /// Most calls in one instant: more, and something calls itself in a circle.
 const MOST_AT_ONCE: u64 = 200_000;
 
@@ -88,6 +90,8 @@ pub struct World {
     refused: Vec<(Wish, String)>,
     /// Invocations to which a fault was done.
     hurt: BTreeSet<u64>,
+    /// Requests of which an invocation failed by a fault.
+    hurt_requests: BTreeSet<String>,
 }
 
 impl std::fmt::Debug for World {
@@ -123,6 +127,7 @@ impl World {
             at_once: (now, 0),
             refused: Vec::new(),
             hurt: BTreeSet::new(),
+            hurt_requests: BTreeSet::new(),
         })
     }
 
@@ -288,8 +293,12 @@ impl World {
         let unread = |error| Violation { rule: "the table can be read", detail: format!("{error:?}") };
         let overdue = !store.due(now, 1).await.map_err(unread)?.is_empty();
         let waiting = !store.places(1).await.map_err(unread)?.queue.is_empty();
+        let pass = store.memo(DAILY).await.map_err(unread)?.map(|note| note.document);
+        let daily = pass.is_none_or(|pass| {
+            !pass["cursor"].is_null() || pass["day"].as_str() != Some(&now.date_naive().to_string())
+        });
         self.sweeps_left_out += 1;
-        let run = overdue || waiting || self.sweeps_left_out >= IDLE_SWEEPS;
+        let run = overdue || waiting || daily || self.sweeps_left_out >= IDLE_SWEEPS;
         if run {
             self.sweeps_left_out = 0;
         }
@@ -421,8 +430,14 @@ impl World {
     fn retry(&mut self, execution: &Execution, error: String) {
         let now = self.now();
         let mut queued = execution.queued.clone();
+        if execution.hurt {
+            self.hurt_requests.insert(queued.request_id.clone());
+        }
         // A row that a function of another release changed at the same time, or one that others changed, is a reason too.
-        queued.explained &= execution.hurt || error.contains("times in a row") || error.contains("read row");
+        queued.explained &= execution.hurt
+            || error.contains("times in a row")
+            || error.contains("read row")
+            || (error.contains("held by an earlier invocation of the same request") && self.has_twin(&queued));
         match queued.again(now) {
             Some(again) => self.queue.push(again),
             None => match queued.task {
@@ -433,6 +448,13 @@ impl World {
                 Task::Ask { wish, .. } => self.refused.push((wish, error)),
             },
         }
+    }
+
+    /// Whether another invocation of the same request is at work, or was when a fault ended it: the lease it has or left
+    /// keeps the others away, and one after the other they try again or are given up.
+    fn has_twin(&self, queued: &Queued) -> bool {
+        self.hurt_requests.contains(&queued.request_id)
+            || self.running.values().any(|execution| execution.queued.request_id == queued.request_id)
     }
 
     /// Whether a fault was done to an invocation, or its time was up.

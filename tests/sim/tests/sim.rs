@@ -1,9 +1,11 @@
 //! The simulation: made-up cases, each a world with faults that has to come to rest with nothing lost and nothing twice.
 //!
-//! `SIM_SEED=` and `SIM_CASES=` choose other cases, `SIM=long` many more of them, `SIM_CASE=` a single one, which is traced.
+//! `SIM_SEED=` and `SIM_CASES=` choose other cases, `SIM=long` many more of them, `SIM_CASE=` a single one, which is traced;
+//! `SIM_ALL=1` goes on after a failure and lists them all, uncut.
 
 #![expect(clippy::print_stderr, reason = "figures, and cases to paste")]
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use nightshift_sim::case::{Case, Watch, play};
@@ -47,9 +49,23 @@ fn every_world_comes_to_rest_with_nothing_lost_and_nothing_twice() {
         None => (0, number("SIM_CASES").unwrap_or(if long { LONG } else { CASES })),
     };
     let threads = 2;
+    let all = std::env::var("SIM_ALL").is_ok();
+    let failures = AtomicU64::new(0);
     let share = |thread: u64| {
         let mut tally = Tally::default();
         for number in (first..first + cases).filter(|number| number % threads == thread) {
+            if all {
+                let played = made_up(seed, number).map(|case| play(&case, Watch::Rules));
+                match played {
+                    Some(Ok(played)) => tally += played.tally,
+                    Some(Err(failure)) => {
+                        failures.fetch_add(1, Ordering::Relaxed);
+                        eprintln!("case {number} fails {failure}");
+                    }
+                    None => {}
+                }
+                continue;
+            }
             match try_one(seed, number) {
                 Ok(played) => tally += played.tally,
                 Err(found) => return Err(found),
@@ -70,4 +86,6 @@ fn every_world_comes_to_rest_with_nothing_lost_and_nothing_twice() {
         }
     }
     eprintln!("sim: seed {seed}: {tally}, {:.1} s on {threads} threads", started.elapsed().as_secs_f64());
+    let failures = failures.into_inner();
+    assert_eq!(failures, 0, "cases that fail");
 }

@@ -27,12 +27,24 @@ pub struct Books {
     /// Those of them that came back after all: with an answer, which is booked, or with a refusal, which costs nothing.
     #[serde(skip_serializing_if = "super::is_zero")]
     pub came_back: u32,
+    /// The hop that a call was given up for last, and how many of its calls were; `None` in rows of before this was kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub given_up_of: Option<(u32, u32)>,
 }
 
 impl Books {
     /// Whether there is nothing in them.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Calls of hop `n` that were given up, whatever came of them. Rows of before this was kept tell those of the whole run.
+    pub fn given_up_of(&self, n: u32) -> u32 {
+        match self.given_up_of {
+            Some((hop, calls)) if hop == n => calls,
+            Some(_) => 0,
+            None => self.given_up,
+        }
     }
 
     /// Calls whose answer never came; each may have been paid.
@@ -113,6 +125,7 @@ impl Run {
 
     /// Notes that a call is given up that may be with the model, or was answered to nobody.
     pub fn gave_up(&mut self, n: u32, now: DateTime<Utc>) {
+        self.books.given_up_of = Some((n, self.books.given_up_of(n) + 1));
         self.books.given_up += 1;
         self.log(
             now,
@@ -203,6 +216,19 @@ mod tests {
         assert_eq!(run.books.unanswered(), 0);
         run.book_unused(hop(Some("b1"), 1, 1, "msg_2"), now());
         assert_eq!(run.books.unanswered(), 0, "what nobody gave up leaves the count alone");
+    }
+
+    #[test]
+    fn calls_that_were_given_up_are_told_apart_by_their_hop() {
+        let mut run = run();
+        run.gave_up(1, now());
+        run.gave_up(1, now());
+        assert_eq!((run.books.given_up_of(1), run.books.given_up_of(2)), (2, 0));
+        run.gave_up(2, now());
+        assert_eq!((run.books.given_up_of(2), run.books.given_up), (1, 3));
+        // A row of before: whichever hop they were for, a hop is not called more often for it.
+        let before = Books { given_up: 1, ..Books::default() };
+        assert_eq!(before.given_up_of(2), 1);
     }
 
     #[test]

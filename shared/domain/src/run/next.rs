@@ -141,6 +141,8 @@ impl Stepper {
         if leaves_a_call(&event) {
             self.run.gave_up(hop, self.now);
         }
+        // What was refused for nothing is no start: only calls that may have been paid are counted, across every pause.
+        let starts = starts.max(self.run.books.given_up_of(hop));
         match event {
             Event::Replied(reply) => self.replied(reply, hop),
             Event::ModelFailed { kind, message, .. } if self.may_fall_back_after(kind, hop) => {
@@ -157,7 +159,7 @@ impl Stepper {
             // The model may have worked for us, and been paid, each time: a hop is started twice at most.
             Event::ModelFailed {
                 kind: kind @ (ModelErrorKind::Timeout | ModelErrorKind::Unanswered), message, ..
-            } if starts.max(tries + 1) >= MAX_STARTS => self.fail(kind.code(), message),
+            } if starts >= MAX_STARTS => self.fail(kind.code(), message),
             Event::ModelFailed { kind, message, retry_after } if kind.is_transient() => {
                 self.retry(hop, tries, 1, retry_after, kind, message)
             }

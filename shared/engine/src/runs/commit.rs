@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use nightshift_domain::RunKey;
 use nightshift_domain::batch::{Batch, BatchState, row_bytes};
 use nightshift_domain::event::{Envelope, Wake};
 use nightshift_domain::job::{JobRecord, JobStep, on_run_moved};
@@ -17,6 +18,7 @@ use crate::ports::{Outcome, SystemEvent, Write};
 
 use super::Scene;
 use super::occurrence::Timing;
+use super::patience::patiently;
 use super::places::{self, Seat};
 use super::sessions::{self, Stepped};
 use super::windows;
@@ -44,6 +46,8 @@ pub(crate) struct Along<'a> {
     pub count: Option<&'a str>,
     /// What is known of the model's context, in tokens; for a run that takes its session.
     pub room: Option<u64>,
+    /// Whether the run holds an answer that was paid and stands nowhere else: it is not given up for a failure that passes.
+    pub dear: bool,
 }
 
 /// Applies `event` to `run` and writes the outcome. `None` when the event does not concern the run, or somebody else moved
@@ -67,20 +71,9 @@ async fn applied(scene: Scene<'_>, run: &Run, event: Event, along: Along<'_>) ->
     let name = event.name();
     let mut run = Cow::Borrowed(run);
     for _ in 0..MAX_RACES {
-        let transition = match next(&run, event.clone(), now) {
-            Ok(transition) => transition,
-            Err(rejected) => {
-                debug!(run.id = %run.key, "{rejected}");
-                return Ok(None);
-            }
-        };
-        let transition = windows::gathered(scene, transition, now);
-        let Stepped { transition, change, wake: woken, litter } =
-            sessions::step(scene, &run, transition, along.room, now).await?;
-        let Some(Transition { run: after, effects }) = seated(scene, &run, transition, now).await? else {
-            return Ok(None);
-        };
-        let record = if concerns_job(&run.state, &after) { scene.deps.store.job(&after.job_id).await? } else { None };
+        let prepare = || prepared(scene, &run, event.clone(), along.room, now);
+        let Some(prepared) = patiently(scene.deps, along.dear, prepare).await? else { return Ok(None) };
+        let Prepared { after, effects, change, woken, litter, record } = prepared;
         let step = record.as_ref().and_then(|record| on_run_moved(record, &run.state, &after, now));
         let step = step.map(|step| after_a_pause(step, scene));
         match write(scene, &run, &after, step.as_ref(), change.as_ref(), &along).await? {
@@ -114,6 +107,42 @@ async fn applied(scene: Scene<'_>, run: &Run, event: Event, along: Along<'_>) ->
         }
     }
     Err(EngineError::Contended { subject: format!("job {}, its session or the places", run.job_id), times: MAX_RACES })
+}
+
+/// What is to be written of a transition.
+struct Prepared {
+    after: Run,
+    effects: Vec<Effect>,
+    /// Of its session.
+    change: Option<Change>,
+    /// Who has the session next.
+    woken: Option<RunKey>,
+    /// Blobs that nothing names then.
+    litter: Vec<String>,
+    /// Its job, where that is concerned.
+    record: Option<JobRecord>,
+}
+
+/// Reads what the transition needs; `None` where the event does not concern the run, or it waits already.
+async fn prepared(
+    scene: Scene<'_>,
+    run: &Run,
+    event: Event,
+    room: Option<u64>,
+    now: DateTime<Utc>,
+) -> Result<Option<Prepared>, EngineError> {
+    let transition = match next(run, event, now) {
+        Ok(transition) => transition,
+        Err(rejected) => {
+            debug!(run.id = %run.key, "{rejected}");
+            return Ok(None);
+        }
+    };
+    let transition = windows::gathered(scene, transition, now);
+    let Stepped { transition, change, wake: woken, litter } = sessions::step(scene, run, transition, room, now).await?;
+    let Some(Transition { run: after, effects }) = seated(scene, run, transition, now).await? else { return Ok(None) };
+    let record = if concerns_job(&run.state, &after) { scene.deps.store.job(&after.job_id).await? } else { None };
+    Ok(Some(Prepared { after, effects, change, woken, litter, record }))
 }
 
 /// The run that a write of ours was lost for, on top of the bookings made since it was read; `None` where somebody moved it.
@@ -229,7 +258,9 @@ async fn write(
     if let Some(name) = along.count.filter(|_| after.plan.is_some()) {
         writes.push(Write::Count { name, by: 1 });
     }
-    Ok(match scene.deps.store.commit(&writes).await? {
+    // The very same commit: one that went through without an answer is told from a rival's.
+    let commit = || async { Ok(scene.deps.store.commit(&writes).await?) };
+    Ok(match patiently(scene.deps, along.dear, commit).await? {
         Outcome::Applied => Written::All,
         Outcome::Lost(at) if Some(at) == job_at => Written::JobMoved,
         Outcome::Lost(at) if Some(at) == place_at => Written::PlaceTaken,

@@ -17,6 +17,7 @@ use crate::ports::SystemEvent;
 use super::Scene;
 use super::booking;
 use super::commit::{Along, Moved, apply, save};
+use super::patience::patiently;
 use super::planning::plan;
 use super::realtime::{Called, LEAST, RESERVE, call};
 use super::sessions;
@@ -167,14 +168,18 @@ async fn called(scene: Scene<'_>, run: Run) -> Result<Option<Moved>, EngineError
                 let refused = matches!(&*event, Event::ModelFailed { kind, .. } if !kind.may_be_paid());
                 refused.then_some(None)
             };
-            let moved = apply(scene, &run, *event, Along::default()).await?;
+            let along = Along { dear: matches!(*event, Event::Replied(_)), ..Along::default() };
+            let moved = apply(scene, &run, *event, along).await?;
             if let (None, Some(answer)) = (&moved, came) {
                 // Somebody gave the call up just before it came back.
-                booking::came_back(scene, &key, answer).await?;
+                patiently(scene.deps, true, || booking::came_back(scene, &key, answer.clone())).await?;
             }
             Ok(moved)
         }
-        Called::TooLate(answer) => booking::came_back(scene, &key, answer.map(|hop| *hop)).await.map(|()| None),
+        Called::TooLate(answer) => {
+            let answer = answer.map(|hop| *hop);
+            patiently(scene.deps, true, || booking::came_back(scene, &key, answer.clone())).await.map(|()| None)
+        }
         Called::LeaseLost => Ok(None),
     }
 }

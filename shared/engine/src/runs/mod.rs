@@ -14,6 +14,7 @@ pub(crate) mod drive;
 pub(crate) mod endpoint;
 pub(crate) mod fire;
 pub(crate) mod occurrence;
+mod patience;
 mod picking;
 pub(crate) mod places;
 mod planning;

@@ -16,6 +16,7 @@ use super::Scene;
 use super::absorb::absorb;
 use super::booking::{Asked, hop_of};
 use super::commit::save;
+use super::patience::patiently;
 use super::sessions::{ask_for_summary, spoken};
 use super::texts::load_text;
 
@@ -39,7 +40,8 @@ pub(super) enum Called {
 /// # Crash safety
 /// The Messages API knows no idempotency key: a crash while the model answers costs that answer. The run is `Running` with
 /// one more start counted when it is taken up again, it says that the call may have been paid, and a hop is started twice at
-/// most. An answer that comes when the run has another holder, or none, is handed back to be booked.
+/// most. An answer that comes when the run has another holder, or none, is handed back to be booked; one that cannot be
+/// written at once is held for some seconds.
 pub(super) async fn call(scene: Scene<'_>, run: Run, n: u32) -> Result<Called, EngineError> {
     let clock = scene.deps.clock.as_ref();
     let Some(plan) = run.plan.clone() else {
@@ -93,7 +95,7 @@ pub(super) async fn call(scene: Scene<'_>, run: Run, n: u32) -> Result<Called, E
     let Some(mut run) = held else { return Ok(too_late(scene, &plan, (n, attempt), answer, now)) };
     match answer {
         Ok(reply) => {
-            let run = absorb(scene, &run, n, &reply, None, now).await?;
+            let run = patiently(scene.deps, true, || absorb(scene, &run, n, &reply, None, now)).await?;
             Ok(Called::Back(Box::new(run), Box::new(Event::Replied(reply))))
         }
         Err(error) if now >= plan.deadline => {

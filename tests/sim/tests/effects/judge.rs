@@ -6,8 +6,8 @@ use chrono::TimeDelta;
 use futures::FutureExt;
 use nightshift_domain::run::{Run, State};
 use nightshift_domain::{JobId, RunKey};
-use nightshift_engine::ports::{DueItem, PageRequest, RunFilter};
-use nightshift_sim::gate::Call;
+use nightshift_engine::ports::{DueItem, PageRequest, RunFilter, TimerSpec, TimerView};
+use nightshift_sim::gate::{Call, Port};
 use nightshift_sim::ledger;
 use nightshift_sim::provider::{BillLine, BilledVia};
 
@@ -26,8 +26,10 @@ pub(super) struct Outcome {
     pub(super) rows: BTreeMap<(RunKey, u32), usize>,
     /// How many answers in realtime were paid.
     pub(super) realtime: usize,
-    /// Timers that are left.
+    /// Timers that are left, with what they fire by.
     pub(super) timers: Vec<String>,
+    /// Providers to which nothing is sent.
+    pub(super) stops: Vec<String>,
 }
 
 fn now<T>(future: impl Future<Output = T>) -> T {
@@ -72,7 +74,21 @@ pub(super) fn outcome(stage: &Stage) -> Outcome {
         shown,
         rows,
         realtime,
-        timers: stage.outside.timers.all().into_iter().map(|(view, _)| view.name).collect(),
+        timers: stage.outside.timers.all().into_iter().map(|(view, _)| armed(view)).collect(),
+        stops: now(store.overview()).unwrap().stops.into_iter().map(|stop| stop.provider).collect(),
+    }
+}
+
+/// The run that a chunk's name, `<run>-<origin>-<index>`, begins with.
+fn run_of(chunk: &str) -> &str {
+    let key = chunk.rsplit(' ').next().unwrap_or(chunk);
+    key.split_once('-').map_or(key, |(run, _)| run)
+}
+
+fn armed(view: TimerView) -> String {
+    match view.spec {
+        TimerSpec::Recurring { expression, timezone, .. } => format!("{} {expression} {timezone}", view.name),
+        TimerSpec::Once(_) => view.name,
     }
 }
 
@@ -87,7 +103,7 @@ fn word(run: &Run) -> String {
 }
 
 /// Whatever is wrong with the play's end, whatever it was to come to.
-pub(super) fn wrong(stage: &Stage) -> Vec<String> {
+pub(super) fn wrong(stage: &Stage, fault: Option<Fault>) -> Vec<String> {
     let mut wrong = Vec::new();
     let at = stage.clock_now();
     let store = &stage.outside.store;
@@ -114,8 +130,9 @@ pub(super) fn wrong(stage: &Stage) -> Vec<String> {
         let mut wrong = ledger::rows_twice(batches, &runs);
         wrong.extend(ledger::rows_again(batches));
         wrong.extend(ledger::overpaid(bill, &runs, at));
-        // An answer that was in hand when its write failed or its invocation died is lost; all others are booked.
-        let lost = |line: &BillLine| matches!(line.via, BilledVia::Realtime { .. });
+        // An answer that was in hand when its invocation died is lost; all others are booked.
+        let died = fault == Some(Fault::Crash);
+        let lost = |line: &BillLine| died && matches!(line.via, BilledVia::Realtime { .. });
         wrong.extend(ledger::unaccounted(bill, &runs, lost));
         wrong.extend(ledger::misbooked(bill, &runs));
         wrong
@@ -147,18 +164,25 @@ pub(super) fn differs(function: &str, clean: &Outcome, played: &Outcome, call: &
         }
     }
     found.extend(played.runs.keys().filter(|key| !clean.runs.contains_key(key)).map(|key| format!("{key} is new")));
+    // A model that called a tool is told where nobody knows what came of it, and may call it otherwise; a message that may not
+    // have been sent does not stand for the answer, which is then sent too.
+    let of_tool = |chunk: &str| !chunk.contains("-final-");
+    let is_told = |chunk: &str| {
+        let talks = |other: &String| of_tool(other) && run_of(other) == run_of(chunk);
+        fault != Fault::Twice && (function == "tools" || clean.shown.keys().any(talks))
+    };
     for (chunk, times) in &clean.shown {
         let shown = played.shown.get(chunk).copied().unwrap_or(0);
         let may_be_lost = played.runs.keys().any(|key| chunk.contains(key.as_str()) && unknown(key));
-        // A model that called a tool is told that nobody knows what came of it, and may call it otherwise.
-        let is_told = function == "tools" && !chunk.contains("-final-") && fault != Fault::Twice;
-        if shown != *times && !((may_be_lost || is_told) && shown < *times) {
+        if shown != *times && !((may_be_lost || of_tool(chunk) && is_told(chunk)) && shown < *times) {
             found.push(format!("{chunk} was shown {shown} times instead of {times}"));
         }
     }
-    found.extend(
-        played.shown.keys().filter(|chunk| !clean.shown.contains_key(*chunk)).map(|chunk| format!("{chunk} is new")),
-    );
+    for (chunk, shown) in played.shown.iter().filter(|(chunk, _)| !clean.shown.contains_key(*chunk)) {
+        if *shown > 1 || !is_told(chunk) {
+            found.push(format!("{chunk} is new"));
+        }
+    }
     if played.rows != clean.rows {
         found.push(format!("paid rows: {:?} instead of {:?}", played.rows, clean.rows));
     }
@@ -166,6 +190,13 @@ pub(super) fn differs(function: &str, clean: &Outcome, played: &Outcome, call: &
     // the hop is started once more; never twice more.
     if !(clean.realtime..=clean.realtime + 1).contains(&played.realtime) {
         found.push(format!("{} answers in realtime instead of {}", played.realtime, clean.realtime));
+    }
+    // A stop is worth less than the run that met it: where its write failed, the next one that meets the limit makes it; and
+    // where nobody heard that a probe went through, the next one ends it.
+    let unheard = call.port == Port::Model && clean.stops.is_empty() && fault != Fault::Twice;
+    let unwritten = unheard || (fault == Fault::Before && call.name.ends_with("Stop"));
+    if played.stops != clean.stops && !unwritten {
+        found.push(format!("stopped: {:?} instead of {:?}", played.stops, clean.stops));
     }
     if played.timers != clean.timers {
         found.push(format!("timers: {:?} instead of {:?}", played.timers, clean.timers));

@@ -11,9 +11,10 @@ use serde_json::{Value, json};
 
 use super::judge::runs;
 use super::stage::{Stage, ToolCall};
+use super::{repairs, windows};
 
 /// The ids of all jobs of all plays.
-pub(super) const JOBS: [&str; 2] = ["job", "other"];
+pub(super) const JOBS: [&str; 3] = ["job", "other", "third"];
 
 /// A play.
 pub(super) struct Scenario {
@@ -25,12 +26,20 @@ pub(super) struct Scenario {
     pub(super) prepare: fn(&mut Stage) -> Queued,
 }
 
-const fn scenario(function: &'static str, name: &'static str, prepare: fn(&mut Stage) -> Queued) -> Scenario {
+pub(super) const fn scenario(
+    function: &'static str,
+    name: &'static str,
+    prepare: fn(&mut Stage) -> Queued,
+) -> Scenario {
     Scenario { function, name, prepare }
 }
 
 /// All plays.
-pub(super) const SCENARIOS: &[Scenario] = &[
+pub(super) fn all() -> impl Iterator<Item = &'static Scenario> {
+    PLAYS.iter().chain(windows::PLAYS).chain(repairs::PLAYS)
+}
+
+const PLAYS: &[Scenario] = &[
     scenario("api", "add", |stage| stage.wish(Wish::Add(daily()))),
     scenario("api", "add, a minute before its time", |stage| {
         stage.go_on(TimeDelta::minutes(7 * 60 - 2));
@@ -103,6 +112,45 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         stage.ask(Wish::Add(job));
         stage.ask(Wish::Run(json!({ "jobId": "job" })));
         stage.go_on(TimeDelta::minutes(10));
+        stage.until(is_job)
+    }),
+    scenario("trigger", "fire, with an answer for nobody", |stage| {
+        let mut job = daily();
+        job["delivery"] = json!({ "mode": "none" });
+        stage.ask(Wish::Add(job));
+        stage.until(is_job)
+    }),
+    scenario("trigger", "fire, and be canceled while the model answers", |stage| {
+        stage.ask(Wish::Add(daily()));
+        stage.outside.provider.plan(Plan::Answer(AnswerPlan { say: Say::Done, takes: 20 }));
+        stage.meanwhile = Some(("message", |stage| {
+            if runs(stage).iter().any(|run| !run.state.is_terminal()) {
+                let wish = cancel(stage);
+                stage.play(&wish);
+            }
+        }));
+        stage.until(is_job)
+    }),
+    scenario("trigger", "fire, at the spend limit", |stage| {
+        stage.ask(Wish::Add(daily()));
+        stage.outside.provider.plan(Plan::SpendLimit(true));
+        stage.until(is_job)
+    }),
+    scenario("trigger", "fire, in a batch at the spend limit", |stage| {
+        stage.ask(Wish::Add(batched()));
+        stage.outside.provider.plan(Plan::SpendLimit(true));
+        stage.until(is_job)
+    }),
+    scenario("trigger", "fire, while its provider is stopped", |stage| {
+        stopped(stage, "30 7 * * *", &realtime());
+        stage.until(is_job)
+    }),
+    scenario("trigger", "fire, and end a stop that is over", |stage| {
+        stopped(stage, "30 8 * * *", &realtime());
+        stage.until(is_job)
+    }),
+    scenario("trigger", "fire, and end a stop with a batch", |stage| {
+        stopped(stage, "30 8 * * *", &batch());
         stage.until(is_job)
     }),
     scenario("trigger", "fire a one-shot", |stage| {
@@ -234,63 +282,6 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         stage.lose(&job, "create");
         stage.until(ended)
     }),
-    scenario("sweep", "a dead lease", |stage| {
-        stage.ask(Wish::Add(daily()));
-        let job = stage.until(is_job);
-        stage.lose(&job, "message");
-        stage.until(swept)
-    }),
-    scenario("sweep", "a dead lease before its plan", |stage| {
-        stage.ask(Wish::Add(batched()));
-        let job = stage.until(is_job);
-        stage.lose(&job, "commit Run+Job");
-        stage.until(swept)
-    }),
-    scenario("sweep", "a missed fire", |stage| {
-        stage.ask(Wish::Add(batched()));
-        assert!(stage.outside.timers.lose("j-job"));
-        stage.until(swept)
-    }),
-    scenario("sweep", "a missed one-shot", |stage| {
-        stage.ask(Wish::Add(once(&batch())));
-        stage.until(is_job);
-        stage.until(swept)
-    }),
-    scenario("sweep", "a broken chain of polls", |stage| {
-        submitted(stage);
-        stage.until(is_poll);
-        stage.until(swept)
-    }),
-    scenario("sweep", "an answer nobody delivers", |stage| {
-        stage.ask(Wish::Add(daily()));
-        stage.until(is_deliver);
-        stage.until(swept)
-    }),
-    scenario("sweep", "a pause nobody ends", |stage| {
-        paused(stage);
-        stage.until(is_resume);
-        stage.until(swept)
-    }),
-    scenario("sweep", "a wait nobody ends", |stage| {
-        overlapping(stage);
-        stage.losing(is_resume, swept)
-    }),
-    scenario("sweep", "a wait for a place whose holder died", |stage| {
-        stage.ask(Wish::Config(json!({ "path": "cron.maxConcurrentRuns", "value": 1 })));
-        stage.ask(Wish::Add(daily()));
-        let mut other = daily();
-        (other["jobId"], other["name"]) = (json!("other"), json!("Other"));
-        stage.ask(Wish::Add(other));
-        let job = stage.until(is_job);
-        stage.lose(&job, "message");
-        stage.until(swept)
-    }),
-    scenario("sweep", "a run that wants a place", |stage| {
-        stage.ask(Wish::Add(daily()));
-        stage.ask(Wish::Run(json!({ "jobId": "job" })));
-        stage.until(is_resume);
-        stage.until(swept)
-    }),
     scenario("deliver", "one chunk", |stage| {
         stage.ask(Wish::Add(daily()));
         stage.until(is_deliver)
@@ -316,12 +307,6 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     scenario("deliver", "to a far side that asks for time", |stage| {
         stage.outside.channel.plan(SendPlan::Later(90));
         stage.ask(Wish::Add(daily()));
-        stage.until(is_deliver)
-    }),
-    scenario("deliver", "nowhere", |stage| {
-        let mut job = daily();
-        job["delivery"] = json!({ "mode": "none" });
-        stage.ask(Wish::Add(job));
         stage.until(is_deliver)
     }),
     scenario("deliver", "closing a one-shot", |stage| {
@@ -351,16 +336,16 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     }),
 ];
 
-fn realtime() -> Value {
+pub(super) fn realtime() -> Value {
     json!({ "enabled": false })
 }
 
-fn batch() -> Value {
+pub(super) fn batch() -> Value {
     json!({ "enabled": true, "maxWaitMs": 7_200_000 })
 }
 
 /// Seven o'clock, to a chat that shows whatever it is sent.
-fn at_seven(batch: &Value) -> Value {
+pub(super) fn at_seven(batch: &Value) -> Value {
     json!({
         "jobId": "job", "name": "Job",
         "schedule": { "kind": "cron", "expr": "0 7 * * *", "tz": "UTC", "staggerMs": 0 },
@@ -369,24 +354,23 @@ fn at_seven(batch: &Value) -> Value {
     })
 }
 
-fn daily() -> Value {
+pub(super) fn daily() -> Value {
     at_seven(&realtime())
 }
 
-fn batched() -> Value {
+pub(super) fn batched() -> Value {
     at_seven(&batch())
 }
 
-fn once(batch: &Value) -> Value {
+pub(super) fn once(batch: &Value) -> Value {
     let mut job = at_seven(batch);
     job["schedule"] = json!({ "kind": "at", "at": "2026-11-21T07:00:00Z" });
     job["deleteAfterRun"] = json!(true);
     job
 }
 
-fn every_half_hour(id: &str) -> Value {
-    let mut job = at_seven(&batch());
-    (job["jobId"], job["name"]) = (json!(id), json!(id));
+pub(super) fn every_half_hour(id: &str) -> Value {
+    let mut job = named(at_seven(&batch()), id);
     job["schedule"] = json!({ "kind": "cron", "expr": "0,30 7 * * *", "tz": "UTC", "staggerMs": 0 });
     job["overlap"] = json!("queue");
     job
@@ -398,7 +382,7 @@ fn with_tools(mut job: Value) -> Value {
 }
 
 /// A run's batch is at work.
-fn submitted(stage: &mut Stage) {
+pub(super) fn submitted(stage: &mut Stage) {
     stage.outside.provider.plan(Plan::Batch(BatchPlan { takes: 40 * 60, ..BatchPlan::default() }));
     stage.ask(Wish::Add(batched()));
     let job = stage.until(is_job);
@@ -426,7 +410,7 @@ fn with_endpoint(stage: &mut Stage) -> String {
 }
 
 /// A run waits because the model was overloaded.
-fn paused(stage: &mut Stage) {
+pub(super) fn paused(stage: &mut Stage) {
     stage.outside.provider.plan(Plan::Refuse { how: Refusal::Overloaded, calls: 1 });
     stage.ask(Wish::Add(daily()));
     let job = stage.until(is_job);
@@ -434,7 +418,7 @@ fn paused(stage: &mut Stage) {
 }
 
 /// A run waits for one before it.
-fn overlapping(stage: &mut Stage) {
+pub(super) fn overlapping(stage: &mut Stage) {
     stage.outside.provider.plan(Plan::Batch(BatchPlan { takes: 45 * 60, ..BatchPlan::default() }));
     stage.ask(Wish::Add(every_half_hour("job")));
     for _ in 0..2 {
@@ -444,38 +428,56 @@ fn overlapping(stage: &mut Stage) {
 }
 
 /// A run's batch that nobody comes to.
-fn never_done(stage: &mut Stage, on_timeout: &str) {
+pub(super) fn never_done(stage: &mut Stage, on_timeout: &str) {
     stage.outside.provider.plan(Plan::Row(RowPlan::Never));
     let mut job = batched();
     job["payload"]["batch"]["onTimeout"] = json!(on_timeout);
     stage.ask(Wish::Add(job));
 }
 
+/// A run met the spend limit at seven, which is no more; another job is to come at `expr`.
+fn stopped(stage: &mut Stage, expr: &str, batch: &Value) {
+    stage.ask(Wish::Add(daily()));
+    stage.outside.provider.plan(Plan::SpendLimit(true));
+    let job = stage.until(is_job);
+    stage.play(&job);
+    stage.outside.provider.plan(Plan::SpendLimit(false));
+    let mut other = named(at_seven(batch), "other");
+    other["schedule"]["expr"] = json!(expr);
+    stage.ask(Wish::Add(other));
+}
+
+/// The same for another job.
+pub(super) fn named(mut job: Value, id: &str) -> Value {
+    (job["jobId"], job["name"]) = (json!(id), json!(id));
+    job
+}
+
 /// Stops the youngest run that is live.
-fn cancel(stage: &mut Stage) -> Queued {
+pub(super) fn cancel(stage: &mut Stage) -> Queued {
     let live = runs(stage).into_iter().filter(|run| !run.state.is_terminal());
     let run = live.max_by_key(|run| run.slot).unwrap();
     stage.wish(Wish::Cancel(json!({ "runId": run.key })))
 }
 
-fn is_job(_: &Stage, envelope: &Envelope) -> bool {
+pub(super) fn is_job(_: &Stage, envelope: &Envelope) -> bool {
     matches!(envelope.kind, Wake::Job { .. })
 }
 
-fn is_resume(_: &Stage, envelope: &Envelope) -> bool {
+pub(super) fn is_resume(_: &Stage, envelope: &Envelope) -> bool {
     matches!(envelope.kind, Wake::Resume { .. })
 }
 
-fn is_poll(_: &Stage, envelope: &Envelope) -> bool {
+pub(super) fn is_poll(_: &Stage, envelope: &Envelope) -> bool {
     matches!(envelope.kind, Wake::Poll { .. })
 }
 
-fn is_deliver(_: &Stage, envelope: &Envelope) -> bool {
+pub(super) fn is_deliver(_: &Stage, envelope: &Envelope) -> bool {
     matches!(envelope.kind, Wake::Deliver { .. })
 }
 
 /// The poll that finds its batch ended.
-fn ended(stage: &Stage, envelope: &Envelope) -> bool {
+pub(super) fn ended(stage: &Stage, envelope: &Envelope) -> bool {
     let Wake::Poll { b, n } = &envelope.kind else { return false };
     let batch = stage.outside.store.batch(b).now_or_never().unwrap().unwrap().unwrap();
     let is_stale = *n < batch.polls || matches!(batch.state, BatchState::Settled { .. });
@@ -492,12 +494,12 @@ fn late(stage: &Stage, envelope: &Envelope) -> bool {
 }
 
 /// The sweep that finds something overdue.
-fn swept(stage: &Stage, envelope: &Envelope) -> bool {
+pub(super) fn swept(stage: &Stage, envelope: &Envelope) -> bool {
     matches!(envelope.kind, Wake::Sweep) && stage.has_overdue()
 }
 
 /// Whether it is so many minutes past midnight.
-fn minutes_past(stage: &Stage, minutes: i64) -> bool {
+pub(super) fn minutes_past(stage: &Stage, minutes: i64) -> bool {
     let midnight: DateTime<Utc> = "2026-11-21T00:00:00Z".parse().unwrap();
     stage.clock_now() >= midnight + TimeDelta::minutes(minutes)
 }

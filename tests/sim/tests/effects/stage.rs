@@ -97,6 +97,8 @@ pub(super) struct Stage {
     pub(super) dead: Vec<String>,
     /// What was refused for good.
     pub(super) refused: Vec<String>,
+    /// What somebody else does while the invocation that is looked at makes the call of this name.
+    pub(super) meanwhile: Option<(&'static str, fn(&mut Self))>,
 }
 
 type Running = Pin<Box<dyn Future<Output = Finish>>>;
@@ -117,6 +119,7 @@ impl Stage {
             requests: 0,
             dead: Vec::new(),
             refused: Vec::new(),
+            meanwhile: None,
         }
     }
 
@@ -195,7 +198,7 @@ impl Stage {
     /// Runs `queued` undisturbed; the effects it has, in order.
     pub(super) fn effects_of(&mut self, queued: &Queued) -> Vec<Call> {
         let mut effects = Vec::new();
-        let end = self.run(queued, |call| {
+        let end = self.run_meanwhile(queued, |call| {
             if call.effect {
                 effects.push(call.clone());
             }
@@ -220,7 +223,7 @@ impl Stage {
                     Fault::After => Verdict::FailAfter,
                     Fault::Crash | Fault::Twice => Verdict::CrashAfter,
                 };
-                let end = self.run(queued, |call| {
+                let end = self.run_meanwhile(queued, |call| {
                     let hit = hit(call);
                     met |= hit;
                     if hit { verdict } else { Verdict::Go }
@@ -230,31 +233,42 @@ impl Stage {
             }
             Fault::Twice => {
                 let (invocation, mut first) = self.start(queued);
-                let mut met = false;
-                let paused = self.advance(invocation, &mut first, |call| {
-                    met |= hit(call);
-                    (Verdict::Go, met)
-                });
-                let over = paused.is_some();
-                if let Some(end) = paused {
-                    self.settle(queued, end);
-                }
-                if met {
-                    // The same event once more. It has an id of its own, and so no claim to the first one's leases.
-                    let second = self.request(again(&queued.task));
-                    if let Some(call) = self.calls.get(&queued.request_id).cloned() {
-                        self.calls.insert(second.request_id.clone(), call);
+                let mut meanwhile = self.meanwhile.take();
+                let (mut met, mut repeated) = (false, false);
+                loop {
+                    let mut others = false;
+                    let end = self.advance(invocation, &mut first, |call| {
+                        let hit = hit(call);
+                        met |= hit;
+                        others |= meanwhile.is_some_and(|(name, _)| call.name == name);
+                        (Verdict::Go, hit || others)
+                    });
+                    let over = end.is_some();
+                    if let Some(end) = end {
+                        self.settle(queued, end);
                     }
-                    self.run_and_settle(&second);
+                    if met && !repeated {
+                        repeated = true;
+                        self.repeat(queued);
+                    }
+                    if let Some((_, act)) = meanwhile.take_if(|_| others) {
+                        act(self);
+                    }
+                    if over {
+                        return met;
+                    }
                 }
-                // Unless its end came right after the effect.
-                if !over {
-                    let end = self.advance(invocation, &mut first, |_| (Verdict::Go, false));
-                    self.settle(queued, end.unwrap());
-                }
-                met
             }
         }
+    }
+
+    /// The same event once more. It has an id of its own, and so no claim to the first one's leases.
+    fn repeat(&mut self, queued: &Queued) {
+        let second = self.request(again(&queued.task));
+        if let Some(call) = self.calls.get(&queued.request_id).cloned() {
+            self.calls.insert(second.request_id.clone(), call);
+        }
+        self.run_and_settle(&second);
     }
 
     /// As [`Stage::until`], while everything that `lost` says is lost.
@@ -322,6 +336,20 @@ impl Stage {
         self.advance(invocation, &mut running, |call| (verdict(call), false)).unwrap()
     }
 
+    /// As [`Stage::run`], while somebody else does what the play says.
+    fn run_meanwhile(&mut self, queued: &Queued, mut verdict: impl FnMut(&Call) -> Verdict) -> End {
+        let meanwhile = self.meanwhile.take();
+        let (invocation, mut running) = self.start(queued);
+        let paused = self.advance(invocation, &mut running, |call| {
+            let is_it = meanwhile.is_some_and(|(name, _)| call.name == name);
+            (verdict(call), is_it)
+        });
+        if let Some((_, act)) = meanwhile {
+            act(self);
+        }
+        paused.unwrap_or_else(|| self.advance(invocation, &mut running, |call| (verdict(call), false)).unwrap())
+    }
+
     fn start(&mut self, queued: &Queued) -> (u64, Running) {
         self.invocations += 1;
         let deps = self.outside.deps(self.switch.clone(), self.invocations);
@@ -347,7 +375,7 @@ impl Stage {
             if let Poll::Ready(finish) = running.as_mut().poll(&mut context) {
                 return Some(End::Finished(finish));
             }
-            if pausing {
+            if pausing && !crashing {
                 return None;
             }
             if let Some((n, call)) = self.switch.waiting(invocation).into_iter().next() {

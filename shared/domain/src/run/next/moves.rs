@@ -189,6 +189,8 @@ impl Stepper {
         let (failed, which) = self.run.plan.as_ref().map_or(("", 0), |plan| (plan.model.as_str(), plan.fallback));
         self.run.talk.fallback = which + 1;
         self.run.talk.failed_rows = 0;
+        // What the other model is asked is another call.
+        self.run.books.given_up_of = Some((1, 0));
         let detail = format!("{failed} failed ({code}: {message})");
         self.go(State::Due, "another model", Some(detail));
         self.effects.push(Effect::Plan);

@@ -1,5 +1,7 @@
 //! Every paid answer is in the books, whoever it came too late for.
 
+use std::sync::Arc;
+
 use chrono::TimeDelta;
 use nightshift_domain::batch::{Batch, BatchState, FIRST_POLL, Marks, Member, Roll};
 use nightshift_domain::job::OnTimeout;
@@ -17,6 +19,7 @@ use crate::ports::Write;
 use crate::runs::booking::{Asked, hop_of, late_row, unused as book};
 use crate::runs::commit::{Along, apply, save};
 use crate::runs::{cancel, drive, resume};
+use crate::testing::{Faulty, Mishap};
 
 const BATCH: &str = "01KAHJ5Z3M7Q2W4E6R8T0YABCD";
 
@@ -190,6 +193,21 @@ async fn called(world: &World, run: Run, meanwhile: impl AsyncFnOnce()) {
     };
     let (called, ()) = tokio::join!(calls, rest);
     called.unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_in_hand_outlives_a_table_that_does_not_answer_for_a_moment() {
+    for mishap in [Mishap::Before, Mishap::After] {
+        let mut world = world();
+        let table = Arc::new(Faulty::new(world.deps.store.clone()));
+        world.deps.store = table.clone();
+        let run = running("a");
+        let key = run.key.clone();
+        called(&world, run, async || table.next([mishap])).await;
+        let run = world.run(&key).await;
+        assert_eq!((run.state.name(), run.used().count(), run.unused().count()), ("delivering", 1, 0));
+        assert_eq!(run.books.unanswered(), 0);
+    }
 }
 
 #[tokio::test]

@@ -139,6 +139,17 @@ async fn a_batch_is_canceling_until_it_has_ended_also_where_the_cancel_is_refuse
 }
 
 #[tokio::test]
+async fn a_batch_past_its_time_is_told_to_stop_once() {
+    let world = world();
+    let key = world.submit(ready("a")).await;
+    let deadline = world.run(&key).await.plan.unwrap().deadline;
+    world.live_until(deadline - TimeDelta::minutes(1)).await;
+    assert_eq!(world.provider.with(|inner| inner.canceled), 0);
+    world.live_until(deadline + hours(1)).await;
+    assert_eq!((world.state(&key).await, world.provider.with(|inner| inner.canceled)), ("canceling", 1));
+}
+
+#[tokio::test]
 async fn an_answer_that_made_it_before_the_cancel_is_booked_as_unused() {
     let world = world();
     let key = world.submit(ready("a")).await;

@@ -316,8 +316,14 @@ impl Visit<'_> {
             return Ok(Looked::Settling);
         }
         let mut findings = Vec::new();
-        for fault in faults {
-            findings.push(self.attend(&record, fault).await);
+        for fault in &faults {
+            findings.push(self.attend(&record, fault.clone()).await);
+        }
+        // Once the missed run is begun the job is due no more, and its timer would be missed until its next occurrence.
+        for (finding, fault) in findings.iter_mut().zip(faults) {
+            if self.repair && finding.timer.is_some() && !finding.repaired {
+                *finding = self.attend(&record, fault).await;
+            }
         }
         Ok(Looked::Found(findings))
     }
