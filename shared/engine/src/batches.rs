@@ -240,7 +240,8 @@ async fn stop(
             return Ok(batch);
         }
         let mut stopping = batch.clone();
-        stopping.state = BatchState::Canceling { remote: remote.to_owned() };
+        // Told to stop on a guess, it stays one: its results have still to prove it.
+        stopping.state = BatchState::Canceling { remote: remote.to_owned(), adopted: batch.is_tentative() };
         stopping.rev += 1;
         if save(scene, &stopping, now).await? {
             info!(batch.id = remote, "batch {remote} is told to stop");

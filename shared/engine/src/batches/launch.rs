@@ -76,6 +76,7 @@ async fn draft(
         untold: false,
         rejected: Vec::new(),
         checked_at: None,
+        ended_at: None,
         rev: 1,
     })
 }
@@ -292,7 +293,11 @@ async fn opened(scene: Scene<'_>, mut batch: Batch, remote: &str) -> Result<Opti
         let mut open = batch.clone();
         match &batch.state {
             // A look at the list took another for it: the answer knows better.
-            BatchState::Open { remote: other, adopted: true } if other != remote => open.rejected.push(other.clone()),
+            BatchState::Open { remote: other, adopted: true } | BatchState::Canceling { remote: other, adopted: true }
+                if other != remote =>
+            {
+                open.rejected.push(other.clone());
+            }
             BatchState::Creating | BatchState::Open { adopted: true, .. } => {}
             BatchState::Sealing { .. }
             | BatchState::Open { .. }

@@ -71,7 +71,7 @@ pub(super) async fn settle(
     if let Some(stopped) = count.stopped {
         return stop(&mut progress, stopped, now).await;
     }
-    let adopted = matches!(progress.batch.state, BatchState::Open { adopted: true, .. });
+    let adopted = progress.batch.is_tentative();
     if adopted && count.ours == 0 && count.foreign > 0 && count.failed == 0 {
         return disown(scene, progress.batch, remote, now).await;
     }

@@ -63,6 +63,7 @@ pub(super) async fn submit(scene: Scene<'_>, run: &Run) -> Result<Option<Moved>,
         untold: false,
         rejected: Vec::new(),
         checked_at: None,
+        ended_at: None,
         rev: 1,
     };
     arm_poll(scene, &batch).await?;

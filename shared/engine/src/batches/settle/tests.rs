@@ -255,6 +255,7 @@ async fn world(keys: Vec<RunKey>) -> World {
         creator: None,
         untold: false,
         checked_at: None,
+        ended_at: None,
         rev: 1,
     };
     deps.store.commit(&[Write::Batch { batch: &batch, expires_at: None }]).await.unwrap();
@@ -510,7 +511,7 @@ async fn a_batch_told_to_stop_while_it_is_settled_is_settled_all_the_same() {
     let stop = Mishap::First(Box::new(move |inner| {
         Box::pin(async move {
             let mut batch = inner.batch(&id).await.unwrap().unwrap();
-            batch.state = BatchState::Canceling { remote: REMOTE.to_owned() };
+            batch.state = BatchState::Canceling { remote: REMOTE.to_owned(), adopted: false };
             batch.rev += 1;
             inner.commit(&[Write::Batch { batch: &batch, expires_at: None }]).await.unwrap();
         })

@@ -40,6 +40,7 @@ fn batch_of(world: &World, run: &Run, remote: &str) -> (Batch, Member) {
         creator: None,
         untold: false,
         checked_at: None,
+        ended_at: None,
         rev: 1,
     };
     (batch, member)

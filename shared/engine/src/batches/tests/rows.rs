@@ -24,7 +24,7 @@ async fn code(world: &World, key: &RunKey) -> String {
 }
 
 /// A batch of several runs that is there.
-async fn together(world: &World, jobs: &[&str]) -> (AttemptId, Vec<RunKey>) {
+pub(super) async fn together(world: &World, jobs: &[&str]) -> (AttemptId, Vec<RunKey>) {
     let id = AttemptId::new("01KAHJ5Z3M7Q2W4E6R8T0YABCD");
     let state = json!({ "state": "submitted", "hop": 1, "attempt": 1, "batch": id });
     let runs: Vec<_> = jobs.iter().map(|job| run(job, "batch", &state)).collect();
@@ -52,6 +52,7 @@ async fn together(world: &World, jobs: &[&str]) -> (AttemptId, Vec<RunKey>) {
         creator: None,
         untold: false,
         checked_at: None,
+        ended_at: None,
         rev: 1,
     };
     world.deps.store.commit(&[Write::Batch { batch: &batch, expires_at: None }]).await.unwrap();
