@@ -174,15 +174,16 @@ pub enum Search {
     NotThere,
 }
 
+/// Whether a batch of `rows`, created at `created_at`, has the size and the time of the one whose create had no answer.
+pub fn is_alike(batch: &Batch, rows: u64, created_at: DateTime<Utc>) -> bool {
+    let (from, to) = (batch.started_at - CLOCK_SKEW, batch.started_at + CREATE_TIMEOUT + CLOCK_SKEW);
+    rows == u64::from(batch.members.rows()) && (from..=to).contains(&created_at)
+}
+
 /// Judges a listing for a create that started at `batch.started_at`: candidates are unknown to us, of the same size, and
 /// created between its start and the last moment its request could have been taken.
 pub fn search(batch: &Batch, listed: &[Candidate], now: DateTime<Utc>) -> Search {
-    let (from, to) = (batch.started_at - CLOCK_SKEW, batch.started_at + CREATE_TIMEOUT + CLOCK_SKEW);
-    let fits = |one: &&Candidate| {
-        one.rows == u64::from(batch.members.rows())
-            && (from..=to).contains(&one.created_at)
-            && !batch.rejected.contains(&one.remote)
-    };
+    let fits = |one: &&Candidate| is_alike(batch, one.rows, one.created_at) && !batch.rejected.contains(&one.remote);
     let fitting: Vec<&Candidate> = listed.iter().filter(fits).filter(|one| !one.known && !one.tentative).collect();
     let contested = listed.iter().filter(fits).any(|one| one.tentative);
     match fitting.as_slice() {

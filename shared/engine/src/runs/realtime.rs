@@ -155,9 +155,12 @@ pub(super) async fn renewing<T>(
                 Ok(true) => Renewed::Held(Box::new(renewed), answer),
                 Ok(false) => Renewed::Lost(Some(answer)),
                 Err(error) => {
-                    // The next write is conditioned on the row as this one would have left it: it will tell.
                     warn!(run.id = %run.key, "the lease of run {} could not be renewed: {error}", run.key);
-                    Renewed::Held(Box::new(renewed), answer)
+                    // Neither may have been written, and the answer must not be booked as somebody else's for that: the
+                    // row tells which of them to build on. Where it cannot be read either, the next write will tell.
+                    let stands = scene.deps.store.run(&run.key).await.ok().flatten();
+                    let unwritten = stands.is_some_and(|stands| stands.rev == run.rev);
+                    Renewed::Held(Box::new(if unwritten { run } else { renewed }), answer)
                 }
             });
         }

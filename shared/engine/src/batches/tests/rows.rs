@@ -177,3 +177,25 @@ async fn results_that_break_off_in_the_middle_are_read_again_and_each_row_is_use
     }
     assert!(world.open().await.is_empty());
 }
+
+#[tokio::test]
+async fn results_that_fail_when_a_laptop_wakes_after_a_weekend_are_tried_for_hours_and_bought_once() {
+    for comes_back in [true, false] {
+        let world = world();
+        let key = world.submit(ready("a")).await;
+        world.provider.answer(0);
+        world.clock.advance(hours(60));
+        let failures = if comes_back { 3 } else { 2_000 };
+        world.provider.with(|inner| inner.results.extend((0..failures).map(|_| ModelErrorKind::NotFound)));
+        world.live(hours(5)).await;
+        if comes_back {
+            assert_eq!(world.state(&key).await, "delivering");
+        } else {
+            assert_eq!(world.state(&key).await, "submitted");
+            world.live(hours(2)).await;
+            assert_eq!(code(&world, &key).await, "batch_row_unreadable");
+            assert_eq!(world.run(&key).await.books.unanswered(), 1);
+        }
+        assert_eq!(world.created(), 1);
+    }
+}
