@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::model::{
     HopRequest, McpConnection, Prospect, Reply, Role, TurnMessage, cache_for, estimated_tokens,
 };
-use nightshift_domain::run::{Event, Hop, Path, Plan, RENEW_EVERY, Run, take};
+use nightshift_domain::run::{Call, Event, Hop, Path, Plan, RENEW_EVERY, Run, take};
 use tracing::warn;
 
 use crate::clock;
@@ -98,7 +98,7 @@ pub(super) async fn call(scene: Scene<'_>, run: Run, n: u32) -> Result<Called, E
         }
         Err(error) if now >= plan.deadline => {
             if error.kind.may_be_paid() {
-                run.gave_up(n, now);
+                run.gave_up(Call::realtime(n), now);
             }
             Ok(Called::Back(Box::new(run), Box::new(Event::DeadlinePassed)))
         }

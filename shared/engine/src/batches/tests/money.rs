@@ -80,7 +80,7 @@ async fn a_row_of_a_batch_is_booked_once_on_a_run_that_moved_on_and_nothing_else
         let rest = Run {
             hops: vec![],
             cost: before.cost,
-            books: before.books,
+            books: before.books.clone(),
             events: vec![],
             rev: before.rev,
             ..after.clone()
