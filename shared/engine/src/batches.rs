@@ -179,6 +179,10 @@ async fn belongs_to_another(scene: Scene<'_>, batch: &Batch, remote: &str) -> Re
 /// The batch cannot be looked at: its provider is gone from the configuration, its key is refused, or it is not found.
 /// That may be mended, and is waited for as long as the batch itself can live; then its members are told.
 pub(super) async fn out_of_reach(scene: Scene<'_>, batch: Batch, now: DateTime<Utc>) -> Result<Polled, EngineError> {
+    // Its answers are there, whoever cannot reach them: they are not bought again.
+    if batch.ended_at.is_some() {
+        return settle::unread(scene, batch, now).await;
+    }
     if now < (batch.started_at + BELIEVED_GONE_AFTER).max(batch.deadline) {
         return rearm(scene, &batch, now).await;
     }
