@@ -67,6 +67,9 @@ pub struct Batch {
     /// When it was last seen at the provider.
     #[serde(default)]
     pub checked_at: Option<DateTime<Utc>>,
+    /// When it was first seen to have ended: from then on its rows are waited for, and it is never taken for gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<DateTime<Utc>>,
     /// Rises with every write.
     pub rev: u64,
 }
@@ -74,7 +77,7 @@ pub struct Batch {
 impl Batch {
     /// Whether its id at Anthropic is a guess that its results have still to prove.
     pub fn is_tentative(&self) -> bool {
-        matches!(self.state, BatchState::Open { adopted: true, .. })
+        matches!(self.state, BatchState::Open { adopted: true, .. } | BatchState::Canceling { adopted: true, .. })
     }
 }
 
@@ -102,6 +105,9 @@ pub enum BatchState {
     Canceling {
         /// Anthropic's id.
         remote: String,
+        /// It was found by listing, and its results have still to verify that.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        adopted: bool,
     },
     /// It has ended and every member knows.
     Settled {
@@ -115,7 +121,7 @@ impl BatchState {
     pub fn remote(&self) -> Option<&str> {
         match self {
             Self::Sealing { .. } | Self::Creating => None,
-            Self::Open { remote, .. } | Self::Canceling { remote } => Some(remote),
+            Self::Open { remote, .. } | Self::Canceling { remote, .. } => Some(remote),
             Self::Settled { remote } => remote.as_deref(),
         }
     }
@@ -168,15 +174,16 @@ pub enum Search {
     NotThere,
 }
 
+/// Whether a batch of `rows`, created at `created_at`, has the size and the time of the one whose create had no answer.
+pub fn is_alike(batch: &Batch, rows: u64, created_at: DateTime<Utc>) -> bool {
+    let (from, to) = (batch.started_at - CLOCK_SKEW, batch.started_at + CREATE_TIMEOUT + CLOCK_SKEW);
+    rows == u64::from(batch.members.rows()) && (from..=to).contains(&created_at)
+}
+
 /// Judges a listing for a create that started at `batch.started_at`: candidates are unknown to us, of the same size, and
 /// created between its start and the last moment its request could have been taken.
 pub fn search(batch: &Batch, listed: &[Candidate], now: DateTime<Utc>) -> Search {
-    let (from, to) = (batch.started_at - CLOCK_SKEW, batch.started_at + CREATE_TIMEOUT + CLOCK_SKEW);
-    let fits = |one: &&Candidate| {
-        one.rows == u64::from(batch.members.rows())
-            && (from..=to).contains(&one.created_at)
-            && !batch.rejected.contains(&one.remote)
-    };
+    let fits = |one: &&Candidate| is_alike(batch, one.rows, one.created_at) && !batch.rejected.contains(&one.remote);
     let fitting: Vec<&Candidate> = listed.iter().filter(fits).filter(|one| !one.known && !one.tentative).collect();
     let contested = listed.iter().filter(fits).any(|one| one.tentative);
     match fitting.as_slice() {
@@ -215,6 +222,7 @@ mod tests {
             untold: false,
             rejected: Vec::new(),
             checked_at: None,
+            ended_at: None,
             rev: 1,
         }
     }

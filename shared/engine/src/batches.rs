@@ -25,13 +25,13 @@ use nightshift_domain::{AttemptId, RunKey};
 use tracing::{debug, info, warn};
 
 use crate::error::EngineError;
-use crate::ports::{BatchView, Batches, Outcome, Write};
+use crate::ports::{BatchView, Batches, Outcome, StoreErrorKind, Write};
 use crate::runs::Scene;
 use crate::runs::commit::{Along, MAX_RACES, Moved, apply, run_retention};
 use crate::runs::submit::{arm_poll, next_poll};
 
 pub(crate) use create::post;
-pub(crate) use launch::is_left_out;
+pub(crate) use launch::{fixed, is_left_out};
 pub use seal::{Sealed, seal};
 
 /// How long a batch may be out of reach before that is believed: it lives 24 hours at most, and 404s within its life have
@@ -118,18 +118,56 @@ async fn look(
         return Box::pin(settle::settle(scene, batches, batch, &view, out_of_turn, now)).await;
     }
     if batch.untold {
-        launch::announce(scene, &batch, Vec::new()).await?;
-        batch.untold = false;
+        // Those that could not be told are told at the next look; the others do not wait for it.
+        batch.untold =
+            launch::announce(scene, &batch, Vec::new()).await.inspect_err(|error| go_on(&batch, error)).is_err();
     }
     insist(batches, &batch, &view).await;
-    let batch = if now >= batch.deadline && matches!(batch.state, BatchState::Open { .. }) {
-        give_up(scene, batches, batch, &view, now).await?
-    } else if out_of_turn && matches!(batch.state, BatchState::Open { .. }) && all_leave(scene, &batch).await? {
-        stop(scene, batches, batch, &view.remote, now).await?
-    } else {
-        batch
-    };
+    // Whatever fails from here on has to leave the chain of polls whole: it is what the members have.
+    let looked_after = look_after_wishes(scene, batches, batch.clone(), &view, out_of_turn, now).await;
+    let batch = looked_after.inspect_err(|error| go_on(&batch, error)).unwrap_or(batch);
     rearm(scene, &batch, now).await
+}
+
+/// What failed in a look is tried again by the next.
+fn go_on(batch: &Batch, error: &EngineError) {
+    let id = &batch.id;
+    warn!(batch.attempt = %id, "the look at batch {id} was not whole, and the next makes up for it: {}", error.chain());
+}
+
+/// Passes over a member whose row cannot be read; any other failure stays one.
+pub(super) fn beyond_repair(error: EngineError) -> Result<(), EngineError> {
+    if !is_corrupt(&error) {
+        return Err(error);
+    }
+    warn!("a member of a batch is passed over: {}", error.chain());
+    Ok(())
+}
+
+/// Tells the batch to stop where nobody waits for it any more.
+async fn look_after_wishes(
+    scene: Scene<'_>,
+    batches: &dyn Batches,
+    batch: Batch,
+    view: &BatchView,
+    out_of_turn: bool,
+    now: DateTime<Utc>,
+) -> Result<Batch, EngineError> {
+    if !matches!(batch.state, BatchState::Open { .. }) {
+        return Ok(batch);
+    }
+    if now >= batch.deadline {
+        return give_up(scene, batches, batch, view, now).await;
+    }
+    if out_of_turn && all_leave(scene, &batch).await? {
+        return stop(scene, batches, batch, &view.remote, now).await;
+    }
+    Ok(batch)
+}
+
+/// Whether what failed is a row that cannot be read: no repeat mends that, and its batch must not wait for it.
+fn is_corrupt(error: &EngineError) -> bool {
+    matches!(error, EngineError::Store(error) if error.kind == StoreErrorKind::Corrupt)
 }
 
 /// Whether the batch that was taken for this intent's was meanwhile recorded by the one that created it.
@@ -141,6 +179,10 @@ async fn belongs_to_another(scene: Scene<'_>, batch: &Batch, remote: &str) -> Re
 /// The batch cannot be looked at: its provider is gone from the configuration, its key is refused, or it is not found.
 /// That may be mended, and is waited for as long as the batch itself can live; then its members are told.
 pub(super) async fn out_of_reach(scene: Scene<'_>, batch: Batch, now: DateTime<Utc>) -> Result<Polled, EngineError> {
+    // Its answers are there, whoever cannot reach them: they are not bought again.
+    if batch.ended_at.is_some() {
+        return settle::unread(scene, batch, now).await;
+    }
     if now < (batch.started_at + BELIEVED_GONE_AFTER).max(batch.deadline) {
         return rearm(scene, &batch, now).await;
     }
@@ -162,7 +204,13 @@ async fn give_up(
 ) -> Result<Batch, EngineError> {
     let open = roll::open(scene.deps, &batch).await?;
     let id = &batch.id;
-    let waiting = crowd::each(open, |member| Box::pin(late(scene, id, member, now))).await.all()?;
+    let until = batch.deadline;
+    // One that could not be told stays, and is asked again at the next look.
+    let ask = |member: Member| async move {
+        let run = member.run.clone();
+        late(scene, id, member, now).await.or_else(|error| Ok((!unasked(&run, &error)).then_some(until)))
+    };
+    let waiting = crowd::each(open, |member| Box::pin(ask(member))).await.all()?;
     if let Some(next) = waiting.into_iter().flatten().min() {
         debug!(batch.id = view.remote, "batch {} goes on for its other members", view.remote);
         batch.deadline = next;
@@ -170,6 +218,12 @@ async fn give_up(
     }
     // The wishes are in the rows; telling the batch is done once for all members.
     stop(scene, batches, batch, &view.remote, now).await
+}
+
+/// A member could not be asked: whether it is for good, its row being spoilt, so that it does not stay.
+fn unasked(run: &RunKey, error: &EngineError) -> bool {
+    warn!(run.id = %run, "member {run} of a batch could not be asked: {}", error.chain());
+    is_corrupt(error)
 }
 
 /// Notes the wish of a member whose time is up; answers until when it waits where it does.
@@ -192,8 +246,10 @@ async fn late(
 async fn all_leave(scene: Scene<'_>, batch: &Batch) -> Result<bool, EngineError> {
     let id = &batch.id;
     let stays = |member: Member| async move {
-        let run = scene.deps.store.run(&member.run).await?;
-        Ok(run.is_some_and(|run| in_batch(&run, id) && !matches!(run.state, State::Canceling { .. })))
+        match scene.deps.store.run(&member.run).await {
+            Ok(run) => Ok(run.is_some_and(|run| in_batch(&run, id) && !matches!(run.state, State::Canceling { .. }))),
+            Err(error) => Ok(!unasked(&member.run, &error.into())),
+        }
     };
     for some in roll::open(scene.deps, batch).await?.chunks(ASKED_AT_ONCE) {
         if crowd::each(some.to_vec(), |member| Box::pin(stays(member))).await.all()?.contains(&true) {
@@ -240,7 +296,8 @@ async fn stop(
             return Ok(batch);
         }
         let mut stopping = batch.clone();
-        stopping.state = BatchState::Canceling { remote: remote.to_owned() };
+        // Told to stop on a guess, it stays one: its results have still to prove it.
+        stopping.state = BatchState::Canceling { remote: remote.to_owned(), adopted: batch.is_tentative() };
         stopping.rev += 1;
         if save(scene, &stopping, now).await? {
             info!(batch.id = remote, "batch {remote} is told to stop");

@@ -30,7 +30,8 @@ impl Gate {
     /// Why nothing may be sent at `now`.
     pub(crate) fn closed(&self, now: DateTime<Utc>) -> Option<ModelError> {
         let stop = self.standing.as_ref().filter(|stop| stop.holds(now))?;
-        let kind = ModelErrorKind::SpendLimit;
+        let billing = stop.code == ModelErrorKind::Billing.code();
+        let kind = if billing { ModelErrorKind::Billing } else { ModelErrorKind::SpendLimit };
         Some(ModelError { kind, message: stop.sentence(), retry_after: None, request_id: None })
     }
 

@@ -10,6 +10,7 @@
 pub(crate) mod daily;
 mod finding;
 pub(crate) mod judge;
+pub(crate) mod known;
 pub(crate) mod look;
 mod mend;
 pub(crate) mod orphans;
@@ -27,6 +28,7 @@ use crate::ports::DueItem;
 use crate::runs::Scene;
 
 use judge::GRACE;
+use known::Known;
 use look::{Case, Seen};
 
 /// Most things looked at in one sweep; what is left is still due at the next.
@@ -53,6 +55,7 @@ pub struct Swept {
 pub async fn sweep(scene: Scene<'_>) -> Result<Swept, EngineError> {
     let before = scene.deps.clock.now() - GRACE;
     let due = scene.deps.store.due(before, MOST).await?;
+    let mut known = Known::default();
     let mut swept = Swept { found: due.len(), ..Swept::default() };
     for (at, item) in due.iter().enumerate() {
         if is_late(scene) {
@@ -60,7 +63,7 @@ pub async fn sweep(scene: Scene<'_>) -> Result<Swept, EngineError> {
             warn!("the sweep ends {} short of {}: the rest is due at the next", swept.left, due.len());
             break;
         }
-        swept.repaired += Box::pin(attend(scene, item, before)).await;
+        swept.repaired += Box::pin(attend(scene, &mut known, item, before)).await;
     }
     if !is_late(scene) {
         swept.repaired += places(scene).await;
@@ -83,12 +86,17 @@ fn is_late(scene: Scene<'_>) -> bool {
 }
 
 /// Looks at one thing and mends it; answers how many repairs that took. Whatever does not move is put back.
-async fn attend(scene: Scene<'_>, item: &DueItem, before: DateTime<Utc>) -> usize {
+async fn attend(scene: Scene<'_>, known: &mut Known, item: &DueItem, before: DateTime<Utc>) -> usize {
     let now = scene.deps.clock.now();
-    let (repaired, again) = match looked(scene, item).await {
+    let (repaired, again) = match looked(scene, known, item).await {
         Ok(Seen::Moved) => (0, None),
         Ok(Seen::Well(until)) => (0, Some(until)),
-        Ok(Seen::Lost(case)) => attended(scene, &case, now).await,
+        Ok(Seen::Lost(case)) => {
+            if let Some(batch) = &case.finding.batch {
+                known.forget(batch);
+            }
+            attended(scene, &case, now).await
+        }
         Err(error) => {
             warn!("could not look at {item:?}: {}", error.chain());
             (0, Some(judge::again(before, now)))
@@ -106,9 +114,9 @@ async fn attend(scene: Scene<'_>, item: &DueItem, before: DateTime<Utc>) -> usiz
     repaired
 }
 
-async fn looked(scene: Scene<'_>, item: &DueItem) -> Result<Seen, EngineError> {
+async fn looked(scene: Scene<'_>, known: &mut Known, item: &DueItem) -> Result<Seen, EngineError> {
     match item {
-        DueItem::Run(key) => look::run(scene, key).await,
+        DueItem::Run(key) => look::run(scene, known, key).await,
         DueItem::Batch(id) => look::batch(scene, id).await,
         DueItem::Window(id) => look::window(scene, id).await,
         DueItem::Job(id) => match scene.deps.store.job(id).await {

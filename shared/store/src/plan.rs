@@ -248,7 +248,8 @@ impl Plan<'_> {
             let guard = if owned { Guard::None } else { Guard::Target(batch.id.as_str().to_owned()) };
             self.put(write, key, guard, &pointer)?;
         }
-        for remote in batch.rejected.iter().filter(|remote| batch.state.remote() != Some(remote)) {
+        // The pointer of a guess goes with the write that rejects it: the last. The others never had one, or lost it then.
+        for remote in batch.rejected.last().into_iter().filter(|remote| batch.state.remote() != Some(remote)) {
             let guard = Guard::Target(batch.id.as_str().to_owned());
             let release = Action::new(write, Key::remote(remote), Change::Delete, guard);
             self.actions.push(Action { optional: true, ..release });

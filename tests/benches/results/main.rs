@@ -144,10 +144,7 @@ impl Watched {
         say(&format!("settling                   {seconds:.0} s"));
         say(&format!("                           {:.0} rows/s, {:.2} MB/s", rows_f / seconds, megabytes / seconds));
         say(&format!("rows in an invocation      about {:.0}", rows_f / seconds * 270.0));
-        say(&format!(
-            "readings of the file       {} (one for each invocation that settles)",
-            self.readings
-        ));
+        say(&format!("readings of the file       {} (one for each invocation that settles)", self.readings));
         say(&format!(
             "wait after the kill        {:.0} s (the function's retry leaves it to the poll at the end of the killed invocation)",
             self.waited.as_secs_f64()

@@ -83,6 +83,7 @@ pub(crate) async fn seed(
         creator: None,
         untold: false,
         checked_at: None,
+        ended_at: None,
         rev: 1,
     };
     let written = store.commit(&[Write::Batch { batch: &batch, expires_at: None }]).await?;

@@ -22,7 +22,8 @@ pub(crate) async fn a_batch_is_found_by_its_remote_id_once_that_is_known(world: 
     assert_eq!(world.store.batch_by_remote("msgbatch_1").await.unwrap(), Some(attempt("01A")));
     let stale = Batch { rev: 3, polls: 9, ..opened };
     assert_eq!(world.store.commit(&[Write::BatchPolled(&stale)]).await.unwrap(), Outcome::Lost(0));
-    let canceling = Batch { rev: 4, state: BatchState::Canceling { remote: "msgbatch_1".into() }, ..polled };
+    let canceling =
+        Batch { rev: 4, state: BatchState::Canceling { remote: "msgbatch_1".into(), adopted: false }, ..polled };
     write(&*world.store, &[kept(&canceling)]).await;
     let settled = Batch { rev: 5, state: BatchState::Settled { remote: Some("msgbatch_1".into()) }, ..canceling };
     write(&*world.store, &[kept(&settled)]).await;

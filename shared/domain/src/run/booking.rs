@@ -6,7 +6,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Hop, Run};
+use super::{Hop, Path, Run};
 use crate::money::Cost;
 
 /// The word of a booking in a run's log.
@@ -14,8 +14,32 @@ const UNUSED: &str = "paid_unused";
 /// The word of a call that may have been paid.
 const UNANSWERED: &str = "unanswered";
 
+/// A call to a model, by what its answer says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Call {
+    /// The hop, from 1.
+    pub hop: u32,
+    /// Which batch attempt at it, from 1; 0 in realtime.
+    #[serde(default, skip_serializing_if = "super::is_zero")]
+    pub attempt: u32,
+}
+
+impl Call {
+    /// A call in realtime for hop `hop`.
+    pub fn realtime(hop: u32) -> Self {
+        Self { hop, attempt: 0 }
+    }
+
+    /// The call that `hop` answers.
+    fn of(hop: &Hop) -> Self {
+        let attempt = if hop.path == Path::Batch { hop.attempt } else { 0 };
+        Self { hop: hop.n, attempt }
+    }
+}
+
 /// What a run's books hold beside its hops.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Books {
     /// How many writes of the row were bookings: without them, `rev` is what a holder last wrote.
@@ -30,6 +54,12 @@ pub struct Books {
     /// The hop that a call was given up for last, and how many of its calls were; `None` in rows of before this was kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub given_up_of: Option<(u32, u32)>,
+    /// The calls of `given_up`, but for those of before they were kept.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<Call>,
+    /// Those of `calls` that came back.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub back: Vec<Call>,
 }
 
 impl Books {
@@ -50,6 +80,30 @@ impl Books {
     /// Calls whose answer never came; each may have been paid.
     pub fn unanswered(&self) -> u32 {
         self.given_up.saturating_sub(self.came_back)
+    }
+
+    /// Notes that `call` came back, where it was given up; an answer nobody had given up leaves the others' count alone.
+    fn comes_back(&mut self, call: Call) -> bool {
+        let times = |calls: &[Call]| calls.iter().filter(|known| **known == call).count();
+        if times(&self.calls) > times(&self.back) {
+            self.back.push(call);
+        } else if !self.has_nameless() {
+            return false;
+        }
+        self.came_back += 1;
+        true
+    }
+
+    /// Whether a call is given up of which only the number is known: rows of before calls were kept have such.
+    fn has_nameless(&self) -> bool {
+        self.unanswered() as usize > self.calls.len().saturating_sub(self.back.len())
+    }
+
+    /// The first realtime call that is given up.
+    fn first_realtime(&self) -> Option<Call> {
+        let times = |calls: &[Call], call: Call| calls.iter().filter(|known| **known == call).count();
+        let open = |call: &Call| call.attempt == 0 && times(&self.calls, *call) > times(&self.back, *call);
+        self.calls.iter().copied().find(open)
     }
 }
 
@@ -85,20 +139,25 @@ impl Run {
         if self.has_booked(&hop) {
             return false;
         }
+        let _: bool = self.books.comes_back(Call::of(&hop));
         self.enter(hop, now);
-        self.books.came_back += 1;
         self.booked();
         true
     }
 
-    /// Books that a call that was given up came back without an answer: it was refused, and costs nothing.
+    /// Books that a realtime call that was given up came back without an answer: it was refused, and costs nothing.
     pub fn book_refusal(&mut self) -> bool {
-        let open = self.books.unanswered() > 0;
+        let call = self.books.first_realtime().unwrap_or(Call::realtime(0));
+        let open = self.books.comes_back(call);
         if open {
-            self.books.came_back += 1;
             self.booked();
         }
         open
+    }
+
+    /// Whether an answer to `call` is in the books as one of no use.
+    pub fn has_unused(&self, call: Call) -> bool {
+        self.unused().any(|hop| Call::of(hop) == call)
     }
 
     fn booked(&mut self) {
@@ -124,9 +183,11 @@ impl Run {
     }
 
     /// Notes that a call is given up that may be with the model, or was answered to nobody.
-    pub fn gave_up(&mut self, n: u32, now: DateTime<Utc>) {
+    pub fn gave_up(&mut self, call: Call, now: DateTime<Utc>) {
+        let n = call.hop;
         self.books.given_up_of = Some((n, self.books.given_up_of(n) + 1));
         self.books.given_up += 1;
+        self.books.calls.push(call);
         self.log(
             now,
             UNANSWERED,
@@ -145,6 +206,7 @@ impl Run {
         rebased.rev = stands.rev;
         rebased.books.bookings = stands.books.bookings;
         rebased.books.came_back = stands.books.came_back;
+        rebased.books.back.clone_from(&stands.books.back);
         for hop in stands.unused().filter(|hop| !self.has_booked(hop)) {
             rebased.cost = rebased.cost.plus(hop.cost);
             rebased.hops.push(hop.clone());
@@ -208,8 +270,8 @@ mod tests {
     #[test]
     fn a_call_that_was_given_up_may_have_been_paid_until_it_comes_back() {
         let mut run = run();
-        run.gave_up(1, now());
-        run.gave_up(1, now());
+        run.gave_up(Call { hop: 1, attempt: 1 }, now());
+        run.gave_up(Call::realtime(2), now());
         assert_eq!(run.books.unanswered(), 2);
         run.book_unused(hop(None, 1, 1, "msg_1"), now());
         assert!(run.book_refusal() && !run.book_refusal());
@@ -221,14 +283,43 @@ mod tests {
     #[test]
     fn calls_that_were_given_up_are_told_apart_by_their_hop() {
         let mut run = run();
-        run.gave_up(1, now());
-        run.gave_up(1, now());
+        run.gave_up(Call::realtime(1), now());
+        run.gave_up(Call::realtime(1), now());
         assert_eq!((run.books.given_up_of(1), run.books.given_up_of(2)), (2, 0));
-        run.gave_up(2, now());
+        run.gave_up(Call::realtime(2), now());
         assert_eq!((run.books.given_up_of(2), run.books.given_up), (1, 3));
         // A row of before: whichever hop they were for, a hop is not called more often for it.
         let before = Books { given_up: 1, ..Books::default() };
         assert_eq!(before.given_up_of(2), 1);
+    }
+
+    #[test]
+    fn an_answer_to_another_call_hides_none_that_may_have_been_paid_whichever_comes_first() {
+        let mut run = run();
+        run.book_unused(hop(Some("orphan"), 1, 1, "msg_1"), now());
+        run.gave_up(Call::realtime(2), now());
+        assert_eq!(run.books.unanswered(), 1, "the orphan's answer came before");
+        for (at, (n, attempt)) in [(1, 2), (2, 1), (3, 1)].into_iter().enumerate() {
+            run.book_unused(hop(Some("orphan"), n, attempt, &format!("msg_1{at}")), now());
+            assert_eq!(run.books.unanswered(), 1, "nor is hop {n}, attempt {attempt} of a batch it");
+        }
+        let realtime = Hop { path: Path::Realtime, ..hop(None, 2, 1, "msg_2") };
+        run.book_unused(realtime, now());
+        assert_eq!(run.books.unanswered(), 0);
+        run.gave_up(Call { hop: 4, attempt: 2 }, now());
+        assert!(!run.book_refusal(), "a refusal is of a realtime call");
+        assert_eq!(run.books.unanswered(), 1);
+    }
+
+    #[test]
+    fn calls_given_up_before_they_were_named_come_back_as_they_did() {
+        let mut run = run();
+        run.books = serde_json::from_value(json!({ "givenUp": 2 })).unwrap();
+        run.book_unused(hop(Some("b1"), 1, 1, "msg_1"), now());
+        run.gave_up(Call::realtime(9), now());
+        assert_eq!(run.books.unanswered(), 2);
+        assert!(run.book_refusal() && run.book_refusal() && !run.book_refusal());
+        assert_eq!(run.books.unanswered(), 0);
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Run, State, WaitReason};
+use crate::batch::CREATE_SETTLES_AFTER;
+
+use super::{CancelReason, Run, State, WaitReason};
 
 /// How long a lease holds without being renewed.
 pub const LEASE: TimeDelta = TimeDelta::seconds(90);
@@ -77,11 +79,16 @@ pub fn attention_at(run: &Run) -> Option<DateTime<Utc>> {
         | State::Running { .. }
         | State::Tools { .. }
         | State::Ready { window: None, .. }
-        | State::Submitting { .. }
-        | State::Canceling { .. }
+        // A person's wish is theirs who made it: where it never reached the batch, nobody else tells.
+        | State::Canceling { why: CancelReason::Requested, .. }
         | State::Delivering => Some(run.state_since + STILL),
-        // A batch has a due time of its own; only a run that outlasts it can have been forgotten.
-        State::Submitted { .. } => Some(run.state_since + OUTLASTED),
+        // The batch's own polls look for it until then.
+        State::Submitting { .. } => Some(run.state_since + CREATE_SETTLES_AFTER + STILL),
+        // A batch has a due time of its own, and sees itself that the time of its members is up; only a run that outlasts
+        // it can have been forgotten.
+        State::Submitted { .. } | State::Canceling { why: CancelReason::Timeout, .. } => {
+            Some(run.state_since + OUTLASTED)
+        }
         // The queue for places has an owner of its own: whoever frees one, and the sweeper's look at the queue.
         State::Waiting { reason: WaitReason::Place { .. } }
         | State::Succeeded

@@ -26,7 +26,7 @@ mod next;
 mod plan;
 mod state;
 
-pub use booking::Books;
+pub use booking::{Books, Call};
 pub use call::{CallState, ToolCall, Via};
 pub use endpoint::{Endpoint, EndpointCall, call_id};
 pub use event::{Effect, Event, Rejected, RowResult, Transition};

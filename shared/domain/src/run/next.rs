@@ -7,7 +7,7 @@ use crate::job::DeliveryStatus;
 use crate::model::ModelErrorKind;
 
 use super::event::{Effect, Event, Rejected, RowResult, Transition};
-use super::{CancelReason, Path, Run, State, WaitReason};
+use super::{Call, CancelReason, Path, Run, State, WaitReason};
 
 mod moves;
 
@@ -139,7 +139,7 @@ impl Stepper {
 
     fn running(&mut self, event: Event, hop: u32, starts: u32, tries: u32) -> bool {
         if leaves_a_call(&event) {
-            self.run.gave_up(hop, self.now);
+            self.run.gave_up(Call::realtime(hop), self.now);
         }
         // What was refused for nothing is no start: only calls that may have been paid are counted, across every pause.
         let starts = starts.max(self.run.books.given_up_of(hop));
@@ -305,7 +305,7 @@ impl Stepper {
                 ModelErrorKind::Unanswered,
                 "the batch was never created".to_owned(),
             ),
-            Event::BatchAmbiguous => self.ambiguous(hop),
+            Event::BatchAmbiguous => self.ambiguous(hop, attempt),
             Event::CancelRequested => self.wish_cancel(),
             _ => false,
         }
@@ -335,18 +335,14 @@ impl Stepper {
                 self.again(hop, attempt, "batch_row_missing", "the batch's results have no row for this run".to_owned())
             }
             // It may have been paid: it is not asked for again.
-            Event::BatchEnded(RowResult::Unreadable) => {
-                let message = "the batch has ended, and this run's row of its results could not be taken in";
-                self.run.gave_up(hop, self.now);
-                self.fail("batch_row_unreadable", message.to_owned())
-            }
+            Event::BatchEnded(RowResult::Unreadable) => self.unreadable(hop, attempt),
             // The batch it was adopted into proved to be somebody else's, and its own was not found. As often as its
             // create was lost it is tried again later, as it is by one who was never adopted.
             Event::BatchLost => {
                 let message = "the batch that was found is not this run's".to_owned();
                 self.retry(hop, attempt - 1, attempt + 1, None, ModelErrorKind::Unanswered, message)
             }
-            Event::BatchAmbiguous => self.ambiguous(hop),
+            Event::BatchAmbiguous => self.ambiguous(hop, attempt),
             Event::DeadlinePassed => self.cancel(hop, attempt, batch, CancelReason::Timeout),
             Event::CancelRequested => self.cancel(hop, attempt, batch, CancelReason::Requested),
             _ => false,
@@ -360,6 +356,12 @@ impl Stepper {
                 self.run.mark_unused(self.now);
                 let note = format!("paid_unused: an answer of {} arrived after the cancel", reply.model);
                 self.end(State::Canceled, "canceled", Some(note))
+            }
+            // It may have been paid: the books say so, and it is not asked for again.
+            Event::BatchEnded(RowResult::Unreadable) if why == CancelReason::Timeout => self.unreadable(hop, attempt),
+            Event::BatchEnded(RowResult::Unreadable) => {
+                self.run.gave_up(Call { hop, attempt }, self.now);
+                self.end(State::Canceled, "canceled", None)
             }
             Event::BatchEnded(_) | Event::BatchLost | Event::BatchAmbiguous if why == CancelReason::Requested => {
                 self.end(State::Canceled, "canceled", None)

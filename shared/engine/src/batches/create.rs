@@ -3,7 +3,7 @@
 use nightshift_domain::model::ModelErrorKind;
 use tracing::debug;
 
-use crate::ports::{BatchRow, BatchView, CreateError, ModelError};
+use crate::ports::{BatchRow, BatchView, CreateError, ModelError, OpenModelError};
 use crate::runs::Scene;
 use crate::stops::Gate;
 
@@ -24,7 +24,9 @@ pub(crate) async fn post(
         |kind, message| CreateError::Refused(ModelError { kind, message, retry_after: None, request_id: None });
     let opened = match scene.deps.models.open(scene.config, provider).await {
         Ok(opened) => opened,
-        Err(error) => return Err(refused(ModelErrorKind::Auth, error.to_string())),
+        // Nothing was sent. A key that cannot be had now, its store being throttled, may be had in a minute.
+        Err(error @ OpenModelError::Key { .. }) => return Err(refused(ModelErrorKind::NotSent, error.to_string())),
+        Err(error @ OpenModelError::Unknown(_)) => return Err(refused(ModelErrorKind::Auth, error.to_string())),
     };
     let Some(batches) = opened.model.batches() else {
         let message = "the provider has no Message Batches any more".to_owned();

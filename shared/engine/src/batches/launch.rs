@@ -4,13 +4,13 @@
 //! whoever wins it sends the create, once. A create that one member's row spoilt is made again in halves, down to that
 //! member, so that the others do not pay for it with their discount.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::batch::{Batch, BatchState, FIRST_POLL, Marks, Member, Roll};
 use nightshift_domain::job::OnTimeout;
 use nightshift_domain::model::{HopRequest, ModelErrorKind};
-use nightshift_domain::run::{Event, Run, State};
+use nightshift_domain::run::{Event, Plan, Run, State};
 use nightshift_domain::{AttemptId, RunKey};
 use sha2::{Digest, Sha256};
 use tracing::{debug, info, warn};
@@ -23,7 +23,17 @@ use crate::runs::submit::arm_poll;
 use crate::stops::Gate;
 
 use super::crowd::each;
-use super::{in_batch, post, roll, save, tell};
+use super::{beyond_repair, in_batch, post, roll, save, tell};
+
+/// Spoilt rows that are looked for in one batch; where there are more, it is not the rows, or not worth the creates.
+const SPOILT_ROWS: u32 = 4;
+/// Time that a batch may take to be created; where an invocation has less left, the batch's own poll goes on.
+const RESERVE: TimeDelta = TimeDelta::minutes(2);
+
+/// How often a batch of `rows`, and its parts, may be split: each spoilt row takes a split per level.
+fn splits(rows: usize) -> u32 {
+    SPOILT_ROWS * rows.next_power_of_two().ilog2()
+}
 
 /// A ready hop with what is sent for it.
 #[derive(Debug)]
@@ -76,6 +86,7 @@ async fn draft(
         untold: false,
         rejected: Vec::new(),
         checked_at: None,
+        ended_at: None,
         rev: 1,
     })
 }
@@ -104,13 +115,21 @@ pub(super) async fn intend(scene: Scene<'_>, rows: Vec<Prepared>) -> Result<Opti
 /// Until a batch is written as `Creating` no create was sent for it, and its poll goes on from there; afterwards its poll
 /// looks for it by listing. One part's failure does not stop the others; it is answered at the end.
 pub(super) async fn launch(scene: Scene<'_>, intent: Intent) -> Result<(), EngineError> {
+    let mut splits = splits(intent.rows.len());
     let mut queue = VecDeque::from([intent]);
     let mut refusals = Vec::new();
     let mut failed = None;
     while let Some(intent) = queue.pop_front() {
-        match Box::pin(send(scene, intent, &mut failed)).await {
+        if scene.deps.clock.now() + RESERVE > scene.invocation.deadline {
+            info!("{} batches are left to their polls, for want of time", queue.len() + 1);
+            break;
+        }
+        match Box::pin(send(scene, intent, splits > 0, &mut failed)).await {
             Ok(Sent::Over) => {}
-            Ok(Sent::Halved(halves)) => queue.extend(*halves),
+            Ok(Sent::Halved(halves)) => {
+                splits -= 1;
+                queue.extend(*halves);
+            }
             Ok(Sent::Refused(refusal)) => refusals.push(refusal),
             Err(error) => {
                 warn!("a batch could not be sent: {}", error.chain());
@@ -128,7 +147,12 @@ pub(super) async fn launch(scene: Scene<'_>, intent: Intent) -> Result<(), Engin
     failed.map_or(Ok(()), Err)
 }
 
-async fn send(scene: Scene<'_>, intent: Intent, failed: &mut Option<EngineError>) -> Result<Sent, EngineError> {
+async fn send(
+    scene: Scene<'_>,
+    intent: Intent,
+    may_split: bool,
+    failed: &mut Option<EngineError>,
+) -> Result<Sent, EngineError> {
     let Intent { batch, rows } = intent;
     let sealing = &batch;
     let crowd = each(rows, |row| Box::pin(flip(scene, sealing, row))).await;
@@ -144,7 +168,7 @@ async fn send(scene: Scene<'_>, intent: Intent, failed: &mut Option<EngineError>
         let gate = Gate::of(scene, &batch.provider).await?;
         match creating(scene, batch.clone(), &rows).await? {
             Some(created) => {
-                let sent = create(scene, &gate, created, rows).await;
+                let sent = create(scene, &gate, created, rows, may_split).await;
                 back(scene, &batch.id, leaving).await?;
                 return sent;
             }
@@ -182,6 +206,11 @@ async fn flip(scene: Scene<'_>, batch: &Batch, mut row: Prepared) -> Result<Opti
 
 /// Whether a run waits for what `batch` has for it: ready, or left by the batch that this one is a half of.
 pub(super) fn may_join(run: &Run, batch: &Batch, member: &Member) -> bool {
+    // It may have been planned anew since it was written down for this batch.
+    let alike = |plan: &Plan| plan.provider == batch.provider && plan.on_timeout == batch.on_timeout;
+    if !run.plan.as_ref().is_some_and(alike) {
+        return false;
+    }
     if let State::Ready { hop, attempt, .. } = run.state {
         return (hop, attempt) == (member.hop, member.attempt);
     }
@@ -234,7 +263,13 @@ async fn creating(scene: Scene<'_>, mut batch: Batch, rows: &[Prepared]) -> Resu
 /// # Crash safety
 /// Stopped before the answer is written, the poll finds the batch by listing and adopts it. The batch's row is written
 /// before its members are told; it says so until they were, and the next look tells the rest.
-async fn create(scene: Scene<'_>, gate: &Gate, batch: Batch, rows: Vec<Prepared>) -> Result<Sent, EngineError> {
+async fn create(
+    scene: Scene<'_>,
+    gate: &Gate,
+    batch: Batch,
+    rows: Vec<Prepared>,
+    may_split: bool,
+) -> Result<Sent, EngineError> {
     let (sent, rows): (Vec<BatchRow>, Vec<(Member, Run)>) = rows
         .into_iter()
         .map(|row| (BatchRow { custom_id: row.member.custom_id(), request: row.request }, (row.member, row.run)))
@@ -249,7 +284,7 @@ async fn create(scene: Scene<'_>, gate: &Gate, batch: Batch, rows: Vec<Prepared>
             let _: Outcome = scene.deps.store.commit(&[Write::BatchPolled(&told)]).await?;
             Ok(Sent::Over)
         }
-        Err(CreateError::Refused(error)) if rows.len() > 1 && may_be_one_rows_fault(error.kind) => {
+        Err(CreateError::Refused(error)) if may_split && rows.len() > 1 && may_be_one_rows_fault(error.kind) => {
             warn!(batch.attempt = %batch.id, batch.rows = rows.len(), "batch {} was refused, and is split: {error}", batch.id);
             let whole = sent.into_iter().zip(rows);
             let whole = whole.map(|(sent, (member, run))| Prepared { member, run, request: sent.request }).collect();
@@ -271,10 +306,11 @@ async fn create(scene: Scene<'_>, gate: &Gate, batch: Batch, rows: Vec<Prepared>
 /// Whether a refusal may be owed to one row of many, so that the others had better go without it.
 fn may_be_one_rows_fault(kind: ModelErrorKind) -> bool {
     match kind {
-        ModelErrorKind::Invalid | ModelErrorKind::TooLarge | ModelErrorKind::NotFound | ModelErrorKind::Permission => {
-            true
-        }
-        ModelErrorKind::Auth
+        ModelErrorKind::Invalid | ModelErrorKind::TooLarge => true,
+        // These are the whole account's, or its model's.
+        ModelErrorKind::NotFound
+        | ModelErrorKind::Permission
+        | ModelErrorKind::Auth
         | ModelErrorKind::Billing
         | ModelErrorKind::SpendLimit
         | ModelErrorKind::RateLimited
@@ -292,7 +328,12 @@ async fn opened(scene: Scene<'_>, mut batch: Batch, remote: &str) -> Result<Opti
         let mut open = batch.clone();
         match &batch.state {
             // A look at the list took another for it: the answer knows better.
-            BatchState::Open { remote: other, adopted: true } if other != remote => open.rejected.push(other.clone()),
+            BatchState::Open { remote: other, adopted: true }
+            | BatchState::Canceling { remote: other, adopted: true }
+                if other != remote =>
+            {
+                open.rejected.push(other.clone());
+            }
             BatchState::Creating | BatchState::Open { adopted: true, .. } => {}
             BatchState::Sealing { .. }
             | BatchState::Open { .. }
@@ -337,7 +378,8 @@ pub(super) async fn announce(scene: Scene<'_>, batch: &Batch, known: Vec<Run>) -
             None => Ok(()),
         }
     };
-    each(members, |one| Box::pin(tell_one(one))).await.all().map(drop)
+    let told = |one| async move { tell_one(one).await.or_else(beyond_repair) };
+    each(members, |one| Box::pin(told(one))).await.all().map(drop)
 }
 
 /// Splits a refused batch in two, which take its members over.
@@ -395,28 +437,48 @@ async fn refuse(scene: Scene<'_>, mut batch: Batch, runs: Vec<RunKey>, error: Mo
 }
 
 async fn back(scene: Scene<'_>, id: &AttemptId, rows: Vec<Prepared>) -> Result<(), EngineError> {
-    let one = |row: Prepared| async move { put_back(scene, &row.run.key, id).await };
+    if rows.is_empty() {
+        return Ok(());
+    }
+    // Read once for all of them: the list of a large batch is megabytes.
+    let Some(batch) = scene.deps.store.batch(id).await? else { return Ok(()) };
+    let Some(fixed) = fixed(scene, &batch).await? else { return Ok(()) };
+    let fixed = &fixed;
+    let one = |row: Prepared| async move {
+        if fixed.contains(&row.run.key) {
+            return Ok(());
+        }
+        left_out(scene, &row.run.key, id).await
+    };
     each(rows, |row| Box::pin(one(row))).await.all().map(drop)
 }
 
 /// Makes a run ready again that says it is in batch `id` although the create was written without it.
 pub(super) async fn put_back(scene: Scene<'_>, key: &RunKey, id: &AttemptId) -> Result<(), EngineError> {
+    let Some(batch) = scene.deps.store.batch(id).await? else { return Ok(()) };
+    if is_left_out(scene, key, &batch).await? { left_out(scene, key, id).await } else { Ok(()) }
+}
+
+/// Makes a run ready again that batch `id` was created without, where it still says it is in it.
+async fn left_out(scene: Scene<'_>, key: &RunKey, id: &AttemptId) -> Result<(), EngineError> {
     let run = scene.deps.store.run(key).await?.filter(|run| in_batch(run, id));
     let Some(run) = run.filter(|run| matches!(run.state, State::Submitting { .. })) else { return Ok(()) };
-    let Some(batch) = scene.deps.store.batch(id).await? else { return Ok(()) };
-    if !is_left_out(scene, key, &batch).await? {
-        return Ok(());
-    }
     info!(run.id = %key, batch.attempt = %id, "run {key} came too late for batch {id}, and is ready again");
     tell(scene, &run, Event::LeftOut).await
 }
 
 /// Whether the members of a batch were fixed without the run `key`.
 pub(crate) async fn is_left_out(scene: Scene<'_>, key: &RunKey, batch: &Batch) -> Result<bool, EngineError> {
+    Ok(fixed(scene, batch).await?.is_some_and(|fixed| !fixed.contains(key)))
+}
+
+/// Who is in a batch; `None` while that is not fixed.
+pub(crate) async fn fixed(scene: Scene<'_>, batch: &Batch) -> Result<Option<HashSet<RunKey>>, EngineError> {
     if matches!(batch.state, BatchState::Sealing { .. }) {
-        return Ok(false);
+        return Ok(None);
     }
-    Ok(!roll::members(scene.deps, batch).await?.iter().any(|member| member.run == *key))
+    let members = roll::members(scene.deps, batch).await?;
+    Ok(Some(members.into_iter().map(|member| member.run).collect()))
 }
 
 /// Identifies what a batch was created with, for whoever has to compare.

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use futures::StreamExt;
 use nightshift_domain::batch::{
-    Batch, BatchState, CLOCK_SKEW, CREATE_SETTLES_AFTER, Candidate, Member, Search, place_of, search,
+    Batch, BatchState, CLOCK_SKEW, CREATE_SETTLES_AFTER, Candidate, Member, Search, is_alike, place_of, search,
 };
 use nightshift_domain::model::ModelErrorKind;
 use nightshift_domain::run::Event;
@@ -15,10 +15,13 @@ use crate::runs::Scene;
 
 use super::crowd::each;
 use super::unused::book;
-use super::{Polled, in_batch, look as look_open, out_of_reach, rearm, roll, save, tell};
+use super::{Polled, beyond_repair, in_batch, look as look_open, out_of_reach, rearm, roll, save, tell};
 
 /// Batches asked for in one call (the API's most).
 const PAGE: u32 = 1000;
+
+/// Most batches of others that an intent remembers: its row stays small.
+const MOST_REJECTED: usize = 500;
 
 /// Looks for the batch of an intent in the provider's list.
 ///
@@ -63,7 +66,7 @@ async fn candidates(
         };
         let reached_the_start = page.batches.iter().any(|view| view.created_at < from);
         for BatchView { remote, ended, created_at, rows, .. } in
-            page.batches.into_iter().filter(|view| view.created_at >= from)
+            page.batches.into_iter().filter(|view| is_alike(batch, view.rows, view.created_at))
         {
             let owner = scene.deps.store.batch_by_remote(&remote).await?.filter(|owner| *owner != batch.id);
             let tentative = match &owner {
@@ -120,7 +123,9 @@ async fn several(
         }
         match is_ours(batches, &members, remote).await {
             Ok(true) => ours.push(remote.clone()),
-            Ok(false) => batch.rejected.push(remote.clone()),
+            // One that is not kept is asked again.
+            Ok(false) if batch.rejected.len() < MOST_REJECTED => batch.rejected.push(remote.clone()),
+            Ok(false) => {}
             Err(error) => warn!(batch.id = remote, "the results of batch {remote} cannot be read: {error}"),
         }
     }
@@ -174,7 +179,12 @@ pub(super) async fn give_up(
             None => Ok(()),
         }
     };
-    each(open, |member| Box::pin(tell_one(member))).await.all()?;
+    // A row that cannot be read is told nothing, ever: the others do not wait for it.
+    let told = |member: Member| async move { tell_one(member).await.or_else(beyond_repair) };
+    if each(open, |member| Box::pin(told(member))).await.failed.is_some() {
+        // Those that are left are told at the next look, which finds the same.
+        return rearm(scene, &batch, now).await;
+    }
     batch.state = BatchState::Settled { remote: None };
     batch.rev += 1;
     save(scene, &batch, now).await?;

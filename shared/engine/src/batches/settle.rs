@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::{StreamExt, stream};
+use nightshift_domain::AttemptId;
 use nightshift_domain::batch::{Batch, BatchState, Member, place_of};
 use nightshift_domain::run::RowResult;
 use tracing::{debug, info, warn};
@@ -12,7 +13,7 @@ use crate::runs::Scene;
 
 use self::hand_out::{Count, Read, Stopped, hand_out};
 use self::progress::{Kept, Progress};
-use super::{Polled, out_of_reach, rearm, roll, save};
+use super::{Polled, in_batch, rearm, roll, save};
 
 pub(super) use self::hand_out::hand_one;
 
@@ -21,9 +22,13 @@ mod progress;
 #[cfg(test)]
 mod tests;
 
-/// How long at least a row that is not to be had is waited for, where its run has less time: what is wrong with results right
-/// after the end has been seen to pass in minutes.
+/// How long at least a line that cannot be read is waited for once the end was seen, where its run has less time: what is
+/// wrong with results right after the end has been seen to pass in minutes.
 const BELIEVED_WHOLE_AFTER: TimeDelta = TimeDelta::hours(1);
+/// The same for results that cannot be had at all, or break off: the way to them may be down for long.
+pub(super) const GIVEN_UP_AFTER: TimeDelta = TimeDelta::hours(6);
+/// Runs looked up at once.
+const AT_ONCE: usize = 16;
 
 /// Streams the results and hands each row to its run, as many as there is time for; the next poll goes on. A poll out of
 /// turn leaves a batch alone that is half settled and whose next poll is still to come.
@@ -35,7 +40,7 @@ const BELIEVED_WHOLE_AFTER: TimeDelta = TimeDelta::hours(1);
 pub(super) async fn settle(
     scene: Scene<'_>,
     batches: &dyn Batches,
-    batch: Batch,
+    mut batch: Batch,
     view: &BatchView,
     out_of_turn: bool,
     now: DateTime<Utc>,
@@ -45,12 +50,13 @@ pub(super) async fn settle(
         debug!(batch.id = remote, "batch {remote} is half settled already");
         return Ok(Polled::Open { next: batch.next_poll_at });
     }
+    let seen = *batch.ended_at.get_or_insert(now);
     let lines = match batches.results(remote).await {
         Ok(lines) => lines,
         Err(error) => {
             // Results have been seen to be missing right after the end; that passes.
             warn!(batch.id = remote, "the results of batch {remote} cannot be read yet: {error}");
-            return out_of_reach(scene, batch, now).await;
+            return unread(scene, batch, now).await;
         }
     };
     let members = roll::members(scene.deps, &batch).await?;
@@ -71,41 +77,84 @@ pub(super) async fn settle(
     if let Some(stopped) = count.stopped {
         return stop(&mut progress, stopped, now).await;
     }
-    let adopted = matches!(progress.batch.state, BatchState::Open { adopted: true, .. });
+    let adopted = progress.batch.is_tentative();
     if adopted && count.ours == 0 && count.foreign > 0 && count.failed == 0 {
         return disown(scene, progress.batch, remote, now).await;
     }
     if count.foreign > 0 {
         debug!(batch.id = remote, "batch {remote} has {} rows that are not ours", count.foreign);
     }
-    if let Some((left, outcome)) = left(&progress, &members, &count, view.rows, now) {
-        let count = tell_all(scene, &mut progress, &members, left, &outcome).await?;
-        if let Some(stopped) = count.stopped {
-            return stop(&mut progress, stopped, now).await;
-        }
+    // What was read and could not be handed out is for the next poll.
+    let open =
+        (0..members.len()).filter(|place| !progress.batch.settled.has(*place) && !count.seen.has(*place)).collect();
+    let to_its_end = count.lines() >= view.rows;
+    let told = if to_its_end && count.failed == 0 {
+        // A batch has a result for every request ("Retrieve batch results", batch-processing page, 2026-10), so that only of
+        // a file that is read whole a row can be said to be missing.
+        tell_all(scene, &mut progress, &members, open, &RowResult::Missing).await?
+    } else if now >= seen + if to_its_end { BELIEVED_WHOLE_AFTER } else { GIVEN_UP_AFTER } {
+        tell_late(scene, &mut progress, &members, open, now).await?
+    } else {
+        Count::default()
+    };
+    if let Some(stopped) = told.stopped {
+        return stop(&mut progress, stopped, now).await;
     }
     finish(&mut progress, &members, Some(remote), count.ours, now).await
 }
 
-/// Members whose row did not come to them, and what they are to be told; `None` while it may still come.
+/// The batch has ended and its results cannot be had. They may hold answers that were paid: they are tried for hours, and for
+/// as long as each run has time; then its members are told that nobody knows, and none is asked for again.
 ///
-/// A batch has a result for every request ("Retrieve batch results", batch-processing page, 2026-10), so that only of a file
-/// that is read whole a row can be said to be missing. What is not in a file that was cut off, or stands in a line that
-/// cannot be read, may be an answer that was paid: it is waited for as long as its run has time.
-fn left(
-    progress: &Progress<'_>,
-    members: &[Member],
-    count: &Count,
-    rows: u64,
-    now: DateTime<Utc>,
-) -> Option<(Vec<usize>, RowResult)> {
-    let batch = &progress.batch;
-    let open = (0..members.len()).filter(|place| !batch.settled.has(*place));
-    if now >= (batch.started_at + BELIEVED_WHOLE_AFTER).max(batch.deadline) {
-        return Some((open.collect(), RowResult::Unreadable));
+/// # Crash safety
+/// As with [`settle`]. When the end was seen is written with the next poll.
+pub(super) async fn unread(scene: Scene<'_>, batch: Batch, now: DateTime<Utc>) -> Result<Polled, EngineError> {
+    if batch.ended_at.is_none_or(|seen| now < seen + GIVEN_UP_AFTER) {
+        return rearm(scene, &batch, now).await;
     }
-    let whole = count.failed == 0 && count.lines() >= rows;
-    whole.then(|| (open.filter(|place| !count.seen.has(*place)).collect(), RowResult::Missing))
+    let remote = batch.state.remote().map(str::to_owned);
+    let members = roll::members(scene.deps, &batch).await?;
+    let mut progress = Progress::new(scene, batch);
+    if progress.claim(now).await? == Kept::Overtaken {
+        return Ok(Polled::Stale);
+    }
+    let open = (0..members.len()).filter(|place| !progress.batch.settled.has(*place)).collect();
+    let count = tell_late(scene, &mut progress, &members, open, now).await?;
+    if let Some(stopped) = count.stopped {
+        return stop(&mut progress, stopped, now).await;
+    }
+    finish(&mut progress, &members, remote.as_deref(), 0, now).await
+}
+
+/// Tells those of the members at `places` whose time is up that their row cannot be read. The others wait on.
+async fn tell_late(
+    scene: Scene<'_>,
+    progress: &mut Progress<'_>,
+    members: &[Member],
+    places: Vec<usize>,
+    now: DateTime<Utc>,
+) -> Result<Count, EngineError> {
+    let id = progress.batch.id.clone();
+    let id = &id;
+    let judged = stream::iter(places)
+        .map(|place| Box::pin(async move { is_late(scene, id, &members[place], now).await.then_some(place) }));
+    let rows = judged.buffer_unordered(AT_ONCE);
+    let rows = rows.filter_map(async |late| late.map(|place| Read::Row(place, RowResult::Unreadable)));
+    Box::pin(hand_out(scene, progress, members, rows)).await
+}
+
+/// Whether the member's run waits no longer for its row. One that cannot be looked up waits.
+async fn is_late(scene: Scene<'_>, id: &AttemptId, member: &Member, now: DateTime<Utc>) -> bool {
+    match scene.deps.store.run(&member.run).await {
+        Ok(run) => {
+            let waits = run.filter(|run| in_batch(run, id));
+            waits.and_then(|run| run.plan).is_none_or(|plan| now >= plan.deadline)
+        }
+        Err(error) => {
+            debug!(run.id = %member.run, "run {} cannot be looked up: {error}", member.run);
+            false
+        }
+    }
 }
 
 /// The batch is gone, and so is whatever it would have brought.
@@ -186,6 +235,7 @@ pub(super) async fn disown(
     warn!(batch.id = remote, "batch {remote} is not {}: it is somebody else's", batch.id);
     batch.rejected.push(remote.to_owned());
     batch.state = BatchState::Creating;
+    batch.ended_at = None;
     batch.rev += 1;
     if !save(scene, &batch, now).await? {
         return Ok(Polled::Stale);

@@ -1,9 +1,11 @@
 //! The batch protocol against what is known of the API, one fact after the other; and what is paid for nothing.
 
 mod adoption;
+mod many;
 mod money;
 mod provider;
 mod rows;
+mod spoilt;
 mod stops;
 mod twins;
 

@@ -1,10 +1,12 @@
 //! Batches that hold answers of ours and that nobody waits for: their answers are booked as paid and unused.
 
+use chrono::TimeDelta;
 use futures::StreamExt;
 use nightshift_domain::RunKey;
 use nightshift_domain::run::{Path, RowResult, Run};
 use tracing::{debug, warn};
 
+use crate::clock;
 use crate::error::EngineError;
 use crate::ports::{Batches, ResultLine};
 use crate::runs::Scene;
@@ -17,7 +19,17 @@ pub struct Unused {
     pub news: u32,
     /// Answers that may still be found by whoever seeks them.
     pub left: u32,
+    /// Whether some of it could not be read, or not in the time there was: it is to be read again.
+    pub failed: bool,
 }
+
+impl Unused {
+    /// Nothing could be read.
+    const UNREAD: Self = Self { news: 0, left: 0, failed: true };
+}
+
+/// What is kept of the invocation's time.
+const RESERVE: TimeDelta = TimeDelta::seconds(10);
 
 /// Books the answers of the batch `remote` of `provider`, which has ended and which the table does not know. A run that waits for this very hop in a batch is left alone: its own search may still find this one. So is a
 /// row whose run is not here: another deployment may share the workspace.
@@ -29,10 +41,10 @@ pub async fn unused(scene: Scene<'_>, provider: &str, remote: &str) -> Result<Un
         Ok(opened) => opened,
         Err(error) => {
             warn!(batch.id = remote, "cannot read the results of batch {remote}: {error}");
-            return Ok(Unused::default());
+            return Ok(Unused::UNREAD);
         }
     };
-    let Some(batches) = opened.model.batches() else { return Ok(Unused::default()) };
+    let Some(batches) = opened.model.batches() else { return Ok(Unused::UNREAD) };
     let other = |run: Option<&Run>, hop: u32, attempt: u32| run.is_none_or(|run| run.state.is_at(hop, attempt));
     each(scene, batches, provider, remote, other).await
 }
@@ -58,15 +70,25 @@ async fn each(
         Ok(lines) => lines,
         Err(error) => {
             warn!(batch.id = remote, "the results of batch {remote} cannot be read: {error}");
-            return Ok(Unused::default());
+            return Ok(Unused::UNREAD);
         }
     };
     let mut booked = Unused::default();
-    while let Some(line) = lines.next().await {
+    let until = scene.invocation.deadline - RESERVE;
+    loop {
+        let clock = &*scene.deps.clock;
+        let read = if clock.now() < until { clock::timeout(clock, until, lines.next()).await } else { None };
+        let Some(read) = read else {
+            debug!(batch.id = remote, "there was no time to read all results of batch {remote}");
+            booked.failed = true;
+            break;
+        };
+        let Some(line) = read else { break };
         let ResultLine { custom_id, result } = match line {
             Ok(line) => line,
             Err(error) => {
                 warn!(batch.id = remote, "a result of batch {remote} cannot be read: {error}");
+                booked.failed = true;
                 continue;
             }
         };

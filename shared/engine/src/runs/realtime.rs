@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::model::{
     HopRequest, McpConnection, Prospect, Reply, Role, TurnMessage, cache_for, estimated_tokens,
 };
-use nightshift_domain::run::{Event, Hop, Path, Plan, RENEW_EVERY, Run, take};
+use nightshift_domain::run::{Call, Event, Hop, Path, Plan, RENEW_EVERY, Run, take};
 use tracing::warn;
 
 use crate::clock;
@@ -100,7 +100,7 @@ pub(super) async fn call(scene: Scene<'_>, run: Run, n: u32) -> Result<Called, E
         }
         Err(error) if now >= plan.deadline => {
             if error.kind.may_be_paid() {
-                run.gave_up(n, now);
+                run.gave_up(Call::realtime(n), now);
             }
             Ok(Called::Back(Box::new(run), Box::new(Event::DeadlinePassed)))
         }
@@ -157,9 +157,12 @@ pub(super) async fn renewing<T>(
                 Ok(true) => Renewed::Held(Box::new(renewed), answer),
                 Ok(false) => Renewed::Lost(Some(answer)),
                 Err(error) => {
-                    // The next write is conditioned on the row as this one would have left it: it will tell.
                     warn!(run.id = %run.key, "the lease of run {} could not be renewed: {error}", run.key);
-                    Renewed::Held(Box::new(renewed), answer)
+                    // Neither may have been written, and the answer must not be booked as somebody else's for that: the
+                    // row tells which of them to build on. Where it cannot be read either, the next write will tell.
+                    let stands = scene.deps.store.run(&run.key).await.ok().flatten();
+                    let unwritten = stands.is_some_and(|stands| stands.rev == run.rev);
+                    Renewed::Held(Box::new(if unwritten { run } else { renewed }), answer)
                 }
             });
         }

@@ -47,7 +47,7 @@ pub(super) async fn submit(scene: Scene<'_>, run: &Run) -> Result<Option<Moved>,
     };
     let member = Member { run: run.key.clone(), hop: *hop, attempt: *attempt };
     let id = AttemptId::new(new_ulid(deps, now));
-    let batch = Batch {
+    let mut batch = Batch {
         members: enrol(deps, &id, vec![member.clone()]).await?,
         id,
         provider: plan.provider.clone(),
@@ -63,9 +63,12 @@ pub(super) async fn submit(scene: Scene<'_>, run: &Run) -> Result<Option<Moved>,
         untold: false,
         rejected: Vec::new(),
         checked_at: None,
+        ended_at: None,
         rev: 1,
     };
     arm_poll(scene, &batch).await?;
+    // Now: texts and timers may have taken a while, and the batch is looked for by the time its create was sent.
+    batch.started_at = deps.clock.now();
     let along = Along { batch: Some(&batch), ..Along::default() };
     let Some(sealed) = apply(scene, run, Event::Sealed(batch.id.clone()), along).await? else { return Ok(None) };
     create(scene, &gate, &sealed.run, batch, &member, request).await

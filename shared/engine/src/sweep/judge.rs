@@ -17,6 +17,9 @@ pub(crate) const GRACE: TimeDelta = TimeDelta::minutes(2);
 pub(crate) const PATIENCE: TimeDelta = LATE_AT_MOST;
 /// How long something that is well is left alone.
 const WELL_FOR: TimeDelta = TimeDelta::minutes(5);
+/// The same for a run whose batch is looked after: longer than any interval between sweeps, since there may be thousands of
+/// them and a sweep looks at few.
+const WELL_IN_BATCH: TimeDelta = TimeDelta::hours(1);
 /// How soon something that could not be mended is tried again at the earliest, and at the latest.
 const AGAIN: (TimeDelta, TimeDelta) = (TimeDelta::minutes(10), TimeDelta::hours(6));
 
@@ -116,7 +119,7 @@ fn in_batch(run: &Run, about: &About, now: DateTime<Utc>) -> Verdict {
             Verdict::Lost(FindingKind::CancelLost, format!("batch {id} was to stop for run {key}, and was never told"))
         }
         BatchState::Sealing { .. } | BatchState::Creating | BatchState::Open { .. } | BatchState::Canceling { .. } => {
-            Verdict::Well(batch.next_poll_at.max(now + WELL_FOR))
+            Verdict::Well(batch.next_poll_at.max(now + WELL_IN_BATCH))
         }
     }
 }

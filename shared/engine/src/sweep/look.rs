@@ -1,17 +1,17 @@
 //! Reads what the verdict on something overdue needs. Reads by key only; nothing is changed.
 
 use chrono::{DateTime, Utc};
-use nightshift_domain::batch::{Batch, BatchState, Roll, Window, WindowId};
+use nightshift_domain::batch::{Batch, Roll, Window, WindowId};
 use nightshift_domain::run::{Run, State, WaitReason, attention_at};
 use nightshift_domain::{AttemptId, RunKey};
 
-use crate::batches;
 use crate::error::EngineError;
 use crate::ports::{DueItem, StoreError, StoreErrorKind, TimerSpec};
 use crate::runs::places::Leak;
 use crate::runs::{Scene, is_its_turn, places};
 
 use super::judge::{self, About, GRACE, Verdict};
+use super::known::Known;
 use super::{Finding, FindingKind};
 
 /// Something that is lost, with what its repair needs.
@@ -46,7 +46,7 @@ pub(crate) enum Seen {
 }
 
 /// Looks at a run of the due index.
-pub(crate) async fn run(scene: Scene<'_>, key: &RunKey) -> Result<Seen, EngineError> {
+pub(crate) async fn run(scene: Scene<'_>, known: &mut Known, key: &RunKey) -> Result<Seen, EngineError> {
     let run = match scene.deps.store.run(key).await {
         Ok(Some(run)) => run,
         Ok(None) => return Ok(Seen::Moved),
@@ -54,7 +54,7 @@ pub(crate) async fn run(scene: Scene<'_>, key: &RunKey) -> Result<Seen, EngineEr
     };
     let now = scene.deps.clock.now();
     let Some(since) = attention_at(&run).filter(|at| *at < now - GRACE) else { return Ok(Seen::Moved) };
-    let about = about(scene, &run).await?;
+    let about = about(scene, known, &run).await?;
     Ok(match judge::run(&run, &about, now) {
         Verdict::Moved => Seen::Moved,
         Verdict::Well(until) => Seen::Well(until),
@@ -65,18 +65,10 @@ pub(crate) async fn run(scene: Scene<'_>, key: &RunKey) -> Result<Seen, EngineEr
     })
 }
 
-async fn about(scene: Scene<'_>, run: &Run) -> Result<About, EngineError> {
+async fn about(scene: Scene<'_>, known: &mut Known, run: &Run) -> Result<About, EngineError> {
     let mut about = About::default();
     if let Some(id) = run.state.batch() {
-        about.batch = scene.deps.store.batch(id).await?;
-        if let (State::Canceling { .. }, Some(batch)) = (&run.state, &about.batch)
-            && matches!(batch.state, BatchState::Open { .. })
-        {
-            about.may_stop = batches::may_stop(scene, batch).await?;
-        }
-        if let (State::Submitting { .. }, Some(batch)) = (&run.state, &about.batch) {
-            about.left_out = batches::is_left_out(scene, &run.key, batch).await?;
-        }
+        known.tell(scene, run, id, &mut about).await?;
     } else if run.lease.is_none() && run.timers > 0 {
         about.timer = armed(scene, &run.key.resume_timer(run.timers)).await?;
     }

@@ -178,6 +178,10 @@ impl Round<'_> {
                 finding.message.push_str("; a run that seeks its batch may still find it");
                 return Ok(Some(finding));
             }
+            if booked.failed {
+                finding.message.push_str("; not all of its results could be read yet");
+                return Ok(Some(finding));
+            }
             finding.repaired = true;
             finding.message.push_str("; its answers are booked");
             if once(self.scene, FindingKind::BatchOrphan, remote, &[]).await? {

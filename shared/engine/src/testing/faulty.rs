@@ -1,6 +1,6 @@
 //! A table whose writes go wrong as a test says.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -41,8 +41,8 @@ pub enum Mishap {
 pub struct Faulty {
     inner: Arc<dyn Store>,
     next: Mutex<VecDeque<Mishap>>,
-    /// The runs that cannot be read, and how often runs were read.
-    runs: Mutex<(BTreeSet<RunKey>, usize)>,
+    /// The runs that cannot be read, and why; how often runs were read.
+    runs: Mutex<(BTreeMap<RunKey, StoreErrorKind>, usize)>,
 }
 
 impl fmt::Debug for Faulty {
@@ -77,7 +77,12 @@ impl Faulty {
 
     /// Runs that cannot be read from now on, instead of those before.
     pub fn break_runs(&self, runs: impl IntoIterator<Item = RunKey>) {
-        self.runs().0 = runs.into_iter().collect();
+        self.runs().0 = runs.into_iter().map(|run| (run, StoreErrorKind::Unavailable)).collect();
+    }
+
+    /// The same for runs whose rows are spoilt for good.
+    pub fn spoil_runs(&self, runs: impl IntoIterator<Item = RunKey>) {
+        self.runs().0 = runs.into_iter().map(|run| (run, StoreErrorKind::Corrupt)).collect();
     }
 
     /// How often runs were read since this was asked last.
@@ -85,7 +90,7 @@ impl Faulty {
         std::mem::take(&mut self.runs().1)
     }
 
-    fn runs(&self) -> MutexGuard<'_, (BTreeSet<RunKey>, usize)> {
+    fn runs(&self) -> MutexGuard<'_, (BTreeMap<RunKey, StoreErrorKind>, usize)> {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -132,10 +137,10 @@ impl Store for Faulty {
         let broken = {
             let mut runs = self.runs();
             runs.1 += 1;
-            runs.0.contains(key)
+            runs.0.get(key).copied()
         };
-        if broken {
-            return Err(StoreError { operation: format!("read run {key}"), ..gone() });
+        if let Some(kind) = broken {
+            return Err(StoreError { operation: format!("read run {key}"), kind, source: None });
         }
         self.inner.run(key).await
     }

@@ -283,7 +283,8 @@ fn changes(writes: &[Write<'_>]) -> Result<Vec<(usize, Change)>, StoreError> {
                     let ttl = expires_at.map(|at| at.timestamp());
                     add(Change::Remote { remote: remote.to_owned(), batch: batch.id.clone(), ttl, owned });
                 }
-                for remote in batch.rejected.iter().filter(|remote| batch.state.remote() != Some(remote)) {
+                // The pointer of a guess goes with the write that rejects it: the last. The others never had one, or lost it then.
+                for remote in batch.rejected.last().into_iter().filter(|remote| batch.state.remote() != Some(remote)) {
                     add(Change::Release { remote: remote.clone(), batch: batch.id.clone() });
                 }
             }

@@ -8,7 +8,7 @@ use crate::job::OnTimeout;
 use crate::model::{ModelErrorKind, Reply, StopReason};
 use crate::run::event::{Effect, Event};
 use crate::run::plan::REALTIME_MAX_TOKENS;
-use crate::run::{CancelReason, MOST_CALLS, Path, Plan, State};
+use crate::run::{Call, CancelReason, MOST_CALLS, Path, Plan, State};
 
 impl Stepper {
     /// An answer came, by whichever path.
@@ -240,8 +240,19 @@ impl Stepper {
         true
     }
 
-    pub(super) fn ambiguous(&mut self, hop: u32) -> bool {
-        self.run.gave_up(hop, self.now);
+    /// Its row is in a batch that has ended and cannot be had: it may have been paid, and is not asked for again.
+    pub(super) fn unreadable(&mut self, hop: u32, attempt: u32) -> bool {
+        self.run.gave_up(Call { hop, attempt }, self.now);
+        let message = "the batch has ended, and this run's row of its results could not be taken in";
+        self.fail("batch_row_unreadable", message.to_owned())
+    }
+
+    pub(super) fn ambiguous(&mut self, hop: u32, attempt: u32) -> bool {
+        let call = Call { hop, attempt };
+        // Those of its batches that could be read are in the books already.
+        if !self.run.has_unused(call) {
+            self.run.gave_up(call, self.now);
+        }
         let message = "the answer to creating a batch was lost and none of the batches found could be told to be it";
         self.fail("ambiguous_batch", message.to_owned())
     }

@@ -123,6 +123,7 @@ impl<'a> Progress<'a> {
                 return Ok(Kept::Overtaken);
             }
             theirs.settled.merge(&self.batch.settled);
+            theirs.ended_at = theirs.ended_at.or(self.batch.ended_at);
             self.batch = theirs;
         }
         Err(EngineError::Contended { subject: format!("batch {id}"), times: MAX_RACES })

@@ -208,7 +208,7 @@ fn run(key: &RunKey, id: &AttemptId) -> Run {
         "endedAt": null, "state": { "state": "submitted", "hop": 1, "attempt": 1, "batch": id }, "stateSince": start(),
         "rev": 1, "turn": { "message": "" }, "prompt": { "inline": "hello" }, "delivery": null,
         "plan": { "path": "batch", "provider": "anthropic", "model": "claude-haiku-5-5", "maxTokens": 1000,
-            "deadline": start(), "onTimeout": "fail", "realtimeSeconds": 60, "maxHops": 5 },
+            "deadline": start() + TimeDelta::hours(24), "onTimeout": "fail", "realtimeSeconds": 60, "maxHops": 5 },
     });
     serde_json::from_value(run).unwrap()
 }
@@ -255,6 +255,7 @@ async fn world(keys: Vec<RunKey>) -> World {
         creator: None,
         untold: false,
         checked_at: None,
+        ended_at: None,
         rev: 1,
     };
     deps.store.commit(&[Write::Batch { batch: &batch, expires_at: None }]).await.unwrap();
@@ -510,7 +511,7 @@ async fn a_batch_told_to_stop_while_it_is_settled_is_settled_all_the_same() {
     let stop = Mishap::First(Box::new(move |inner| {
         Box::pin(async move {
             let mut batch = inner.batch(&id).await.unwrap().unwrap();
-            batch.state = BatchState::Canceling { remote: REMOTE.to_owned() };
+            batch.state = BatchState::Canceling { remote: REMOTE.to_owned(), adopted: false };
             batch.rev += 1;
             inner.commit(&[Write::Batch { batch: &batch, expires_at: None }]).await.unwrap();
         })
@@ -543,4 +544,24 @@ async fn many_rows_of_one_job_do_not_fail_by_getting_in_each_others_way() {
     assert_eq!((job.active.len(), job.job.state.running_at_ms), (0, None));
     // Two writes of the job for each run, and no others.
     assert_eq!(job.rev, 1 + 2 * 200);
+}
+
+#[tokio::test]
+async fn a_row_that_was_read_and_could_not_be_handed_out_is_never_given_up() {
+    let world = world(keys(3)).await;
+    world.store.break_runs([world.keys[1].clone()]);
+    world.lines(|lines| lines[2] = Line::Unreadable);
+    // The end is first seen when every run's time is long over: the hour is counted from here.
+    world.clock.advance(TimeDelta::hours(60));
+    assert!(matches!(world.poll(Some(1)).await.unwrap(), Polled::Open { .. }));
+    assert!(matches!(world.run(2).await.state, State::Submitted { .. }), "an hour is left");
+    for _ in 0..20 {
+        assert!(matches!(world.next_poll().await.unwrap(), Polled::Open { .. }));
+    }
+    let State::Failed { code, .. } = world.run(2).await.state else { panic!("it has not failed") };
+    assert_eq!(code, "batch_row_unreadable");
+    world.store.break_runs([]);
+    assert!(matches!(world.run(1).await.state, State::Submitted { .. }));
+    assert!(matches!(world.next_poll().await.unwrap(), Polled::Settled { .. }));
+    world.has_its_answer(1, &world.keys[1]).await;
 }

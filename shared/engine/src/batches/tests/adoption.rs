@@ -2,10 +2,12 @@
 
 use chrono::TimeDelta;
 use nightshift_domain::batch::BatchState;
-use nightshift_domain::run::{Event, State};
+use nightshift_domain::run::{Event, RowResult, State};
+use serde_json::json;
 
 use super::provider::Create;
-use super::{World, ready, world};
+use super::{World, ready, world, world_of};
+use crate::runs::cancel;
 use crate::runs::commit::{Along, apply};
 
 fn minutes(minutes: i64) -> TimeDelta {
@@ -189,4 +191,24 @@ async fn a_create_that_was_made_twice_is_ambiguous_and_both_answers_are_in_the_b
     assert_eq!((code.as_str(), run.unused().count(), run.used().count()), ("ambiguous_batch", 2, 0));
     assert_eq!(run.cost.paid_nano_usd, 2 * run.hops[0].cost.paid_nano_usd);
     assert_eq!((run.books.unanswered(), world.created()), (0, 1));
+}
+
+#[tokio::test]
+async fn a_guess_that_was_told_to_stop_is_still_a_guess_and_the_real_batch_is_found() {
+    let world = world_of(&json!({ "providers": { "anthropic": { "dedicatedWorkspace": true } } }));
+    world.provider.make(&["not-ours"]);
+    world.provider.with(|inner| inner.lag = minutes(6));
+    lose(&world, &[Create::AnswerLost]);
+    let key = world.submit(ready("a")).await;
+    world.live(minutes(4)).await;
+    let invocation = world.invocation("inv-cancel");
+    assert!(Box::pin(cancel(world.scene(&invocation), &key)).await.unwrap());
+    let batch = world.open().await.remove(0);
+    assert_eq!(batch.state, BatchState::Canceling { remote: "msgbatch_1".to_owned(), adopted: true });
+    assert!(batch.is_tentative());
+    world.provider.end(0, |_| RowResult::Canceled);
+    world.provider.answer(1);
+    world.live(minutes(60)).await;
+    let run = world.run(&key).await;
+    assert_eq!((run.state.name(), run.unused().count(), world.created()), ("canceled", 1, 1));
 }

@@ -43,6 +43,7 @@ fn batch_of(world: &World, run: &Run, remote: &str) -> (Batch, Member) {
         creator: None,
         untold: false,
         checked_at: None,
+        ended_at: None,
         rev: 1,
     };
     (batch, member)
@@ -82,7 +83,7 @@ async fn a_row_of_a_batch_is_booked_once_on_a_run_that_moved_on_and_nothing_else
         let rest = Run {
             hops: vec![],
             cost: before.cost,
-            books: before.books,
+            books: before.books.clone(),
             events: vec![],
             rev: before.rev,
             ..after.clone()

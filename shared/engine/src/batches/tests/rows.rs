@@ -24,7 +24,7 @@ async fn code(world: &World, key: &RunKey) -> String {
 }
 
 /// A batch of several runs that is there.
-async fn together(world: &World, jobs: &[&str]) -> (AttemptId, Vec<RunKey>) {
+pub(super) async fn together(world: &World, jobs: &[&str]) -> (AttemptId, Vec<RunKey>) {
     let id = AttemptId::new("01KAHJ5Z3M7Q2W4E6R8T0YABCD");
     let state = json!({ "state": "submitted", "hop": 1, "attempt": 1, "batch": id });
     let runs: Vec<_> = jobs.iter().map(|job| run(job, "batch", &state)).collect();
@@ -52,6 +52,7 @@ async fn together(world: &World, jobs: &[&str]) -> (AttemptId, Vec<RunKey>) {
         creator: None,
         untold: false,
         checked_at: None,
+        ended_at: None,
         rev: 1,
     };
     world.deps.store.commit(&[Write::Batch { batch: &batch, expires_at: None }]).await.unwrap();
@@ -186,4 +187,26 @@ async fn results_that_break_off_in_the_middle_are_read_again_and_each_row_is_use
         assert_eq!((run.state.name(), messages.as_slice()), ("delivering", &[message][..]));
     }
     assert!(world.open().await.is_empty());
+}
+
+#[tokio::test]
+async fn results_that_fail_when_a_laptop_wakes_after_a_weekend_are_tried_for_hours_and_bought_once() {
+    for comes_back in [true, false] {
+        let world = world();
+        let key = world.submit(ready("a")).await;
+        world.provider.answer(0);
+        world.clock.advance(hours(60));
+        let failures = if comes_back { 3 } else { 2_000 };
+        world.provider.with(|inner| inner.results.extend((0..failures).map(|_| ModelErrorKind::NotFound)));
+        world.live(hours(5)).await;
+        if comes_back {
+            assert_eq!(world.state(&key).await, "delivering");
+        } else {
+            assert_eq!(world.state(&key).await, "submitted");
+            world.live(hours(2)).await;
+            assert_eq!(code(&world, &key).await, "batch_row_unreadable");
+            assert_eq!(world.run(&key).await.books.unanswered(), 1);
+        }
+        assert_eq!(world.created(), 1);
+    }
 }

@@ -38,7 +38,7 @@ async fn a_spend_limit_stops_the_provider_until_a_probe_goes_through() {
         world.clock.advance(TimeDelta::minutes(59));
         let second = world.submit(ready("second")).await;
         let run = world.run(&second).await;
-        assert_eq!(failed(&run), ("spend_limit", stop.sentence().as_str()));
+        assert_eq!(failed(&run), (kind.code(), stop.sentence().as_str()));
         assert!(
             stop.sentence().contains("since 2026-11-20 12:00 UTC")
                 && stop.sentence().contains("before 2026-11-20 13:00 UTC")

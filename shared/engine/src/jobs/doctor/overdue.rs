@@ -3,6 +3,7 @@
 use crate::error::EngineError;
 use crate::ports::DueItem;
 use crate::sweep::judge::{GRACE, PUT_BACK};
+use crate::sweep::known::Known;
 use crate::sweep::look::{self, Seen};
 
 use super::{Checkup, Visit};
@@ -21,9 +22,10 @@ impl Visit<'_> {
         let later = scene.deps.store.due(scene.deps.clock.now() + PUT_BACK + GRACE, MOST).await?;
         let later = later.into_iter().filter(|item| !matches!(item, DueItem::Job(_)) && !due.contains(item));
         let later: Vec<DueItem> = later.collect();
+        let mut known = Known::default();
         for item in due.iter().chain(&later) {
             let seen = match item {
-                DueItem::Run(key) => look::run(scene, key).await?,
+                DueItem::Run(key) => look::run(scene, &mut known, key).await?,
                 DueItem::Batch(id) => look::batch(scene, id).await?,
                 DueItem::Window(id) => look::window(scene, id).await?,
                 // Every job that can be read is judged beside its timer.

@@ -9,7 +9,9 @@ impl Visit<'_> {
     /// A finding per provider that is stopped.
     pub(super) async fn stops(&self, checkup: &mut Checkup) -> Result<(), EngineError> {
         let overview = self.request.deps.store.overview().await?;
-        checkup.findings.extend(overview.stops.iter().map(finding));
+        // One whose time is past holds nothing back: whoever sends next tells whether it is over.
+        let now = self.request.deps.clock.now();
+        checkup.findings.extend(overview.stops.iter().filter(|stop| stop.holds(now)).map(finding));
         Ok(())
     }
 }

@@ -134,7 +134,12 @@ async fn in_batch(site: &Site, kind: FindingKind, key: RunKey) -> (RunKey, &'sta
         return (key, "canceled");
     }
     if kind == FindingKind::BatchStranded {
-        site.edit(&key, |run| run.state = canceling(CancelReason::Timeout)).await;
+        site.edit(&key, |run| {
+            run.state = canceling(CancelReason::Timeout);
+            // It has outlasted any batch.
+            run.state_since -= chrono::TimeDelta::hours(27);
+        })
+        .await;
         let row = site.deps.store.batch(&batch).await.unwrap().unwrap();
         let state = BatchState::Settled { remote: row.state.remote().map(str::to_owned) };
         let settled = Batch { rev: row.rev + 1, state, ..row };
