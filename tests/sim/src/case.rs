@@ -24,6 +24,8 @@ const MENDING: TimeDelta = TimeDelta::minutes(100);
 const MENDING_LONG: (u64, TimeDelta) = (16, TimeDelta::hours(28));
 /// How long after its time anything at all may be without a look, once all is well: two rounds of the sweep, and its grace.
 const LOOKED_AT_WITHIN: TimeDelta = TimeDelta::minutes(35);
+/// How late the sweep's own timer is at most: what nobody but the sweep could see is seen in time only if it comes.
+const SWEEP_LATE_AT_MOST: TimeDelta = TimeDelta::minutes(30);
 /// How long, after that and without jobs, things may take to come to rest: a batch lives for a day and is believed gone after
 /// 25 hours, a turn may wait for seven days, and a provider may ask for a day before each retry.
 const REST_WITHIN: TimeDelta = TimeDelta::days(12);
@@ -180,7 +182,12 @@ async fn apply(world: &mut World, op: Op) -> Result<(), Violation> {
         }
         Op::FireLate { nth, seconds } => {
             if let Some(name) = timer(world, nth) {
-                world.held.insert(name, now + TimeDelta::seconds(i64::from(seconds)));
+                let late = TimeDelta::seconds(i64::from(seconds));
+                if name == SWEEP {
+                    world.held.entry(name).or_insert(now + late.min(SWEEP_LATE_AT_MOST));
+                } else {
+                    world.held.insert(name, now + late);
+                }
             }
         }
         Op::LoseTimer { nth } => {

@@ -293,11 +293,20 @@ fn misplaced(seen: &Seen) -> Vec<String> {
     said
 }
 
-/// Paid answers that are in no run, but for those that were lost on their way to us or with the invocation that had them.
+/// Paid answers that are in no run, but for those that were lost on their way to us or with the invocation that had them,
+/// and those whose row could not be read in time by a run which says that the call may have been paid.
 pub fn unbooked(world: &World, seen: &Seen) -> Vec<String> {
-    let lost = |line: &BillLine| match line.via {
-        BilledVia::Realtime { invocation, .. } => world.was_hurt(invocation),
-        BilledVia::Batch { .. } => false,
+    let says_so = |custom_id: &str| {
+        let asked = RunKey::of_custom_id(custom_id);
+        let run = asked.and_then(|(key, ..)| seen.runs.iter().find(|run| run.key == key));
+        run.is_some_and(|run| {
+            let unreadable = matches!(&run.state, State::Failed { code, .. } if code == "batch_row_unreadable");
+            unreadable && run.books.unanswered() > 0
+        })
+    };
+    let lost = |line: &BillLine| match &line.via {
+        BilledVia::Realtime { invocation, .. } => world.was_hurt(*invocation),
+        BilledVia::Batch { custom_id, .. } => says_so(custom_id),
     };
     world.outside.provider.look(|_, bill| ledger::unaccounted(bill, &seen.runs, lost))
 }

@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use nightshift_domain::batch::{Batch, Collected, Window, WindowId};
 use nightshift_domain::delivery::Chunk;
+use nightshift_domain::event::Wake;
 use nightshift_domain::job::JobRecord;
 use nightshift_domain::run::{EndpointCall, Run};
 use nightshift_domain::session::{Exchange, Session};
@@ -82,6 +83,11 @@ pub const NEW: &[New] = &[
     New { row: Row::Batch, path: &["members"], how: How::ChokesOnObject },
     New { row: Row::Batch, path: &["members", "*", "settled"], how: How::Misses },
 ];
+
+/// Whether the previous release can read an envelope that says `wake`; what it cannot read fails, and Lambda tries it again.
+pub fn knows(wake: &Wake) -> bool {
+    !matches!(wake, Wake::Window { .. })
+}
 
 /// Which rows the previous release wrote last, so that they have what it requires.
 #[derive(Debug, Default)]
@@ -319,7 +325,14 @@ impl Store for ReleaseStore {
     }
 
     async fn config(&self) -> Result<(u64, Value), StoreError> {
-        self.inner.config().await
+        let (rev, mut document) = self.inner.config().await?;
+        if self.older
+            && let Some(batch) = document.pointer_mut("/cron/batch").and_then(Value::as_object_mut)
+        {
+            // It knows of no windows, and puts nobody in one.
+            batch.remove("windowSeconds");
+        }
+        Ok((rev, document))
     }
 
     async fn put_config(&self, document: &Value, expected: u64) -> Result<Outcome, StoreError> {

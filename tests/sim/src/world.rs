@@ -18,6 +18,7 @@ use crate::chance::Chance;
 use crate::gate::{Call, Port, Verdict};
 use crate::lambda::{self, DeadLetter, Finish, Queued, Task, Wish};
 use crate::mishap::Mishap;
+use crate::older;
 use crate::outside::Outside;
 use crate::switch::Switch;
 use crate::tally::Tally;
@@ -325,8 +326,8 @@ impl World {
 
     fn launch(&mut self, queued: Queued, now: DateTime<Utc>) {
         let n = self.next_serial();
-        let older = self.older_next > 0 && matches!(queued.task, Task::Envelope(_));
-        let deps: Deps = if older {
+        let is_older = self.older_next > 0 && matches!(queued.task, Task::Envelope(_));
+        let deps: Deps = if is_older {
             self.older_next -= 1;
             self.outside.deps_of_older(self.switch.clone(), n)
         } else {
@@ -338,8 +339,13 @@ impl World {
         self.trace.line(|| {
             format!("{now} starts {n} as {} attempt {}: {}", queued.request_id, queued.attempt, queued.task.name())
         });
-        let future = lambda::run(deps, invocation, queued.task.clone()).boxed_local();
-        let execution = Execution { future, queued, deadline, fresh: true, hurt: older, doomed: None };
+        let unread = is_older && matches!(&queued.task, Task::Envelope(envelope) if !older::knows(&envelope.kind));
+        let future = if unread {
+            std::future::ready(Finish::Failed("a kind of envelope it does not know".to_owned())).boxed_local()
+        } else {
+            lambda::run(deps, invocation, queued.task.clone()).boxed_local()
+        };
+        let execution = Execution { future, queued, deadline, fresh: true, hurt: is_older, doomed: None };
         self.running.insert(n, execution);
     }
 

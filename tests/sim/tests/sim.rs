@@ -55,12 +55,13 @@ fn every_world_comes_to_rest_with_nothing_lost_and_nothing_twice() {
         let mut tally = Tally::default();
         for number in (first..first + cases).filter(|number| number % threads == thread) {
             if all {
-                let played = made_up(seed, number).map(|case| play(&case, Watch::Rules));
+                let played =
+                    made_up(seed, number).map(|case| play(&case, if cases == 1 { Watch::Lines } else { Watch::Rules }));
                 match played {
                     Some(Ok(played)) => tally += played.tally,
                     Some(Err(failure)) => {
                         failures.fetch_add(1, Ordering::Relaxed);
-                        eprintln!("case {number} fails {failure}");
+                        eprintln!("case {number} fails {failure}{}", failure.trace.join("\n"));
                     }
                     None => {}
                 }
