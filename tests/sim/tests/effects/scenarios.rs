@@ -4,14 +4,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures::FutureExt;
 use nightshift_domain::batch::BatchState;
 use nightshift_domain::event::{Envelope, Wake};
-use nightshift_sim::channel::SendPlan;
-use nightshift_sim::lambda::{Queued, Task, Wish};
+use nightshift_sim::lambda::{Queued, Wish};
 use nightshift_sim::provider::{AnswerPlan, BatchPlan, Plan, Refusal, RowPlan, Say};
 use serde_json::{Value, json};
 
 use super::judge::runs;
-use super::stage::{Stage, ToolCall};
-use super::{repairs, windows};
+use super::stage::Stage;
+use super::{deliveries, repairs, windows};
 
 /// The ids of all jobs of all plays.
 pub(super) const JOBS: [&str; 3] = ["job", "other", "third"];
@@ -36,7 +35,7 @@ pub(super) const fn scenario(
 
 /// All plays.
 pub(super) fn all() -> impl Iterator<Item = &'static Scenario> {
-    PLAYS.iter().chain(windows::PLAYS).chain(repairs::PLAYS)
+    PLAYS.iter().chain(windows::PLAYS).chain(repairs::PLAYS).chain(deliveries::PLAYS)
 }
 
 const PLAYS: &[Scenario] = &[
@@ -282,58 +281,6 @@ const PLAYS: &[Scenario] = &[
         stage.lose(&job, "create");
         stage.until(ended)
     }),
-    scenario("deliver", "one chunk", |stage| {
-        stage.ask(Wish::Add(daily()));
-        stage.until(is_deliver)
-    }),
-    scenario("deliver", "several chunks", |stage| {
-        stage.outside.provider.plan(Plan::Answer(AnswerPlan { say: Say::Long, takes: 5 }));
-        stage.ask(Wish::Add(daily()));
-        stage.until(is_deliver)
-    }),
-    scenario("deliver", "several chunks, where repeats are dropped", |stage| {
-        let mut job = daily();
-        job["delivery"] = json!({ "mode": "announce", "channel": "discord", "to": "channel:42" });
-        stage.outside.provider.plan(Plan::Answer(AnswerPlan { say: Say::Long, takes: 5 }));
-        stage.ask(Wish::Add(job));
-        stage.until(is_deliver)
-    }),
-    scenario("deliver", "to a webhook", |stage| {
-        let mut job = daily();
-        job["delivery"] = json!({ "mode": "webhook", "to": "https://example.com/hook" });
-        stage.ask(Wish::Add(job));
-        stage.until(is_deliver)
-    }),
-    scenario("deliver", "to a far side that asks for time", |stage| {
-        stage.outside.channel.plan(SendPlan::Later(90));
-        stage.ask(Wish::Add(daily()));
-        stage.until(is_deliver)
-    }),
-    scenario("deliver", "closing a one-shot", |stage| {
-        stage.ask(Wish::Add(once(&realtime())));
-        stage.until(is_deliver)
-    }),
-    scenario("deliver", "closing a run another waits for", |stage| {
-        overlapping(stage);
-        stage.until(is_deliver)
-    }),
-    scenario("tools", "a note", |stage| {
-        let token = with_endpoint(stage);
-        let path = "/memories/harbour.md";
-        let arguments = json!({ "command": "create", "path": path, "file_text": "Closed on Friday." });
-        stage.call(ToolCall { token, tool: "memory", arguments })
-    }),
-    scenario("tools", "a message", |stage| {
-        let token = with_endpoint(stage);
-        let arguments = json!({ "text": "Closed on Friday.", "channel": "telegram", "to": "7" });
-        stage.call(ToolCall { token, tool: "message", arguments })
-    }),
-    scenario("heartbeat", "a queue that is too long", |stage| {
-        stage.ask(Wish::Config(json!({ "path": "cron.retention.eventsMax", "value": 1 })));
-        stage.ask(Wish::Add(daily()));
-        stage.go_on(TimeDelta::days(3));
-        stage.request(Task::Envelope(Envelope::new(Wake::Heartbeat { a: "main".to_owned() })))
-    }),
 ];
 
 pub(super) fn realtime() -> Value {
@@ -387,26 +334,6 @@ pub(super) fn submitted(stage: &mut Stage) {
     stage.ask(Wish::Add(batched()));
     let job = stage.until(is_job);
     stage.play(&job);
-}
-
-/// A run's batch is at work, and its model may call tools; the token it does that with.
-fn with_endpoint(stage: &mut Stage) -> String {
-    let allow = json!(["memory", "message"]);
-    for (path, value) in [
-        ("api.publicUrl", json!("https://nightshift.example")),
-        ("agents.defaults.tools.endpoint", json!({ "allow": allow })),
-    ] {
-        stage.ask(Wish::Config(json!({ "path": path, "value": value })));
-    }
-    stage.outside.provider.plan(Plan::Batch(BatchPlan { takes: 40 * 60, ..BatchPlan::default() }));
-    let mut job = batched();
-    job["payload"]["toolsAllow"] = allow;
-    stage.ask(Wish::Add(job));
-    let job = stage.until(is_job);
-    stage.play(&job);
-    let run = runs(stage).pop().unwrap();
-    let endpoint = run.plan.unwrap().endpoint.unwrap();
-    endpoint.connection(&run.key).token.unwrap()
 }
 
 /// A run waits because the model was overloaded.

@@ -206,7 +206,7 @@ async fn an_answer_in_hand_outlives_a_table_that_does_not_answer_for_a_moment() 
         let key = run.key.clone();
         called(&world, run, async || table.next([mishap])).await;
         let run = world.run(&key).await;
-        assert_eq!((run.state.name(), run.used().count(), run.unused().count()), ("delivering", 1, 0));
+        assert_eq!((run.state.name(), run.used().count(), run.unused().count()), ("succeeded", 1, 0));
         assert_eq!(run.books.unanswered(), 0);
     }
 }
