@@ -313,11 +313,13 @@ async fn status_tells_jobs_from_turns_and_shows_what_was_counted() {
 
 #[tokio::test]
 async fn status_says_which_provider_is_stopped_since_when_and_until_when_and_exits_as_ever() {
-    let stop = json!({"provider": "anthropic", "code": "spend_limit", "message": "HTTP 429", "sinceMs": 0,
-        "untilMs": 3_600_000});
-    for (now, next) in [(1_800_000, "nothing is sent before in 30m"), (7_200_000, "the next run asks again")] {
+    // The command asks the machine for the time: one stop is until the year 2100, the other is over.
+    for (until, next) in [(4_102_444_800_000_u64, "nothing is sent before in "), (3_600_000, "the next run asks again")]
+    {
+        let stop = json!({"provider": "anthropic", "code": "spend_limit", "message": "HTTP 429", "sinceMs": 0,
+            "untilMs": until});
         let answer = json!({"enabled": true, "jobs": 12, "enabledJobs": 9, "runningTurns": 1, "nextWakeAtMs": null,
-            "configRevision": 3, "counters": {}, "stops": [stop], "nowMs": now});
+            "configRevision": 3, "counters": {}, "stops": [stop], "nowMs": 0});
         let ran = run(&["cron", "status"], vec![Answer::Json(200, answer)]).await;
         let line = ran.out.lines().find(|line| line.starts_with("stopped")).unwrap_or_default().to_owned();
         assert!(line.contains("anthropic, spend_limit since ") && line.contains(next), "{}", ran.out);

@@ -159,7 +159,7 @@ async fn called(scene: Scene<'_>, run: Run) -> Result<Option<Moved>, EngineError
     let State::Running { hop, .. } = run.state else { return Ok(None) };
     let Some(run) = held(scene, run).await? else { return Ok(None) };
     let key = run.key.clone();
-    match call(scene, run, hop).await? {
+    match Box::pin(call(scene, run, hop)).await? {
         Called::Back(run, event) => {
             let came = if matches!(*event, Event::Replied(_)) {
                 // The answer is the last entry of the run that holds it.

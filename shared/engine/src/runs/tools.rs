@@ -49,7 +49,7 @@ pub(super) async fn run_tools(scene: Scene<'_>, run: Run) -> Result<Option<Moved
         return apply(scene, &run, Event::TimeRanOut, Along::default()).await;
     }
     let Some(run) = begun(scene, run, hop, now).await? else { return Ok(None) };
-    let Some(run) = finished(scene, run, hop, bound).await? else { return Ok(None) };
+    let Some(run) = Box::pin(finished(scene, run, hop, bound)).await? else { return Ok(None) };
     let run = told(scene, run, hop).await?;
     apply(scene, &run, Event::ToolsRan, Along::default()).await
 }

@@ -19,8 +19,19 @@ pub(crate) struct Known(HashMap<AttemptId, Entry>);
 #[derive(Debug)]
 struct Entry {
     batch: Option<Batch>,
-    members: Option<Option<HashSet<RunKey>>>,
+    members: Fixed,
     may_stop: Option<bool>,
+}
+
+/// Who is in a batch for good.
+#[derive(Debug)]
+enum Fixed {
+    /// It was not looked at yet.
+    Unread,
+    /// It is being sealed.
+    NotYet,
+    /// These.
+    To(HashSet<RunKey>),
 }
 
 impl Known {
@@ -39,7 +50,7 @@ impl Known {
     ) -> Result<(), EngineError> {
         if !self.0.contains_key(id) {
             let batch = scene.deps.store.batch(id).await?;
-            self.0.insert(id.clone(), Entry { batch, members: None, may_stop: None });
+            self.0.insert(id.clone(), Entry { batch, members: Fixed::Unread, may_stop: None });
         }
         let Some(Entry { batch: Some(batch), members, may_stop }) = self.0.get_mut(id) else { return Ok(()) };
         about.batch = Some(batch.clone());
@@ -50,11 +61,10 @@ impl Known {
             };
         }
         if matches!(run.state, State::Submitting { .. }) {
-            let fixed = match members {
-                Some(fixed) => fixed,
-                None => members.insert(batches::fixed(scene, batch).await?),
-            };
-            about.left_out = fixed.as_ref().is_some_and(|fixed| !fixed.contains(&run.key));
+            if matches!(members, Fixed::Unread) {
+                *members = batches::fixed(scene, batch).await?.map_or(Fixed::NotYet, Fixed::To);
+            }
+            about.left_out = matches!(members, Fixed::To(fixed) if !fixed.contains(&run.key));
         }
         Ok(())
     }

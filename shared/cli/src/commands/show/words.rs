@@ -156,7 +156,7 @@ mod tests {
         let (now, surface) = (DateTime::UNIX_EPOCH, Surface { width: 120, colour: false });
         let canceled = json!({"code": "canceled", "message": "the run was stopped on request"});
         let shown = super::super::run::run(&view(1, 0.5, &canceled), now, surface);
-        assert!(shown.contains("$0.50 of it, for an answer that came too late to be used"), "{shown}");
+        assert!(shown.contains("$0.5000 of it, for an answer that came too late to be used"), "{shown}");
         assert!(shown.contains("a model call whose answer never came may have been paid"), "{shown}");
         let said = |view: &RunView| reason(view, now).map(|(text, _)| text);
         let one = said(&view(2, 0.0, &canceled)).unwrap();

@@ -9,6 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::RunKey;
 use nightshift_domain::batch::{BatchState, WindowId};
 use nightshift_domain::config::Config;
+use nightshift_domain::event::{Envelope, Function, Wake};
 use nightshift_domain::model::{HopRequest, ModelErrorKind, ModelInfo, Reply};
 use nightshift_domain::run::{Credential, Event, Run, State};
 use serde_json::json;
@@ -16,13 +17,14 @@ use serde_json::json;
 use crate::clock::{Clock, ManualClock};
 use crate::deps::{Deps, Invocation, Settings};
 use crate::ports::{
-    BatchList, BatchRow, BatchView, Batches, CreateError, Entropy, Model, ModelError, Models, OpenModelError,
-    OpenedModel, ResultLines, Store, Write,
+    BatchList, BatchRow, BatchView, Batches, CreateError, Entropy, Invoker, JobTimer, Model, ModelError, Models,
+    OpenModelError, OpenedModel, Page, ResultLines, Store, TimerEntry, TimerError, TimerView, Timers, Write,
 };
 use crate::runs::commit::{Along, apply};
 use crate::runs::{Scene, cancel, drive};
 use crate::sweep::sweep;
 use crate::testing::{Faulty, MemoryBlobs, MemoryStore, Mishap, NoSecrets, NoWeb, Nothing};
+use crate::{batches, trigger};
 
 use super::{Sealed, seal};
 
@@ -120,6 +122,42 @@ impl Entropy for Dice {
     }
 }
 
+/// Keeps what other functions are to do.
+#[derive(Debug, Default)]
+struct Handed(Mutex<Vec<Wake>>);
+
+#[async_trait]
+impl Timers for Handed {
+    async fn put_job(&self, _: &JobTimer) -> Result<(), TimerError> {
+        Ok(())
+    }
+
+    async fn remove(&self, _: &str) -> Result<(), TimerError> {
+        Ok(())
+    }
+
+    async fn arm(&self, _: &str, _: DateTime<Utc>, envelope: &Envelope) -> Result<(), TimerError> {
+        self.0.lock().unwrap().push(envelope.kind.clone());
+        Ok(())
+    }
+
+    async fn list(&self, _: &str, _: Option<&str>) -> Result<Page<TimerEntry>, TimerError> {
+        Ok(Page { items: Vec::new(), next: None })
+    }
+
+    async fn get(&self, _: &str) -> Result<Option<TimerView>, TimerError> {
+        Ok(None)
+    }
+}
+
+#[async_trait]
+impl Invoker for Handed {
+    async fn invoke(&self, _: Function, envelope: &Envelope) -> Result<(), TimerError> {
+        self.0.lock().unwrap().push(envelope.kind.clone());
+        Ok(())
+    }
+}
+
 struct World {
     clock: ManualClock,
     provider: Provider,
@@ -127,6 +165,8 @@ struct World {
     sound: Arc<dyn Store>,
     deps: Deps,
     config: Config,
+    /// What was handed to other functions, and what timers were armed for.
+    handed: Arc<Handed>,
 }
 
 fn world(spoilt: Option<RunKey>) -> World {
@@ -134,13 +174,14 @@ fn world(spoilt: Option<RunKey>) -> World {
     let sound: Arc<dyn Store> = Arc::new(MemoryStore::new(Arc::new(clock.clone())));
     let faulty = Arc::new(Faulty::new(sound.clone()));
     let provider = Provider { clock: clock.clone(), created: Arc::default(), creates: Arc::default(), spoilt };
+    let handed = Arc::new(Handed::default());
     let deps = Deps {
         clock: Arc::new(clock.clone()),
         entropy: Arc::new(Dice::default()),
         store: faulty.clone(),
         blobs: Arc::new(MemoryBlobs::new()),
-        timers: Arc::new(Nothing),
-        invoker: Arc::new(Nothing),
+        timers: handed.clone(),
+        invoker: handed.clone(),
         models: Arc::new(provider.clone()),
         channels: Arc::new(Nothing),
         secrets: Arc::new(NoSecrets),
@@ -149,7 +190,7 @@ fn world(spoilt: Option<RunKey>) -> World {
     };
     let mut config = Config::default();
     config.cron.batch.window_seconds = 60;
-    World { clock, provider, faulty, sound, deps, config }
+    World { clock, provider, faulty, sound, deps, config, handed }
 }
 
 fn key(n: usize) -> RunKey {
@@ -221,10 +262,26 @@ impl World {
 
     /// Some hours of sweeps, and nothing else.
     async fn sweeps(&self) {
+        self.handed.0.lock().unwrap().clear();
         for round in 0..10 {
             self.clock.advance(TimeDelta::minutes(15));
-            let invocation = invocation(self, &format!("sweep-{round}"));
-            sweep(self.scene(&invocation)).await.unwrap();
+            let sweeper = invocation(self, &format!("sweep-{round}"));
+            sweep(self.scene(&sweeper)).await.unwrap();
+            // What the sweep hands to others and arms anew is done; what was armed before is lost.
+            self.clock.advance(TimeDelta::minutes(2));
+            let handed = std::mem::take(&mut *self.handed.0.lock().unwrap());
+            for (n, wake) in handed.into_iter().enumerate() {
+                let other = invocation(self, &format!("handed-{round}-{n}"));
+                let scene = self.scene(&other);
+                match wake {
+                    Wake::Poll { b, n } => drop(Box::pin(batches::poll(scene, &b, Some(n))).await.unwrap()),
+                    Wake::Window { w } => drop(Box::pin(seal(scene, &w)).await.unwrap()),
+                    wake @ (Wake::Job { .. } | Wake::Resume { .. }) => {
+                        drop(Box::pin(trigger::handle(scene, &wake)).await.unwrap())
+                    }
+                    Wake::Deliver { .. } | Wake::Heartbeat { .. } | Wake::Sweep => {}
+                }
+            }
         }
     }
 

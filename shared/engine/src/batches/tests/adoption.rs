@@ -28,7 +28,7 @@ async fn a_batch_whose_create_was_not_answered_or_not_readably_is_found_and_not_
     assert_eq!(world.state(&key).await, "submitted");
     world.provider.answer(0);
     world.live(minutes(30)).await;
-    assert_eq!((world.state(&key).await, world.created()), ("delivering", 1));
+    assert_eq!((world.state(&key).await, world.created()), ("succeeded", 1));
 }
 
 #[tokio::test]
@@ -41,7 +41,7 @@ async fn a_batch_that_the_list_shows_minutes_late_is_waited_for() {
     assert_eq!(world.state(&key).await, "submitting");
     world.provider.answer(0);
     world.live(minutes(30)).await;
-    assert_eq!((world.state(&key).await, world.created()), ("delivering", 1));
+    assert_eq!((world.state(&key).await, world.created()), ("succeeded", 1));
 }
 
 #[tokio::test]
@@ -65,7 +65,7 @@ async fn of_two_candidates_the_one_that_holds_the_row_is_adopted_when_it_has_end
     assert_eq!(world.state(&key).await, "submitting", "nobody can tell yet");
     world.provider.answer(1);
     world.live(minutes(60)).await;
-    assert_eq!((world.state(&key).await, world.created()), ("delivering", 1));
+    assert_eq!((world.state(&key).await, world.created()), ("succeeded", 1));
 }
 
 #[tokio::test]
@@ -96,7 +96,7 @@ async fn somebody_elses_batch_is_let_go_when_it_has_ended_and_the_real_one_is_fo
     world.provider.answer(0);
     world.provider.answer(1);
     world.live(minutes(60)).await;
-    assert_eq!((world.state(&key).await, world.created()), ("delivering", 1));
+    assert_eq!((world.state(&key).await, world.created()), ("succeeded", 1));
     assert_eq!(world.run(&key).await.hops[0].message_id, format!("msg_1_{}", key.custom_id(1, 1)));
 }
 
@@ -121,11 +121,11 @@ async fn two_lost_creates_of_which_one_was_made_end_as_one_batch_each_whoever_lo
         assert_eq!(world.created(), 2, "as long as it may be either's, nothing is made again");
         world.provider.answer(0);
         world.live(minutes(60)).await;
-        assert_eq!(world.state(&older).await, "delivering", "older first: {older_first}");
+        assert_eq!(world.state(&older).await, "succeeded", "older first: {older_first}");
         assert_eq!((world.state(&younger).await, world.created()), ("submitted", 3), "older first: {older_first}");
         world.provider.answer(1);
         world.live(minutes(60)).await;
-        assert_eq!(world.state(&younger).await, "delivering", "older first: {older_first}");
+        assert_eq!(world.state(&younger).await, "succeeded", "older first: {older_first}");
         let hops = [world.run(&older).await, world.run(&younger).await].map(|run| run.hops.len());
         assert_eq!(hops, [1, 1]);
     }
@@ -143,7 +143,7 @@ async fn two_lost_creates_that_were_both_made_find_their_own() {
     }
     for (at, key) in keys.iter().enumerate() {
         let run = world.run(key).await;
-        assert_eq!((run.state.name(), run.hops.len()), ("delivering", 1));
+        assert_eq!((run.state.name(), run.hops.len()), ("succeeded", 1));
         assert_eq!(run.hops[0].message_id, format!("msg_{at}_{}", key.custom_id(1, 1)));
     }
     assert_eq!(world.created(), 2);

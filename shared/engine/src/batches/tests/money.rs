@@ -308,6 +308,6 @@ async fn calls_that_may_have_been_paid_are_counted_and_others_are_not() {
     let invocation = world.invocation("inv-next");
     Box::pin(resume(world.scene(&invocation), &key)).await.unwrap();
     let run = world.run(&key).await;
-    assert_eq!((run.state.name(), run.books.unanswered(), run.used().count()), ("delivering", 1, 1));
+    assert_eq!((run.state.name(), run.books.unanswered(), run.used().count()), ("succeeded", 1, 1));
     assert!(!matches!(run.state, State::Failed { .. }));
 }

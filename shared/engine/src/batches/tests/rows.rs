@@ -69,7 +69,7 @@ async fn a_batch_that_is_not_found_for_a_while_is_waited_for_and_so_are_its_resu
     });
     world.provider.answer(0);
     world.live(hours(1)).await;
-    assert_eq!((world.state(&key).await, world.created()), ("delivering", 1));
+    assert_eq!((world.state(&key).await, world.created()), ("succeeded", 1));
 }
 
 #[tokio::test]
@@ -179,12 +179,12 @@ async fn results_that_break_off_in_the_middle_are_read_again_and_each_row_is_use
         ];
     });
     world.poll(&id).await;
-    assert_eq!(world.state(&keys[2]).await, "delivering", "what came is used");
+    assert_eq!(world.state(&keys[2]).await, "succeeded", "what came is used");
     world.live(hours(1)).await;
     for (key, message) in keys.iter().zip(["msg_a", "msg_b", "msg_c"]) {
         let run = world.run(key).await;
         let messages: Vec<&str> = run.hops.iter().map(|hop| hop.message_id.as_str()).collect();
-        assert_eq!((run.state.name(), messages.as_slice()), ("delivering", &[message][..]));
+        assert_eq!((run.state.name(), messages.as_slice()), ("succeeded", &[message][..]));
     }
     assert!(world.open().await.is_empty());
 }
@@ -200,7 +200,7 @@ async fn results_that_fail_when_a_laptop_wakes_after_a_weekend_are_tried_for_hou
         world.provider.with(|inner| inner.results.extend((0..failures).map(|_| ModelErrorKind::NotFound)));
         world.live(hours(5)).await;
         if comes_back {
-            assert_eq!(world.state(&key).await, "delivering");
+            assert_eq!(world.state(&key).await, "succeeded");
         } else {
             assert_eq!(world.state(&key).await, "submitted");
             world.live(hours(2)).await;

@@ -29,7 +29,7 @@ async fn a_second_delivery_does_not_work_beside_the_first_and_a_retry_comes_to_w
     assert_eq!((world.run(&run.key).await, world.provider.with(|inner| inner.sent)), (run.clone(), 0));
     world.clock.advance(TimeDelta::seconds(90));
     let taken = Box::pin(resume(world.scene(&second), &run.key)).await.unwrap();
-    assert_eq!((taken, world.state(&run.key).await), (Resumed::Driven, "delivering"));
+    assert_eq!((taken, world.state(&run.key).await), (Resumed::Driven, "succeeded"));
 }
 
 #[tokio::test]
