@@ -98,9 +98,11 @@ pub(super) struct Stage {
     /// What was refused for good.
     pub(super) refused: Vec<String>,
     /// What somebody else does while the invocation that is looked at makes the call of this name.
-    pub(super) meanwhile: Option<(&'static str, fn(&mut Self))>,
+    pub(super) meanwhile: Option<Meanwhile>,
 }
 
+/// The name of a call, and what is done as it is made.
+pub(super) type Meanwhile = (&'static str, fn(&mut Stage));
 type Running = Pin<Box<dyn Future<Output = Finish>>>;
 
 impl Stage {
