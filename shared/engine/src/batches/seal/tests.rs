@@ -277,7 +277,7 @@ impl World {
                     Wake::Poll { b, n } => drop(Box::pin(batches::poll(scene, &b, Some(n))).await.unwrap()),
                     Wake::Window { w } => drop(Box::pin(seal(scene, &w)).await.unwrap()),
                     wake @ (Wake::Job { .. } | Wake::Resume { .. }) => {
-                        drop(Box::pin(trigger::handle(scene, &wake)).await.unwrap())
+                        drop(Box::pin(trigger::handle(scene, &wake)).await.unwrap());
                     }
                     Wake::Deliver { .. } | Wake::Heartbeat { .. } | Wake::Sweep => {}
                 }
