@@ -23,7 +23,7 @@ use tracing::{info, warn};
 
 use crate::error::EngineError;
 use crate::jobs::look_at_job;
-use crate::ports::DueItem;
+use crate::ports::{DueItem, StoreErrorKind};
 use crate::runs::Scene;
 
 use judge::GRACE;
@@ -140,7 +140,9 @@ async fn job(scene: Scene<'_>, id: &JobId, now: DateTime<Utc>) -> (usize, Option
         Ok(findings) => (findings.iter().filter(|finding| finding.repaired).count(), Some(judge::again(now, now))),
         Err(error) => {
             warn!(job.id = %id, "could not look at job {id}: {}", error.chain());
-            (0, Some(now + judge::PUT_BACK))
+            // A table or a timer service that does not answer will; what cannot be read stays so for a while.
+            let lasts = matches!(&error, EngineError::Store(error) if error.kind == StoreErrorKind::Corrupt);
+            (0, Some(if lasts { now + judge::PUT_BACK } else { judge::again(now, now) }))
         }
     }
 }

@@ -231,7 +231,7 @@ async fn settle(world: &mut World, diary: &mut Diary, mending: TimeDelta) -> Res
     Box::pin(world.advance(mending)).await.map_err(one)?;
     let seen = Box::pin(watch(world, diary, Depth::All)).await.map_err(one)?;
     sound(invariants::always(world, &seen))?;
-    sound(owed(diary, &seen))?;
+    sound(owed(diary, &world.swept, &seen))?;
     sound(overdue(world).await)?;
     for id in invariants::ids() {
         world.ask(Wish::Remove(json!({ "jobId": id })));
@@ -279,9 +279,9 @@ async fn overdue(world: &World) -> Vec<Violation> {
 }
 
 /// Every occurrence of a job that was switched on has its row.
-fn owed(diary: &Diary, seen: &Seen) -> Vec<Violation> {
+fn owed(diary: &Diary, swept: &[DateTime<Utc>], seen: &Seen) -> Vec<Violation> {
     let there: std::collections::BTreeSet<_> = seen.runs.iter().map(|run| &run.key).collect();
-    let missing = diary.owed().into_iter().filter(|key| !there.contains(key));
+    let missing = diary.owed(swept).into_iter().filter(|key| !there.contains(key));
     let rule = "every occurrence of a job that is switched on has its row";
     missing.map(|key| Violation { rule, detail: format!("{key} is not there") }).collect()
 }

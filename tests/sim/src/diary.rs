@@ -57,19 +57,22 @@ impl Diary {
         }
     }
 
-    /// The runs that must be there by now.
-    pub fn owed(&self) -> Vec<RunKey> {
-        let open = self.open.values().map(|span| (span, ROW_WITHIN));
-        let closed = self.closed.iter().map(|span| (span, ROW_BEFORE_A_CHANGE));
-        open.chain(closed).flat_map(|(span, within)| span.owed(within)).collect()
+    /// The runs that must be there by now. `swept` is when sweeps got through, in order: what was missed while none did, and
+    /// until somebody changed the job, nobody could see.
+    pub fn owed(&self, swept: &[DateTime<Utc>]) -> Vec<RunKey> {
+        let open = self.open.values().map(|span| (span, span.to - ROW_WITHIN));
+        let closed = self.closed.iter().filter_map(|span| {
+            let last = swept.partition_point(|at| *at <= span.to).checked_sub(1)?;
+            Some((span, (span.to - ROW_BEFORE_A_CHANGE).min(swept[last] - ROW_WITHIN)))
+        });
+        open.chain(closed).flat_map(|(span, until)| span.owed(until)).collect()
     }
 }
 
 impl Span {
-    fn owed(&self, within: TimeDelta) -> Vec<RunKey> {
+    fn owed(&self, until: DateTime<Utc>) -> Vec<RunKey> {
         let Ok(table) = Timetable::new(&self.schedule, "UTC") else { return Vec::new() };
         let offset = stagger_offset(self.job.as_str(), stagger_ms(&self.schedule));
-        let until = self.to - within;
         let slots = std::iter::successors(table.next_after(self.from - offset), |slot| table.next_after(*slot));
         slots.take_while(|slot| *slot + offset <= until).map(|slot| RunKey::of_slot(&self.job, slot)).collect()
     }

@@ -76,6 +76,8 @@ pub struct World {
     pub held: BTreeMap<String, DateTime<Utc>>,
     /// Envelopes that were given up.
     pub dead: Vec<DeadLetter>,
+    /// When sweeps got through without a fault, or found nothing to do.
+    pub swept: Vec<DateTime<Utc>>,
     /// How much was done.
     pub tally: Tally,
     /// What was done.
@@ -117,6 +119,7 @@ impl World {
             twice_next: 0,
             held: BTreeMap::new(),
             dead: Vec::new(),
+            swept: Vec::new(),
             tally: Tally::default(),
             trace: Trace::default(),
             switch: Arc::default(),
@@ -302,6 +305,8 @@ impl World {
         let run = overdue || waiting || daily || self.sweeps_left_out >= IDLE_SWEEPS;
         if run {
             self.sweeps_left_out = 0;
+        } else {
+            self.swept.push(now);
         }
         Ok(run)
     }
@@ -411,7 +416,12 @@ impl World {
         let now = self.now();
         self.trace.line(|| format!("{now} {n} ends: {finish:?}"));
         match finish {
-            Finish::Done => {}
+            Finish::Done => {
+                let sweep = matches!(&execution.queued.task, Task::Envelope(one) if matches!(one.kind, Wake::Sweep));
+                if sweep && !execution.hurt {
+                    self.swept.push(now);
+                }
+            }
             Finish::Refused(reason) => {
                 if let Task::Ask { wish, .. } = execution.queued.task {
                     self.refused.push((wish, reason));

@@ -19,3 +19,17 @@ fn a_chunk_that_may_have_arrived_stays_so_when_its_repeat_is_put_off() {
         {"advance":{"seconds":300}}]}"#,
     );
 }
+
+/// A sweep whose read of an overdue job failed once put the job back for six hours, and the occurrence that was missed
+/// meanwhile went without its row.
+#[test]
+fn a_job_that_could_not_be_looked_at_for_a_moment_is_looked_at_again_within_minutes() {
+    must_pass(
+        r#"{"seed":7548898181246120046,"ops":[{"addJob":{"job":0,"shape":{"when":{"in":1},"path":"realtime","missed":"once",
+        "overlap":"skip","to":"nobody","session":false,"tools":false}}},{"advance":{"seconds":90}},{"addJob":{"job":0,
+        "shape":{"when":{"in":90},"path":"realtime","missed":"once","overlap":"skip","to":"nobody","session":false,
+        "tools":false}}},{"older":{"invocations":1}},{"older":{"invocations":1}},{"mishap":{"harm":"throttle","whom":"any",
+        "after":1,"times":3}},{"mishap":{"harm":"failAfter","whom":"any","after":4,"times":1}},{"advance":{"seconds":810}},
+        {"advance":{"seconds":1}},{"advance":{"seconds":1}}]}"#,
+    );
+}
