@@ -647,4 +647,8 @@ fn only_calls_that_may_have_been_paid_count_as_starts_of_a_hop_and_do_so_across_
     for spent in [vec![paid(), paid()], vec![paid(), free(), paid()], vec![paid(), Event::HolderDied]] {
         assert_eq!(after(spent.clone()), "failed", "{spent:?}");
     }
+    // A row of the release before says that it was tried again, and not why.
+    let state = State::Running { hop: 1, starts: 1, tries: 1 };
+    let before = run(state, Some(plan(Path::Realtime, OnTimeout::Fail)), false);
+    assert_eq!(next(&before, paid(), now()).unwrap().run.state.name(), "failed");
 }

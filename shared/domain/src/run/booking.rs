@@ -77,6 +77,12 @@ impl Books {
         }
     }
 
+    /// Begins to count the calls of hop `n`, which was tried again `tries` times. A row of before this was kept does not say
+    /// which of those may have been paid: all are taken to be.
+    pub(super) fn count_calls_of(&mut self, n: u32, tries: u32) {
+        self.given_up_of.get_or_insert((n, tries.max(self.given_up)));
+    }
+
     /// Calls whose answer never came; each may have been paid.
     pub fn unanswered(&self) -> u32 {
         self.given_up.saturating_sub(self.came_back)

@@ -138,6 +138,9 @@ impl Stepper {
     }
 
     fn running(&mut self, event: Event, hop: u32, starts: u32, tries: u32) -> bool {
+        if matches!(event, Event::ModelFailed { .. } | Event::HolderDied) {
+            self.run.books.count_calls_of(hop, tries);
+        }
         if leaves_a_call(&event) {
             self.run.gave_up(Call::realtime(hop), self.now);
         }

@@ -26,6 +26,9 @@ const CASES: u64 = 1_500;
 const LONGEST: Duration = Duration::from_mins(10);
 /// This program, which plays the cases in the copy.
 const PLAYER: &str = "nightshift-mutants";
+/// What the workspace's crates are called in the copy, beside their version: with the same one cargo would take what it
+/// built of the copy for the product's own.
+const VERSION: (&str, &str) = ("\nversion = \"0.1.0\"\n", "\nversion = \"0.1.0-planted\"\n");
 /// What is not copied: nothing in it is built.
 const LEFT_OUT: [&str; 4] = ["target", ".git", ".tools", "node_modules"];
 
@@ -198,6 +201,12 @@ fn copied(root: &Path, copy: &Path) -> io::Result<()> {
         let unplanted = || format!("{} cannot be planted: {:?} is not there once", mutant.name, mutant.before);
         with_bugs.insert(path, mutant.plant(&text).ok_or_else(|| io::Error::other(unplanted()))?);
     }
+    let manifest = root.join("Cargo.toml");
+    let text = fs::read_to_string(&manifest)?;
+    if text.matches(VERSION.0).count() != 1 {
+        return Err(io::Error::other("the workspace's version is not where it was"));
+    }
+    with_bugs.insert(manifest, text.replacen(VERSION.0, VERSION.1, 1));
     mirrored(root, copy, &with_bugs)
 }
 
