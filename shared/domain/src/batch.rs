@@ -70,6 +70,9 @@ pub struct Batch {
     /// When it was first seen to have ended: from then on its rows are waited for, and it is never taken for gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<DateTime<Utc>>,
+    /// Since when the provider answers that it knows no such batch, where it last did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_found_since: Option<DateTime<Utc>>,
     /// Rises with every write.
     pub rev: u64,
 }
@@ -223,6 +226,7 @@ mod tests {
             rejected: Vec::new(),
             checked_at: None,
             ended_at: None,
+            not_found_since: None,
             rev: 1,
         }
     }

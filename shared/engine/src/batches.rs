@@ -20,6 +20,7 @@ pub use unused::{Unused, unused};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::batch::{Batch, BatchState, CLOCK_SKEW, CREATE_TIMEOUT, Member, Roll};
+use nightshift_domain::model::ModelErrorKind;
 use nightshift_domain::run::{Event, Run, State};
 use nightshift_domain::{AttemptId, RunKey};
 use tracing::{debug, info, warn};
@@ -34,9 +35,15 @@ pub(crate) use create::post;
 pub(crate) use launch::{fixed, is_left_out};
 pub use seal::{Sealed, seal};
 
-/// How long a batch may be out of reach before that is believed: it lives 24 hours at most, and 404s within its life have
-/// been seen to pass.
+/// How long a batch is waited for that cannot be looked at: it lives 24 hours at most, and 404s within its life have been seen
+/// to pass.
 const BELIEVED_GONE_AFTER: TimeDelta = TimeDelta::hours(25);
+/// For how long at least the provider has to answer that it knows no such batch.
+const NOT_FOUND_FOR: TimeDelta = TimeDelta::hours(1);
+/// How long results can be had, from the create on (batch-processing page, 2026-10).
+const RESULTS_KEPT: TimeDelta = TimeDelta::days(29);
+/// How often a batch is looked for that nobody waits for any more and that may have answers which were paid.
+const LOOKED_FOR_EVERY: TimeDelta = TimeDelta::hours(6);
 /// Members that are asked before one that stays ends the question.
 const ASKED_AT_ONCE: usize = 64;
 
@@ -109,11 +116,14 @@ async fn look(
         Ok(view) => view,
         Err(error) => {
             debug!(batch.id = remote, "batch {remote} did not answer: {error}");
-            // A "not found" within its life has been seen to pass.
-            let lasting = !error.kind.is_transient();
-            return if lasting { out_of_reach(scene, batch, now).await } else { rearm(scene, &batch, now).await };
+            if error.kind == ModelErrorKind::NotFound {
+                return not_found(scene, batch, now).await;
+            }
+            let passes = error.kind.is_transient();
+            return if passes { rearm(scene, &batch, now).await } else { out_of_reach(scene, batch, now).await };
         }
     };
+    batch.not_found_since = None;
     if view.ended {
         return Box::pin(settle::settle(scene, batches, batch, &view, out_of_turn, now)).await;
     }
@@ -176,21 +186,45 @@ async fn belongs_to_another(scene: Scene<'_>, batch: &Batch, remote: &str) -> Re
     Ok(owner.is_some_and(|owner| owner != batch.id))
 }
 
-/// The batch cannot be looked at: its provider is gone from the configuration, its key is refused, or it is not found.
-/// That may be mended, and is waited for as long as the batch itself can live; then its members are told.
-pub(super) async fn out_of_reach(scene: Scene<'_>, batch: Batch, now: DateTime<Utc>) -> Result<Polled, EngineError> {
-    // Its answers are there, whoever cannot reach them: they are not bought again.
+/// The provider knows no such batch. Within its life that has been seen to pass; later its members are told that it is gone.
+async fn not_found(scene: Scene<'_>, mut batch: Batch, now: DateTime<Utc>) -> Result<Polled, EngineError> {
+    let since = *batch.not_found_since.get_or_insert(now);
+    // One that was seen to have ended has its answers somewhere: they are not bought again.
     if batch.ended_at.is_some() {
-        return settle::unread(scene, batch, now).await;
+        return out_of_reach(scene, batch, now).await;
     }
-    if now < (batch.started_at + BELIEVED_GONE_AFTER).max(batch.deadline) {
+    if now < (batch.started_at + BELIEVED_GONE_AFTER).max(batch.deadline).max(since + NOT_FOUND_FOR) {
         return rearm(scene, &batch, now).await;
     }
-    warn!(batch.attempt = %batch.id, "batch {} was out of reach for too long", batch.id);
+    warn!(batch.attempt = %batch.id, "batch {} is not to be found any more", batch.id);
+    settle::missing(scene, batch, now).await
+}
+
+/// The batch cannot be looked at, or its results cannot be had: its provider is gone from the configuration, its key is
+/// refused. That may be mended, and is waited for as long as the batch itself can live; then the members whose time is up are
+/// told that nobody knows. The answers may be there, and paid: they are never asked for again, and the batch is looked for
+/// as long as they can be had, so that they are booked at least.
+///
+/// # Crash safety
+/// The next look is armed and written before the first member is told; a member that was told finds itself elsewhere.
+pub(super) async fn out_of_reach(scene: Scene<'_>, batch: Batch, now: DateTime<Utc>) -> Result<Polled, EngineError> {
+    let until = batch.ended_at.map_or(batch.started_at + BELIEVED_GONE_AFTER, |seen| seen + settle::GIVEN_UP_AFTER);
+    if now < until {
+        return rearm(scene, &batch, now).await;
+    }
     if batch.state.remote().is_none() {
+        if now < batch.deadline {
+            return rearm(scene, &batch, now).await;
+        }
+        warn!(batch.attempt = %batch.id, "batch {} was out of reach for too long", batch.id);
         return search::give_up(scene, batch, now, || Event::BatchAmbiguous).await;
     }
-    settle::missing(scene, batch, now).await
+    if now >= batch.started_at + RESULTS_KEPT {
+        return settle::unread(scene, batch, now).await;
+    }
+    let polled = rearm_at(scene, &batch, Some(now + LOOKED_FOR_EVERY), now).await?;
+    settle::tell_unread(scene, &batch, now).await?;
+    Ok(polled)
 }
 
 /// The time of some members is up: each of those wishes to leave, and a batch that all wish to leave is told to stop. While
@@ -349,7 +383,18 @@ pub(crate) async fn request_cancel(scene: Scene<'_>, id: &AttemptId) -> Result<(
 
 /// Arms the next poll and writes the row that names it.
 pub(super) async fn rearm(scene: Scene<'_>, batch: &Batch, now: DateTime<Utc>) -> Result<Polled, EngineError> {
+    rearm_at(scene, batch, None, now).await
+}
+
+/// The same, with the poll at `at` where that is later than the ladder's next step.
+async fn rearm_at(
+    scene: Scene<'_>,
+    batch: &Batch,
+    at: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Result<Polled, EngineError> {
     let mut next = next_poll(batch, now);
+    next.next_poll_at = next.next_poll_at.max(at.unwrap_or(next.next_poll_at));
     next.checked_at = Some(now);
     arm_poll(scene, &next).await?;
     if scene.deps.store.commit(&[Write::BatchPolled(&next)]).await? != Outcome::Applied {

@@ -84,6 +84,7 @@ pub(crate) async fn seed(
         untold: false,
         checked_at: None,
         ended_at: None,
+        not_found_since: None,
         rev: 1,
     };
     let written = store.commit(&[Write::Batch { batch: &batch, expires_at: None }]).await?;

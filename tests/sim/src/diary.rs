@@ -39,6 +39,8 @@ impl Diary {
             && let Some(span) = self.open.get_mut(id)
             && span.generation == record.generation
             && span.created_at_ms == record.job.created_at_ms
+            // One that is removed and added again in the same millisecond.
+            && span.schedule == record.job.schedule
         {
             span.to = now;
             return;

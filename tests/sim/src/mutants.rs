@@ -79,8 +79,8 @@ pub const LIST: &[Mutant] = &[
     Mutant {
         name: "not-found-is-believed",
         file: "shared/engine/src/batches.rs",
-        before: "if now < (batch.started_at + BELIEVED_GONE_AFTER).max(batch.deadline) {",
-        after: "if !PLANTED && now < (batch.started_at + BELIEVED_GONE_AFTER).max(batch.deadline) {",
+        before: "if now < (batch.started_at + BELIEVED_GONE_AFTER).max(batch.deadline).max(since + NOT_FOUND_FOR) {",
+        after: "if !PLANTED && now < (batch.started_at + BELIEVED_GONE_AFTER).max(batch.deadline).max(since + NOT_FOUND_FOR) {",
         why: "a passing 404 costs a paid batch, and the hop is paid again",
     },
     Mutant {

@@ -33,3 +33,17 @@ fn a_job_that_could_not_be_looked_at_for_a_moment_is_looked_at_again_within_minu
         {"advance":{"seconds":1}},{"advance":{"seconds":1}}]}"#,
     );
 }
+
+/// A run that failed moved its job's next run past an occurrence that had been missed, and nobody looked for that one until the
+/// job's next fire.
+#[test]
+fn an_occurrence_that_was_missed_is_recorded_although_its_job_pauses_after_a_failure() {
+    must_pass(
+        r#"{"seed":3294989580507093010,"ops":[{"addJob":{"job":1,"shape":{"when":{"daily":1},"path":"realtime","missed":"once",
+        "overlap":"skip","to":"nobody","session":false,"tools":false}}},{"fireTwice":{"nth":43}},{"provider":{"answer":{
+        "takes":31,"say":"done"}}},{"addJob":{"job":0,"shape":{"when":{"every":141},"path":"realtime","missed":"once",
+        "overlap":"skip","to":"nobody","session":false,"tools":false}}},{"runNow":{"job":0}},{"fireEarly":{"nth":25}},
+        {"mishap":{"harm":"crashBefore","whom":"any","after":1,"times":36}},{"advance":{"seconds":1}},{"advance":{"seconds":1}},
+        {"advance":{"seconds":7535}},{"advance":{"seconds":315}},{"advance":{"seconds":788}}]}"#,
+    );
+}

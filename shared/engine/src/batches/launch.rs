@@ -87,6 +87,7 @@ async fn draft(
         rejected: Vec::new(),
         checked_at: None,
         ended_at: None,
+        not_found_since: None,
         rev: 1,
     })
 }

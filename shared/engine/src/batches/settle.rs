@@ -13,7 +13,8 @@ use crate::runs::Scene;
 
 use self::hand_out::{Count, Read, Stopped, hand_out};
 use self::progress::{Kept, Progress};
-use super::{Polled, in_batch, rearm, roll, save};
+use super::crowd::each;
+use super::{Polled, beyond_repair, in_batch, out_of_reach, rearm, roll, save};
 
 pub(super) use self::hand_out::hand_one;
 
@@ -56,7 +57,7 @@ pub(super) async fn settle(
         Err(error) => {
             // Results have been seen to be missing right after the end; that passes.
             warn!(batch.id = remote, "the results of batch {remote} cannot be read yet: {error}");
-            return unread(scene, batch, now).await;
+            return out_of_reach(scene, batch, now).await;
         }
     };
     let members = roll::members(scene.deps, &batch).await?;
@@ -103,27 +104,25 @@ pub(super) async fn settle(
     finish(&mut progress, &members, Some(remote), count.ours, now).await
 }
 
-/// The batch has ended and its results cannot be had. They may hold answers that were paid: they are tried for hours, and for
-/// as long as each run has time; then its members are told that nobody knows, and none is asked for again.
+/// What the batch brought can never be had again: its members are told that nobody knows, and none is asked for again.
 ///
 /// # Crash safety
-/// As with [`settle`]. When the end was seen is written with the next poll.
+/// As with [`settle`].
 pub(super) async fn unread(scene: Scene<'_>, batch: Batch, now: DateTime<Utc>) -> Result<Polled, EngineError> {
-    if batch.ended_at.is_none_or(|seen| now < seen + GIVEN_UP_AFTER) {
-        return rearm(scene, &batch, now).await;
-    }
-    let remote = batch.state.remote().map(str::to_owned);
-    let members = roll::members(scene.deps, &batch).await?;
-    let mut progress = Progress::new(scene, batch);
-    if progress.claim(now).await? == Kept::Overtaken {
-        return Ok(Polled::Stale);
-    }
-    let open = (0..members.len()).filter(|place| !progress.batch.settled.has(*place)).collect();
-    let count = tell_late(scene, &mut progress, &members, open, now).await?;
-    if let Some(stopped) = count.stopped {
-        return stop(&mut progress, stopped, now).await;
-    }
-    finish(&mut progress, &members, remote.as_deref(), 0, now).await
+    tell_the_rest(scene, batch, &RowResult::Unreadable, now).await
+}
+
+/// Tells the members whose time is up that their rows cannot be read, for now. No mark is set: a row that can be read after
+/// all is booked for whoever does not wait for it any more.
+pub(super) async fn tell_unread(scene: Scene<'_>, batch: &Batch, now: DateTime<Utc>) -> Result<(), EngineError> {
+    let tell_one = |member: Member| async move {
+        if is_late(scene, &batch.id, &member, now).await {
+            hand_one(scene, batch, &member, RowResult::Unreadable).await?;
+        }
+        Ok(())
+    };
+    let told = |member: Member| async move { tell_one(member).await.or_else(beyond_repair) };
+    each(roll::open(scene.deps, batch).await?, |member| Box::pin(told(member))).await.all().map(drop)
 }
 
 /// Tells those of the members at `places` whose time is up that their row cannot be read. The others wait on.
@@ -162,6 +161,15 @@ async fn is_late(scene: Scene<'_>, id: &AttemptId, member: &Member, now: DateTim
 /// # Crash safety
 /// As with [`settle`].
 pub(super) async fn missing(scene: Scene<'_>, batch: Batch, now: DateTime<Utc>) -> Result<Polled, EngineError> {
+    tell_the_rest(scene, batch, &RowResult::Missing, now).await
+}
+
+async fn tell_the_rest(
+    scene: Scene<'_>,
+    batch: Batch,
+    outcome: &RowResult,
+    now: DateTime<Utc>,
+) -> Result<Polled, EngineError> {
     let remote = batch.state.remote().map(str::to_owned);
     let members = roll::members(scene.deps, &batch).await?;
     let mut progress = Progress::new(scene, batch);
@@ -169,7 +177,7 @@ pub(super) async fn missing(scene: Scene<'_>, batch: Batch, now: DateTime<Utc>) 
         return Ok(Polled::Stale);
     }
     let open = (0..members.len()).filter(|place| !progress.batch.settled.has(*place)).collect();
-    let count = tell_all(scene, &mut progress, &members, open, &RowResult::Missing).await?;
+    let count = tell_all(scene, &mut progress, &members, open, outcome).await?;
     if let Some(stopped) = count.stopped {
         return stop(&mut progress, stopped, now).await;
     }

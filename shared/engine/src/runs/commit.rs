@@ -75,7 +75,7 @@ async fn applied(scene: Scene<'_>, run: &Run, event: Event, along: Along<'_>) ->
         let Some(prepared) = patiently(scene.deps, along.dear, prepare).await? else { return Ok(None) };
         let Prepared { after, effects, change, woken, litter, record } = prepared;
         let step = record.as_ref().and_then(|record| on_run_moved(record, &run.state, &after, now));
-        let step = step.map(|step| after_a_pause(step, scene));
+        let step = step.map(|step| after_a_pause(step, scene, now));
         match write(scene, &run, &after, step.as_ref(), change.as_ref(), &along).await? {
             Written::All => {
                 info!(run.id = %after.key, run.state = after.state.name(), "run {} is {} ({name})", after.key, after.state.name());
@@ -178,14 +178,15 @@ fn is_queued(state: &State) -> bool {
     matches!(state, State::Waiting { reason: WaitReason::Place { .. } })
 }
 
-/// A job that pauses after a failure runs next when the pause is over.
-fn after_a_pause(mut step: JobStep, scene: Scene<'_>) -> JobStep {
+/// A job that pauses after a failure runs next when the pause is over. One that is overdue stays so: what it missed has no
+/// row yet, and the sweep sees to that.
+fn after_a_pause(mut step: JobStep, scene: Scene<'_>, now: DateTime<Utc>) -> JobStep {
     let record = &step.record;
     if matches!(record.job.schedule, Schedule::At { .. }) {
         return step;
     }
     let (Some(until), Some(next)) = (record.hold_until, record.job.state.next_run_at_ms) else { return step };
-    if next < until.timestamp_millis()
+    if (now.timestamp_millis() + 1..until.timestamp_millis()).contains(&next)
         && let Some(timing) = Timing::of(record, scene)
     {
         let settled = timing.settled(record);

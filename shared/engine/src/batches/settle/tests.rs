@@ -257,6 +257,7 @@ async fn world(keys: Vec<RunKey>) -> World {
         untold: false,
         checked_at: None,
         ended_at: None,
+        not_found_since: None,
         rev: 1,
     };
     deps.store.commit(&[Write::Batch { batch: &batch, expires_at: None }]).await.unwrap();

@@ -97,7 +97,7 @@ async fn members_whose_batch_looks_after_them_leave_the_sweep_to_others() {
 }
 
 #[derive(Debug)]
-struct Throttled;
+pub(super) struct Throttled;
 
 #[async_trait]
 impl Models for Throttled {

@@ -44,6 +44,7 @@ fn batch_of(world: &World, run: &Run, remote: &str) -> (Batch, Member) {
         untold: false,
         checked_at: None,
         ended_at: None,
+        not_found_since: None,
         rev: 1,
     };
     (batch, member)

@@ -1,5 +1,7 @@
 //! What a batch brings, and how it may fail to.
 
+use std::sync::Arc;
+
 use chrono::TimeDelta;
 use nightshift_domain::batch::{Batch, BatchState, FIRST_POLL, Marks, Member, Roll};
 use nightshift_domain::job::OnTimeout;
@@ -8,6 +10,7 @@ use nightshift_domain::run::{RowResult, State};
 use nightshift_domain::{AttemptId, RunKey};
 use serde_json::json;
 
+use super::many::Throttled;
 use super::provider::succeeded;
 use super::{World, ready, run, world};
 use crate::ports::Write;
@@ -53,6 +56,7 @@ pub(super) async fn together(world: &World, jobs: &[&str]) -> (AttemptId, Vec<Ru
         untold: false,
         checked_at: None,
         ended_at: None,
+        not_found_since: None,
         rev: 1,
     };
     world.deps.store.commit(&[Write::Batch { batch: &batch, expires_at: None }]).await.unwrap();
@@ -84,6 +88,50 @@ async fn a_batch_that_is_gone_is_given_up_after_25_hours_and_not_made_again_past
     world.live(hours(2)).await;
     assert_eq!((code(&world, &key).await.as_str(), world.created()), ("batch_timeout", 1));
     assert!(world.open().await.is_empty());
+}
+
+#[tokio::test]
+async fn answers_behind_a_key_that_is_gone_for_days_are_not_bought_again_and_are_booked_when_it_is_back() {
+    let mut world = world();
+    let mut run = ready("a");
+    run.plan.as_mut().unwrap().deadline -= hours(36);
+    let key = world.submit(run).await;
+    world.provider.answer(0);
+    let sound = std::mem::replace(&mut world.deps.models, Arc::new(Throttled));
+    world.live(hours(24)).await;
+    assert_eq!(world.state(&key).await, "submitted", "it may come back");
+    world.live(hours(72)).await;
+    assert_eq!(code(&world, &key).await, "batch_row_unreadable");
+    assert_eq!((world.open().await.len(), world.run(&key).await.hops.len()), (1, 0));
+    world.deps.models = sound;
+    world.live(hours(6)).await;
+    let run = world.run(&key).await;
+    assert_eq!((run.hops.len(), run.hops[0].unused, world.created()), (1, true, 1));
+    assert!(world.open().await.is_empty());
+}
+
+#[tokio::test]
+async fn results_that_can_never_be_had_again_are_waited_for_no_longer() {
+    let mut world = world();
+    let key = world.submit(ready("a")).await;
+    world.deps.models = Arc::new(Throttled);
+    world.live(hours(28 * 24)).await;
+    assert_eq!((code(&world, &key).await.as_str(), world.open().await.len()), ("batch_row_unreadable", 1));
+    world.live(hours(30)).await;
+    assert!(world.open().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_moment_of_not_found_after_a_long_outage_is_not_taken_for_the_end() {
+    let mut world = world();
+    let key = world.submit(ready("a")).await;
+    let sound = std::mem::replace(&mut world.deps.models, Arc::new(Throttled));
+    world.live(hours(47)).await;
+    world.provider.answer(0);
+    world.provider.with(|inner| inner.retrieves.push_back(ModelErrorKind::NotFound));
+    world.deps.models = sound;
+    world.live(hours(8)).await;
+    assert_eq!((world.state(&key).await, world.created()), ("succeeded", 1));
 }
 
 #[tokio::test]
