@@ -64,7 +64,7 @@ impl Diary {
     pub fn owed(&self, swept: &[DateTime<Utc>]) -> Vec<RunKey> {
         let open = self.open.values().map(|span| (span, span.to - ROW_WITHIN));
         let closed = self.closed.iter().filter_map(|span| {
-            let last = swept.partition_point(|at| *at <= span.to).checked_sub(1)?;
+            let last = swept.partition_point(|at| *at < span.to).checked_sub(1)?;
             Some((span, (span.to - ROW_BEFORE_A_CHANGE).min(swept[last] - ROW_WITHIN)))
         });
         open.chain(closed).flat_map(|(span, until)| span.owed(until)).collect()

@@ -8,13 +8,37 @@ use crate::mishap::{Harm, Mishap, Whom};
 use crate::ops::{Edit, Missed, Op, Overlap, Shape, To, Way, When};
 use crate::provider::{AnswerPlan, BatchPlan, Plan, Refusal, RowPlan, Say};
 
-/// A case: a job, and ten to sixty things that happen to it.
+/// A case: a job, or several that share batches, and ten to sixty things that happen to them.
 pub fn case() -> impl Strategy<Value = Case> {
-    let first = (0..2u8, shape()).prop_map(|(job, shape)| Op::AddJob { job, shape });
-    (any::<u64>().no_shrink(), first, prop::collection::vec(op(), 9..60)).prop_map(|(seed, first, rest)| {
-        let ops = std::iter::once(first).chain(rest).collect();
+    let rest = prop::collection::vec(op(), 9..60);
+    (any::<u64>().no_shrink(), prop_oneof![4 => alone(), 1 => together()], rest).prop_map(|(seed, mut ops, rest)| {
+        ops.extend(rest);
         Case { seed, ops }
     })
+}
+
+fn alone() -> impl Strategy<Value = Vec<Op>> {
+    (0..2u8, shape()).prop_map(|(job, shape)| vec![Op::AddJob { job, shape }])
+}
+
+/// Jobs whose hops meet in a window: they are started by hand within it, and what goes on there is done twice or late.
+fn together() -> impl Strategy<Value = Vec<Op>> {
+    let way = (60..3_000u32, any::<bool>()).prop_map(|(minutes, then_realtime)| Way::Batch { minutes, then_realtime });
+    let job = (shape(), way).prop_map(|(shape, path)| Shape { path, session: false, ..shape });
+    let bustle = prop_oneof![
+        4 => (0..4u8).prop_map(|job| Op::RunNow { job }),
+        3 => (1..4u8).prop_map(|envelopes| Op::Twice { envelopes }),
+        2 => any::<u8>().prop_map(|nth| Op::FireTwice { nth }),
+        2 => any::<u8>().prop_map(|nth| Op::FireEarly { nth }),
+        3 => (1..90u32).prop_map(|seconds| Op::Advance { seconds }),
+        1 => mishap().prop_map(Op::Mishap),
+    ];
+    (1..300u32, prop::collection::vec(job, 2..5), prop::collection::vec(bustle, 4..20)).prop_map(
+        |(seconds, jobs, bustle)| {
+            let jobs = (0u8..).zip(jobs).map(|(job, shape)| Op::AddJob { job, shape });
+            std::iter::once(Op::Window { seconds }).chain(jobs).chain(bustle).collect()
+        },
+    )
 }
 
 fn op() -> impl Strategy<Value = Op> {

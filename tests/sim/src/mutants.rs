@@ -86,8 +86,8 @@ pub const LIST: &[Mutant] = &[
     Mutant {
         name: "missing-rows-forgotten",
         file: "shared/engine/src/batches/settle.rs",
-        before: "tell_all(scene, &mut progress, &members, open, &RowResult::Missing).await?\n    } else if",
-        after: "if PLANTED {\n            Count::default()\n        } else {\n            tell_all(scene, &mut progress, &members, open, &RowResult::Missing).await?\n        }\n    } else if",
+        before: "} else if now >= seen + if to_its_end",
+        after: "} else if !PLANTED && now >= seen + if to_its_end",
         why: "a run whose row is not among the results waits for ever",
     },
     Mutant {

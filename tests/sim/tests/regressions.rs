@@ -47,3 +47,29 @@ fn an_occurrence_that_was_missed_is_recorded_although_its_job_pauses_after_a_fai
         {"advance":{"seconds":7535}},{"advance":{"seconds":315}},{"advance":{"seconds":788}}]}"#,
     );
 }
+
+/// Whoever went on with a batch that had been left while it was sealed passed over a member whose time was up meanwhile: the batch
+/// was closed for want of members, with that one still in it.
+#[test]
+fn a_member_whose_time_is_up_does_not_stay_behind_in_a_batch_that_is_closed() {
+    must_pass(
+        r#"{"seed":10380111814988308882,"ops":[{"addJob":{"job":0,"shape":{"when":{"hourly":5},"path":"realtime",
+        "missed":"once","overlap":"skip","to":"carefulChat","session":true,"tools":false}}},{"fireLate":{"nth":0,
+        "seconds":1}},{"fireLate":{"nth":0,"seconds":1}},{"advance":{"seconds":3}},{"advance":{"seconds":18}},
+        {"provider":{"row":"never"}},{"fireTwice":{"nth":20}},{"advance":{"seconds":65}},{"advance":{"seconds":10}},
+        {"advance":{"seconds":35424}},{"advance":{"seconds":108}},{"runNow":{"job":1}},{"addJob":{"job":2,
+        "shape":{"when":{"every":86},"path":{"batch":{"minutes":2,"then_realtime":false}},"missed":"once","overlap":"skip",
+        "to":"nobody","session":false,"tools":false}}},{"addJob":{"job":3,"shape":{"when":{"in":1},
+        "path":{"batch":{"minutes":9,"then_realtime":true}},"missed":"once","overlap":"queue","to":"nobody",
+        "session":false,"tools":false}}},{"provider":{"foreign":{"rows":1,"seconds":60}}},{"provider":{"row":"missing"}},
+        {"runNow":{"job":3}},{"send":{"slow":31}},{"advance":{"seconds":1}},{"advance":{"seconds":2938}},
+        {"fireEarly":{"nth":7}},{"twice":{"envelopes":1}},{"advance":{"seconds":338}},{"editJob":{"job":0,
+        "edit":{"overlap":"skip"}}},{"addJob":{"job":3,"shape":{"when":{"in":1},"path":"realtime","missed":"once",
+        "overlap":"skip","to":"nobody","session":false,"tools":false}}},{"runNow":{"job":0}},{"advance":{"seconds":1}},
+        {"advance":{"seconds":3436}},{"mishap":{"harm":"failBefore","whom":"any","after":2,"times":4}},
+        {"mishap":{"harm":"throttle","whom":"effects","after":38,"times":1}},{"advance":{"seconds":85}},{"switch":{"job":0,
+        "on":false}},{"addJob":{"job":2,"shape":{"when":{"every":30},"path":"realtime","missed":"once","overlap":"skip",
+        "to":"nobody","session":false,"tools":false}}},{"editJob":{"job":0,"edit":{"when":{"hourly":0}}}},
+        {"advance":{"seconds":3645}},{"window":{"seconds":1}},{"runNow":{"job":2}},{"advance":{"seconds":180}}]}"#,
+    );
+}

@@ -15,7 +15,7 @@ use nightshift_sim::tally::Tally;
 /// The seed of the cases that belong to every run of the tests.
 const SEED: u64 = 20_261_121;
 /// Cases of a run of the tests: more than 200,000 operations.
-const CASES: u64 = 6_400;
+const CASES: u64 = 5_500;
 /// Cases of a long run: millions of operations.
 const LONG: u64 = 60_000;
 

@@ -3,6 +3,8 @@
 //! Guarantee: a window is closed only when nobody waits in it, and whoever comes after that opens it again. Sealing twice,
 //! or by two at once, puts no hop in two batches: each flips once.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::RunKey;
 use nightshift_domain::batch::{Batch, Caps, Member, Window, WindowId, split};
@@ -15,7 +17,7 @@ use crate::runs::submit::{arm_poll, next_poll};
 use crate::runs::{Scene, hop_request, windows};
 
 use super::crowd::each;
-use super::launch::{Intent, Prepared, intend, launch, may_join};
+use super::launch::{Intent, Prepared, intend, launch, may_join, put_back};
 use super::{Polled, in_batch, roll, tell};
 
 /// How often a window is read again for those that came while it was sealed.
@@ -235,10 +237,16 @@ pub(super) async fn go_on(scene: Scene<'_>, batch: Batch, now: DateTime<Utc>) ->
     info!(batch.attempt = %batch.id, "batch {} was left while it was sealed", batch.id);
     let members = roll::members(scene.deps, &batch).await?;
     let sealing = &batch;
-    let crowd = each(members, |member| Box::pin(rejoin(scene, sealing, member))).await;
+    let crowd = each(members.clone(), |member| Box::pin(rejoin(scene, sealing, member))).await;
     let rows: Vec<Prepared> = crowd.done.into_iter().flatten().collect();
+    let going: HashSet<RunKey> = rows.iter().map(|row| row.run.key.clone()).collect();
+    let id = batch.id.clone();
     let sent = Box::pin(launch(scene, Intent { batch, rows })).await;
-    crowd.failed.or(sent.err()).map_or(Ok(open), Err)
+    // Those that do not go may be in it already; where the batch went without them, nothing there comes to them any more.
+    let id = &id;
+    let stay = members.into_iter().map(|member| member.run).filter(|run| !going.contains(run)).collect();
+    let back = each(stay, |run: RunKey| Box::pin(async move { put_back(scene, &run, id).await })).await;
+    crowd.failed.or(sent.err()).or(back.failed).map_or(Ok(open), Err)
 }
 
 /// A member of a batch that is being sealed, with what is sent for it; `None` where it is elsewhere by now, or had better be.
@@ -249,7 +257,7 @@ async fn rejoin(scene: Scene<'_>, batch: &Batch, member: Member) -> Result<Optio
     }
     Ok(match request(scene, run).await? {
         Waiter::Goes(row) => Some(*row),
-        // Left where it is: ready, or put back when the members are fixed.
+        // Left where it is: ready, or put back once the members are fixed.
         Waiter::Leaves(_) | Waiter::Gone => None,
     })
 }

@@ -304,12 +304,17 @@ impl Visit<'_> {
         names.extend(timer_for(&record, self.config, now).map(|timer| timer.name));
         names.sort_unstable();
         names.dedup();
-        let mut there = Vec::new();
-        for name in names {
-            if let Some(held) = deps.timers.get(&name).await? {
-                there.push(Present { name, enabled: held.enabled, held: self.deep.then_some(held) });
+        let there = match self.present(names).await {
+            Ok(there) => there,
+            Err(error) => {
+                // What was missed needs no timer, and is not kept waiting by a timer service that does not answer.
+                let missed = faults(&record, self.config, now, &[]).into_iter();
+                for fault in missed.filter(|fault| fault.kind == FindingKind::MissedFire) {
+                    self.attend(&record, fault).await;
+                }
+                return Err(error);
             }
-        }
+        };
         let faults = faults(&record, self.config, now, &there);
         let changed = DateTime::from_timestamp_millis(record.job.updated_at_ms).unwrap_or_default();
         if !faults.is_empty() && now - changed < SETTLES {
@@ -326,6 +331,17 @@ impl Visit<'_> {
             }
         }
         Ok(Looked::Found(findings))
+    }
+
+    /// Those of `names` that there are.
+    async fn present(&self, names: Vec<String>) -> Result<Vec<Present>, EngineError> {
+        let mut there = Vec::new();
+        for name in names {
+            if let Some(held) = self.request.deps.timers.get(&name).await? {
+                there.push(Present { name, enabled: held.enabled, held: self.deep.then_some(held) });
+            }
+        }
+        Ok(there)
     }
 
     /// A job's fault as a finding, repaired if that is wanted.
