@@ -100,6 +100,7 @@ pub(super) fn bare_run(record: &JobRecord, key: RunKey, origin: Origin, prompt: 
         cancel_requested: false,
         cost: Cost::default(),
         books: Books::default(),
+        alerts: None,
         events: Vec::new(),
     };
     run.log(now, "queued", None);
