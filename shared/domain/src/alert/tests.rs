@@ -159,7 +159,7 @@ fn ten_scheduled_failures_switch_a_job_off_and_those_by_hand_count_and_alert_onl
     job.begin_anew();
     assert_eq!(
         (job.job.state.auto_disabled, job.job.state.consecutive_errors, job.incident),
-        (None, 0, Incident::default())
+        (None, 0, Box::default())
     );
 
     let mut quiet = record(&json!({ "failureAlert": false }));

@@ -59,7 +59,7 @@ pub struct JobRecord {
     pub scheduled_errors: Option<u32>,
     /// What is remembered of its failures for the alerts about them.
     #[serde(default, skip_serializing_if = "Incident::is_empty")]
-    pub incident: Incident,
+    pub incident: Box<Incident>,
 }
 
 impl JobRecord {
@@ -82,7 +82,7 @@ impl JobRecord {
             message_blob: None,
             chained: false,
             scheduled_errors: None,
-            incident: Incident::default(),
+            incident: Box::default(),
         }
     }
 
@@ -93,7 +93,7 @@ impl JobRecord {
         state.consecutive_errors = 0;
         state.consecutive_skipped = 0;
         self.scheduled_errors = None;
-        self.incident = Incident::default();
+        *self.incident = Incident::default();
     }
 }
 
