@@ -52,6 +52,13 @@ fn news(chats: &Chats, seen: &mut usize, channel: &str) -> Vec<String> {
     news
 }
 
+/// Where nothing is lost nothing is to be swept, 96 times a day.
+async fn unswept(local: &Local) {
+    if local.stack.scheduler.schedules().iter().any(|timer| timer.name == "sweep") {
+        local.drop_timer("sweep").await;
+    }
+}
+
 /// A day of a job that tells its failures to a Slack channel: after two in a row, at most every 47 hours, skips included.
 struct Day(u32, &'static str, &'static [&'static str]);
 
@@ -111,8 +118,7 @@ async fn a_month_of_successes_failures_skips_and_recoveries_brings_exactly_these
     let rule =
         json!({ "channel": "slack", "to": "channel:C0ALERTS01", "cooldownMs": 47 * 3_600_000, "includeSkipped": true });
     let id = local.add(&report(&json!({ "failureAlert": rule, "maxLatenessMs": 300_000 }))).await;
-    // Where nothing is lost nothing is to be swept, 96 times a day.
-    local.drop_timer("sweep").await;
+    unswept(&local).await;
     let (mut seen, mut answers) = (0, 0);
     for Day(day, word, wanted) in MONTH {
         model(&local, word);
@@ -125,6 +131,7 @@ async fn a_month_of_successes_failures_skips_and_recoveries_brings_exactly_these
         local.advance(12 * 60).await;
         if word == "late" {
             local.invoke("poll", &json!({ "v": 1, "k": "sweep" })).await;
+            unswept(&local).await;
         }
         if word == "by hand, auth" {
             model(&local, "auth");
