@@ -1,9 +1,10 @@
 //! A stand-in for the chats' and a receiver's HTTP APIs: takes everything, and remembers it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::{Path, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use axum::{Json, Router};
 use serde_json::{Value, json};
@@ -28,6 +29,7 @@ pub struct Chats {
     /// Its address: the base URL of Telegram and of Slack; a receiver is at `/hook`.
     pub url: String,
     arrived: Arc<Mutex<Vec<Arrived>>>,
+    gone: Arc<AtomicBool>,
 }
 
 impl Chats {
@@ -35,7 +37,7 @@ impl Chats {
     pub async fn serve() -> Self {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a loopback port is free");
         let url = format!("http://{}", listener.local_addr().expect("a bound port has an address"));
-        let chats = Self { url, arrived: Arc::default() };
+        let chats = Self { url, arrived: Arc::default(), gone: Arc::default() };
         let router = Router::new()
             .route("/{bot}/sendMessage", post(telegram))
             .route("/chat.postMessage", post(slack))
@@ -43,6 +45,11 @@ impl Chats {
             .with_state(chats.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         chats
+    }
+
+    /// Whether Telegram's chats are gone from now on.
+    pub fn set_gone(&self, gone: bool) {
+        self.gone.store(gone, Ordering::Relaxed);
     }
 
     /// What arrived so far, in order.
@@ -73,17 +80,25 @@ async fn telegram(
     Path(bot): Path<String>,
     headers: HeaderMap,
     Json(body): Json<Value>,
-) -> Json<Value> {
+) -> (StatusCode, Json<Value>) {
     if bot != format!("bot{TELEGRAM_TOKEN}") {
-        return Json(json!({ "ok": false, "error_code": 401, "description": "Unauthorized" }));
+        return (
+            StatusCode::UNAUTHORIZED,
+            Json(json!({ "ok": false, "error_code": 401, "description": "Unauthorized" })),
+        );
+    }
+    if chats.gone.load(Ordering::Relaxed) {
+        let gone = json!({ "ok": false, "error_code": 400, "description": "Bad Request: chat not found" });
+        return (StatusCode::BAD_REQUEST, Json(gone));
     }
     let topic = body["message_thread_id"].clone();
     let n = chats.keep("telegram", body, &headers);
     let is_topic = !topic.is_null();
     let chat = json!({ "id": 1, "type": "supergroup", "is_forum": is_topic });
-    Json(json!({ "ok": true, "result": {
+    let taken = json!({ "ok": true, "result": {
         "message_id": n, "date": 0, "chat": chat, "message_thread_id": topic, "is_topic_message": is_topic,
-    } }))
+    } });
+    (StatusCode::OK, Json(taken))
 }
 
 async fn slack(State(chats): State<Chats>, headers: HeaderMap, Json(body): Json<Value>) -> Json<Value> {

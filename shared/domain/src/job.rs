@@ -444,6 +444,18 @@ pub struct JobState {
     pub consecutive_skipped: u32,
     /// Set when Nightshift disabled it.
     pub auto_disabled: Option<AutoDisabled>,
+    /// When a failure of it was last to be told to somebody, epoch ms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_failure_alert_at_ms: Option<i64>,
+    /// Whether that arrived; not there while it is on its way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_failure_notification_delivered: Option<bool>,
+    /// What became of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_failure_notification_delivery_status: Option<DeliveryStatus>,
+    /// Why it did not arrive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_failure_notification_delivery_error: Option<String>,
 }
 
 /// Why and when Nightshift disabled a job.

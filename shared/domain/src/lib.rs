@@ -3,6 +3,7 @@
 //! Nothing here reads a clock, the network or the environment: `now` is always a parameter, and what to do next comes back
 //! as [`run::Effect`]s that `engine` performs. It knows nothing of DynamoDB, EventBridge, HTTP or any chat platform.
 
+pub mod alert;
 pub mod batch;
 pub mod config;
 pub mod cost;

@@ -87,6 +87,7 @@ fn run(state: State, plan: Option<Plan>, cancel_requested: bool) -> Run {
         cancel_requested,
         cost: Cost::default(),
         books: Books::default(),
+        alerts: None,
         events: Vec::new(),
     }
 }

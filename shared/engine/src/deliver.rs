@@ -1,4 +1,4 @@
-//! Sends an answer, chunk by chunk, and closes the run.
+//! Sends an answer, chunk by chunk, and closes the run; then whatever is to be told about its end.
 //!
 //! Guarantee: at most once per chunk, visibly. A chunk's row says `sending` before the channel is asked, so one that is
 //! found so after a crash has an unknown outcome and is sent again only where its channel drops the repeat.
@@ -14,9 +14,10 @@ use tracing::debug;
 use crate::error::EngineError;
 use crate::ports::OpenChannelError;
 use crate::runs::Scene;
-use crate::runs::commit::{Along, apply, save};
+use crate::runs::commit::{Along, Moved, apply, save};
 use crate::runs::drive::{not_by_a_twin, system_event};
 
+mod alerts;
 mod event;
 pub(crate) mod ledger;
 mod unsent;
@@ -40,20 +41,30 @@ const SUMMARY_MAX: usize = 2000;
 pub enum Delivered {
     /// The run is closed.
     Closed(DeliveryStatus),
+    /// Nothing is to be told about its end any more.
+    Told,
     /// Some chunk is to be tried again.
     Later(DateTime<Utc>),
     /// Somebody delivers it, or it is over.
     Nothing,
 }
 
-/// Delivers the answer of `key`.
+/// Delivers the answer of `key`, or the alerts about its end.
 ///
 /// # Crash safety
 /// The ledger's rows are written before anything is sent, each row before and after its send; stopped anywhere, the
-/// sweeper hands the run back here and the rows say what is left to do.
+/// sweeper hands the run back here and the rows say what is left to do. The write that closes the run has its alerts in it.
 pub async fn deliver(scene: Scene<'_>, key: &RunKey) -> Result<Delivered, EngineError> {
+    // Its future holds several runs and a job.
+    Box::pin(delivered(scene, key)).await
+}
+
+async fn delivered(scene: Scene<'_>, key: &RunKey) -> Result<Delivered, EngineError> {
     let now = scene.deps.clock.now();
     let Some(run) = scene.deps.store.run(key).await? else { return Ok(Delivered::Nothing) };
+    if run.due_alerts().is_some() {
+        return alerts::send(scene, run).await;
+    }
     if !matches!(run.state, State::Delivering) {
         return Ok(Delivered::Nothing);
     }
@@ -141,29 +152,42 @@ async fn later(scene: Scene<'_>, mut run: Run, at: DateTime<Utc>) -> Result<Deli
 
 async fn close(
     scene: Scene<'_>,
-    mut run: Run,
+    run: Run,
     status: DeliveryStatus,
     note: Option<String>,
 ) -> Result<Delivered, EngineError> {
-    run.delivery_note = note;
-    apply(scene, &run, Event::Delivered(status), Along::default()).await?;
-    Ok(Delivered::Closed(status))
+    close_along(scene, run, (status, note), Along::default()).await
 }
 
 /// Closes a run whose answer went out, with a short summary for the agent's main session.
 async fn close_announced(
     scene: Scene<'_>,
-    mut run: Run,
+    run: Run,
     status: DeliveryStatus,
     note: Option<String>,
     text: &str,
 ) -> Result<Delivered, EngineError> {
-    run.delivery_note = note;
     let announced = run.delivery.as_ref().is_some_and(|delivery| delivery.mode == DeliveryMode::Announce);
     let summary = format!("Cron: {}", shorten(text));
     let event = announced.then(|| system_event(scene, &run, summary));
     let along = Along { event: event.as_ref(), ..Along::default() };
-    apply(scene, &run, Event::Delivered(status), along).await?;
+    close_along(scene, run, (status, note), along).await
+}
+
+/// Closes a run, and sends the alerts that are due for that right here.
+async fn close_along(
+    scene: Scene<'_>,
+    mut run: Run,
+    (status, note): (DeliveryStatus, Option<String>),
+    along: Along<'_>,
+) -> Result<Delivered, EngineError> {
+    run.delivery_note = note;
+    let along = Along { sends_alerts: true, ..along };
+    if let Some(Moved { run, .. }) = apply(scene, &run, Event::Delivered(status), along).await?
+        && run.due_alerts().is_some()
+    {
+        alerts::send(scene, run).await?;
+    }
     Ok(Delivered::Closed(status))
 }
 

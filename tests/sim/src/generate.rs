@@ -111,8 +111,17 @@ fn to() -> impl Strategy<Value = To> {
 
 fn shape() -> impl Strategy<Value = Shape> {
     let rare = || prop::bool::weighted(0.25);
-    (when(), way(), missed(), overlap(), to(), rare(), rare()).prop_map(
-        |(when, path, missed, overlap, to, session, tools)| Shape { when, path, missed, overlap, to, session, tools },
+    (when(), way(), missed(), overlap(), to(), rare(), rare(), rare()).prop_map(
+        |(when, path, missed, overlap, to, session, tools, eager)| Shape {
+            when,
+            path,
+            missed,
+            overlap,
+            to,
+            session,
+            tools,
+            eager,
+        },
     )
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::batch::{Batch, BatchState, Roll, WindowId};
-use nightshift_domain::job::JobRecord;
+use nightshift_domain::job::{DeliveryStatus, JobRecord};
 use nightshift_domain::run::{LEASE, Run, State, WaitReason, attention_at};
 use nightshift_domain::stop::Stop;
 use nightshift_domain::{AttemptId, JobId, RunKey};
@@ -188,6 +188,7 @@ pub fn at_rest(world: &World, seen: &Seen) -> Vec<Violation> {
     rule("runs say what the bill says", misbooked);
     rule("every paid answer that reached us is booked", unbooked(world, seen));
     rule("every run ends", unended(seen));
+    rule("an alert arrived where its run says so", misreported(world, seen));
     rule(
         "no stop outlasts its reason",
         seen.stops.iter().filter(|stop| stop.holds(seen.now)).map(Stop::sentence).collect(),
@@ -319,6 +320,24 @@ fn unexplained(world: &World) -> Vec<String> {
 fn unended(seen: &Seen) -> Vec<String> {
     let live = seen.runs.iter().filter(|run| !run.state.is_terminal());
     live.map(|run| format!("{} is still {:?} since {}", run.key, run.state, run.state_since)).collect()
+}
+
+/// Alerts that a run says arrived, and that nobody was shown; and those of which it does not say what became of them.
+fn misreported(world: &World, seen: &Seen) -> Vec<String> {
+    let arrived: BTreeSet<String> = world.outside.channel.sent().into_iter().map(|arrival| arrival.key).collect();
+    let mut said = Vec::new();
+    for run in &seen.runs {
+        for notice in run.alerts.iter().flat_map(|alerts| &alerts.notices) {
+            let key = format!("{}-{}-0", run.key, notice.kind.origin());
+            let delivered = notice.fate.as_ref().map(|fate| fate.status == DeliveryStatus::Delivered);
+            match delivered {
+                None => said.push(format!("{key} is still to be told")),
+                Some(true) if !arrived.contains(&key) => said.push(format!("{key} is told, and never arrived")),
+                Some(_) => {}
+            }
+        }
+    }
+    said
 }
 
 fn left_over(world: &World, seen: &Seen) -> Vec<String> {

@@ -71,6 +71,13 @@ pub struct New {
 
 /// All that is new.
 pub const NEW: &[New] = &[
+    New { row: Row::Job, path: &["scheduledErrors"], how: How::Drops },
+    New { row: Row::Job, path: &["incident"], how: How::Drops },
+    New { row: Row::Job, path: &["job", "state", "lastFailureAlertAtMs"], how: How::Drops },
+    New { row: Row::Job, path: &["job", "state", "lastFailureNotificationDelivered"], how: How::Drops },
+    New { row: Row::Job, path: &["job", "state", "lastFailureNotificationDeliveryStatus"], how: How::Drops },
+    New { row: Row::Job, path: &["job", "state", "lastFailureNotificationDeliveryError"], how: How::Drops },
+    New { row: Row::Run, path: &["alerts"], how: How::Drops },
     New { row: Row::Run, path: &["books"], how: How::Drops },
     New { row: Row::Run, path: &["hops", "*", "unused"], how: How::Drops },
     New { row: Row::Run, path: &["hops", "*", "attempt"], how: How::Drops },

@@ -124,6 +124,9 @@ pub struct Shape {
     pub session: bool,
     /// Whether it has tools.
     pub tools: bool,
+    /// Whether every failure and every skip is told elsewhere, at once; a failure is told by the default rules otherwise.
+    #[serde(default)]
+    pub eager: bool,
 }
 
 /// When a job runs.
@@ -266,6 +269,10 @@ impl Shape {
         });
         if self.session {
             input["sessionTarget"] = json!(format!("session:s{}", job % 2));
+        }
+        if self.eager {
+            input["failureAlert"] = json!({ "after": 1, "cooldownMs": 0, "includeSkipped": true,
+                "channel": "telegram", "to": format!("alerts-{job}") });
         }
         if self.tools {
             input["payload"]["toolsAllow"] = json!(["memory", "message"]);

@@ -54,7 +54,7 @@ pub(super) const KNOWN: [&str; 19] = [
     "overlap",
     "state",
 ];
-const STATE: [&str; 10] = [
+const STATE: [&str; 14] = [
     "nextRunAtMs",
     "runningAtMs",
     "lastRunAtMs",
@@ -65,6 +65,10 @@ const STATE: [&str; 10] = [
     "consecutiveErrors",
     "consecutiveSkipped",
     "autoDisabled",
+    "lastFailureAlertAtMs",
+    "lastFailureNotificationDelivered",
+    "lastFailureNotificationDeliveryStatus",
+    "lastFailureNotificationDeliveryError",
 ];
 const SCHEDULE: [&str; 8] = ["kind", "at", "atMs", "everyMs", "anchorMs", "expr", "tz", "staggerMs"];
 

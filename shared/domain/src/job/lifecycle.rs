@@ -7,7 +7,7 @@ use crate::RunKey;
 use crate::run::{Origin, Run, State, WaitReason, retry_delay};
 use crate::schedule::Schedule;
 
-/// Failures in a row after which a recurring job is disabled.
+/// Failures in a row of scheduled runs after which a recurring job is disabled.
 pub const DISABLE_AFTER: u32 = 10;
 
 /// The ladder's last step, which repeats for as long as a job fails.
@@ -24,6 +24,8 @@ pub struct JobStep {
     pub drop_timer: bool,
     /// The run whose turn has come.
     pub wake: Option<RunKey>,
+    /// It was switched off just now, for its failures.
+    pub disabled: bool,
 }
 
 /// What `record` becomes when one of its runs went from `before` to how `after` stands; `None` when that is nothing to it.
@@ -47,7 +49,7 @@ pub fn on_run_moved(record: &JobRecord, before: &State, after: &Run, now: DateTi
         next.job.state.running_at_ms = None;
     }
     let wake = if next.active.is_empty() { next.waiting.first().cloned() } else { None };
-    let mut step = JobStep { record: next, remove: false, drop_timer: false, wake };
+    let mut step = JobStep { record: next, remove: false, drop_timer: false, wake, disabled: false };
     if after.state.is_terminal() {
         finish(&mut step, record, after, now);
     }
@@ -81,18 +83,22 @@ fn finish(step: &mut JobStep, read: &JobRecord, run: &Run, now: DateTime<Utc>) {
     }
     // A cancel is somebody's wish and says nothing about the job.
     if matches!(run.state, State::Failed { .. }) {
+        // A row of before they were counted apart: then all were taken for scheduled ones.
+        let scheduled = step.record.scheduled_errors.unwrap_or(state.consecutive_errors);
+        step.record.scheduled_errors = Some(scheduled + u32::from(run.origin == Origin::Schedule));
         state.consecutive_errors += 1;
         let step_of_ladder = (state.consecutive_errors - 1).min(LAST_STEP);
         step.record.hold_until = retry_delay(step_of_ladder, None).map(|wait| now + wait);
     } else if status == RunStatus::Ok {
         state.consecutive_errors = 0;
+        step.record.scheduled_errors = None;
         step.record.hold_until = None;
         // One that asked no model says nothing about how long those take that do.
         if run.used().next().is_some() {
             step.record.last_hops = u32::try_from(run.used().count()).ok();
         }
     }
-    let failures = state.consecutive_errors;
+    let failures = step.record.scheduled_errors.unwrap_or(0);
     let one_shot = matches!(job.schedule, Schedule::At { .. });
     let succeeded = status == RunStatus::Ok;
     if !is_own(&job.schedule, run) {
@@ -106,12 +112,17 @@ fn finish(step: &mut JobStep, read: &JobRecord, run: &Run, now: DateTime<Utc>) {
         job.enabled = false;
         job.state.next_run_at_ms = None;
         step.drop_timer = true;
-    } else if matches!(run.state, State::Failed { .. }) && failures >= DISABLE_AFTER && job.enabled {
+    } else if matches!(run.state, State::Failed { .. })
+        && run.origin == Origin::Schedule
+        && failures >= DISABLE_AFTER
+        && job.enabled
+    {
         job.enabled = false;
         job.state.next_run_at_ms = None;
         let reason = format!("{failures} failures in a row");
         job.state.auto_disabled =
             Some(AutoDisabled { reason, at_ms: now.timestamp_millis(), consecutive_errors: failures });
         step.drop_timer = true;
+        step.disabled = true;
     }
 }

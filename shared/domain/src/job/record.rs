@@ -5,6 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{Job, Mark};
 use crate::RunKey;
+use crate::alert::Incident;
 
 /// A job as the table keeps it: what people see, and what only the engine needs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -53,6 +54,12 @@ pub struct JobRecord {
     /// The timer service refused its expression, so that it runs as a chain of one-shots.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub chained: bool,
+    /// Failures in a row of its scheduled runs; those it is told of by hand are none. `None` in rows of before this was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheduled_errors: Option<u32>,
+    /// What is remembered of its failures for the alerts about them.
+    #[serde(default, skip_serializing_if = "Incident::is_empty")]
+    pub incident: Box<Incident>,
 }
 
 impl JobRecord {
@@ -74,7 +81,19 @@ impl JobRecord {
             stray_fires: 0,
             message_blob: None,
             chained: false,
+            scheduled_errors: None,
+            incident: Box::default(),
         }
+    }
+
+    /// Forgets how it failed: somebody switched it on again.
+    pub fn begin_anew(&mut self) {
+        let state = &mut self.job.state;
+        state.auto_disabled = None;
+        state.consecutive_errors = 0;
+        state.consecutive_skipped = 0;
+        self.scheduled_errors = None;
+        *self.incident = Incident::default();
     }
 }
 

@@ -58,11 +58,13 @@ pub fn release(run: &Run) -> Run {
     released
 }
 
-/// When the sweeper should look at a run that has not moved by then; `None` for one that is over, or that waits for a place,
-/// which has a queue of its own.
+/// When the sweeper should look at a run that has not moved by then; `None` for one that is over and has no alert to send, or
+/// that waits for a place, which has a queue of its own.
 pub fn attention_at(run: &Run) -> Option<DateTime<Utc>> {
     if run.state.is_terminal() {
-        return None;
+        // What is to be told about its end outlasts it.
+        let alerts = run.due_alerts()?;
+        return Some(run.lease.as_ref().map_or(alerts.send_at + STILL, |lease| lease.until));
     }
     if let Some(lease) = &run.lease {
         return Some(lease.until);

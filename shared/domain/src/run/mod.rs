@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::alert::Alerts;
 use crate::delivery::Target;
 use crate::job::{AgentTurn, Delivery, DeliveryStatus, OnTimeout, RunStatus, WakeMode};
 use crate::model::{Role, ThinkingMode};
@@ -134,6 +135,9 @@ pub struct Run {
     /// What was paid, or may have been, for nothing.
     #[serde(default, skip_serializing_if = "Books::is_empty")]
     pub books: Books,
+    /// What is to be told, or was told, about its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alerts: Option<Alerts>,
     /// What happened, for people.
     #[serde(default)]
     pub events: Vec<LogLine>,

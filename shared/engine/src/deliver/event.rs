@@ -1,6 +1,7 @@
-//! The finished-run event that a webhook receives.
+//! The events that a webhook receives: of a finished run, and of an alert.
 
 use chrono::{DateTime, Utc};
+use nightshift_domain::alert::{Notice, Style, text};
 use nightshift_domain::money::{added, usd};
 use nightshift_domain::run::Run;
 use serde_json::{Value, json};
@@ -31,5 +32,25 @@ pub(super) fn finished(run: &Run, text: &str, now: DateTime<Utc>) -> Value {
         "path": run.path_word(),
         "usage": usage,
         "costUsd": usd(run.cost.paid_nano_usd),
+    })
+}
+
+/// The event of an alert, for a webhook: what its text says, in fields. A repeat makes the same one.
+pub(super) fn alert(run: &Run, notice: &Notice) -> Value {
+    json!({
+        "action": "alert",
+        "alert": notice.kind.word(),
+        "jobId": run.job_id,
+        "jobName": run.job_name,
+        "runId": run.key,
+        "agentId": run.agent_id,
+        "status": run.status(),
+        "deliveryStatus": run.delivery_status,
+        "error": notice.cause,
+        "count": notice.count,
+        "scheduledAtMs": run.slot.timestamp_millis(),
+        "runAtMs": run.started_at.map(|at| at.timestamp_millis()),
+        "alertAtMs": notice.at.timestamp_millis(),
+        "text": text(notice, run, Style::Plain),
     })
 }

@@ -4,12 +4,11 @@
 
 use nightshift_domain::delivery::{Target, deliverable};
 use nightshift_domain::job::{DeliveryMode, DeliveryStatus};
-use nightshift_domain::run::{Run, State};
+use nightshift_domain::run::{Event, Run, State};
 
 use crate::error::EngineError;
+use crate::runs::commit::{Along, apply};
 use crate::runs::{Scene, load_text};
-
-use super::close;
 
 /// What is to be sent, or why nothing is.
 pub(super) enum Output {
@@ -60,6 +59,9 @@ pub(crate) async fn close_where_it_is(scene: Scene<'_>, run: &Run) -> Result<boo
         return Ok(false);
     }
     let Output::Nothing(status, note) = output(scene, run).await? else { return Ok(false) };
-    close(scene, run.clone(), status, note).await?;
+    let mut run = run.clone();
+    run.delivery_note = note;
+    // Whatever is to be told about its end is handed to `deliver`.
+    apply(scene, &run, Event::Delivered(status), Along::default()).await?;
     Ok(true)
 }

@@ -128,6 +128,9 @@ async fn change(
         let mut new = old.clone();
         new.job = job;
         new.rev += 1;
+        if new.job.enabled && !old.job.enabled {
+            new.begin_anew();
+        }
         if timing_changed {
             new.generation += 1;
             new.chained = false;

@@ -251,9 +251,7 @@ async fn replace(
         *anchor_ms = *own;
     }
     if new.job.enabled && !there.job.enabled {
-        new.job.state.auto_disabled = None;
-        new.job.state.consecutive_errors = 0;
-        new.job.state.consecutive_skipped = 0;
+        new.begin_anew();
     }
     new.rev += 1;
     new.generation += 1;

@@ -69,7 +69,7 @@ pub async fn config_apply(request: &Request<'_>, input: &Value) -> Result<Applie
     let Checked { document, notes, .. } = params.needed(checked)?;
     // A document that was never written is not the same as an empty one that was.
     let change = |_: &Value| Ok((document.clone(), notes.clone()));
-    write(request, expected, true, change).await
+    Box::pin(write(request, expected, true, change)).await
 }
 
 /// Puts a value at a path: `{path, value, expectedRevision?}`. Objects on the way that are missing are made.
@@ -92,7 +92,7 @@ pub async fn config_set(request: &Request<'_>, input: &Value) -> Result<Applied,
         path.set(&mut document, value.clone())?;
         accepted(&document, local)
     };
-    write(request, expected, false, change).await
+    Box::pin(write(request, expected, false, change)).await
 }
 
 /// Takes away what stands at a path: `{path, expectedRevision?}`. A field that is not set is left so, and no change is told:
@@ -113,7 +113,7 @@ pub async fn config_unset(request: &Request<'_>, input: &Value) -> Result<Applie
             None => Ok((document, Vec::new())),
         }
     };
-    write(request, expected, false, change).await
+    Box::pin(write(request, expected, false, change)).await
 }
 
 /// The field `config`, whatever it holds.

@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use chrono::{DateTime, Utc};
 use futures::future::try_join_all;
+use nightshift_domain::alert::on_ended;
 use nightshift_domain::event::{Envelope, Wake};
 use nightshift_domain::job::{JobRecord, RunStatus, Verdict, prune_before, verdicts};
 use nightshift_domain::run::{Origin, Run, State, Text, WaitReason};
@@ -20,7 +21,7 @@ use crate::ports::{Outcome, Write};
 use crate::sweep::FindingKind;
 
 use super::claim::{MADE_UP, bare_run, new_run, prune, skip};
-use super::commit::{MAX_RACES, run_retention};
+use super::commit::{MAX_RACES, hand_over_alerts, run_retention};
 use super::fire::PUT_OFF;
 use super::occurrence::Timing;
 use super::{Scene, note_repair};
@@ -214,6 +215,9 @@ async fn write(
             done.claimed.extend(claimed);
             done.recorded += runs.len();
             prune(deps.store.as_ref(), &record.job.job_id, prune_to, now).await;
+            for run in &runs {
+                hand_over_alerts(scene, run).await?;
+            }
             Ok(Written::All(Box::new(updated)))
         }
         Outcome::Lost(at) => Ok(Written::Lost(at)),
@@ -253,6 +257,7 @@ async fn row(
             skip(&mut run, reason, now);
             state.consecutive_skipped += 1;
             state.last_status = Some(RunStatus::Skipped);
+            on_ended(updated, &mut run, false, &scene.config.cron, now);
         }
     }
     if matches!((&record.job.schedule, verdict), (Schedule::At { .. }, Verdict::Skip(_))) {

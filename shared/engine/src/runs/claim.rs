@@ -1,6 +1,7 @@
 //! Claims: an occurrence, or somebody's wish, becomes a run.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use nightshift_domain::alert::on_ended;
 use nightshift_domain::config::Config;
 use nightshift_domain::job::{AgentTurn, Job, JobRecord, Overlap, Payload, RunStatus, SessionTarget, prune_before};
 use nightshift_domain::money::Cost;
@@ -16,7 +17,7 @@ use crate::jobs::load_message;
 use crate::ports::{Outcome, Store, Write};
 use crate::sweep::FindingKind;
 
-use super::commit::{MAX_RACES, run_retention};
+use super::commit::{MAX_RACES, hand_over_alerts, run_retention};
 use super::occurrence::Timing;
 use super::texts::run_text;
 use super::{Scene, note_repair};
@@ -100,6 +101,7 @@ pub(super) fn bare_run(record: &JobRecord, key: RunKey, origin: Origin, prompt: 
         cancel_requested: false,
         cost: Cost::default(),
         books: Books::default(),
+        alerts: None,
         events: Vec::new(),
     };
     run.log(now, "queued", None);
@@ -179,6 +181,9 @@ pub(crate) async fn claim_occurrence(
             (None, Overlap::Skip | Overlap::Queue | Overlap::Allow) => Verdict::Run,
         };
         let mut updated = claimed(&record, &mut run, &verdict, scene.invocation, now);
+        if matches!(verdict, Verdict::Skip(_)) {
+            on_ended(&mut updated, &mut run, false, &scene.config.cron, now);
+        }
         if occurrence.swept {
             run.lease = None;
             note_repair(&mut run, FindingKind::MissedFire, MADE_UP, now);
@@ -194,6 +199,7 @@ pub(crate) async fn claim_occurrence(
             Outcome::Applied => {
                 info!(run.id = %run.key, job.id = %run.job_id, "run {} is {}", run.key, run.state.name());
                 prune(deps.store.as_ref(), &run.job_id, prune_to, now).await;
+                hand_over_alerts(scene, &run).await?;
                 return Ok(match verdict {
                     Verdict::Run => Claim::Claimed(Box::new(run)),
                     Verdict::Skip(_) | Verdict::Wait => Claim::Recorded(run.key),

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::RunKey;
+use nightshift_domain::alert::on_ended;
 use nightshift_domain::batch::{Batch, BatchState, row_bytes};
 use nightshift_domain::event::{Envelope, Wake};
 use nightshift_domain::job::{JobRecord, JobStep, on_run_moved};
@@ -17,6 +18,7 @@ use crate::jobs::timer_for;
 use crate::ports::{Outcome, SystemEvent, Write};
 
 use super::Scene;
+use super::drive::hand_to_deliver;
 use super::occurrence::Timing;
 use super::patience::patiently;
 use super::places::{self, Seat};
@@ -46,6 +48,8 @@ pub(crate) struct Along<'a> {
     pub count: Option<&'a str>,
     /// What is known of the model's context, in tokens; for a run that takes its session.
     pub room: Option<u64>,
+    /// Whether the caller sends the alerts about the run's end himself.
+    pub sends_alerts: bool,
     /// Whether the run holds an answer that was paid and stands nowhere else: it is not given up for a failure that passes.
     pub dear: bool,
 }
@@ -73,9 +77,9 @@ async fn applied(scene: Scene<'_>, run: &Run, event: Event, along: Along<'_>) ->
     for _ in 0..MAX_RACES {
         let prepare = || prepared(scene, &run, event.clone(), along.room, now);
         let Some(prepared) = patiently(scene.deps, along.dear, prepare).await? else { return Ok(None) };
-        let Prepared { after, effects, change, woken, litter, record } = prepared;
+        let Prepared { mut after, effects, change, woken, litter, record } = prepared;
         let step = record.as_ref().and_then(|record| on_run_moved(record, &run.state, &after, now));
-        let step = step.map(|step| after_a_pause(step, scene, now));
+        let step = step.map(|step| raised(after_a_pause(step, scene, now), scene, &mut after, now));
         match write(scene, &run, &after, step.as_ref(), change.as_ref(), &along).await? {
             Written::All => {
                 info!(run.id = %after.key, run.state = after.state.name(), "run {} is {} ({name})", after.key, after.state.name());
@@ -93,6 +97,9 @@ async fn applied(scene: Scene<'_>, run: &Run, event: Event, along: Along<'_>) ->
                 }
                 if run.place.is_some() && after.place.is_none() {
                     places::wake_next(scene).await?;
+                }
+                if !along.sends_alerts {
+                    hand_over_alerts(scene, &after).await?;
                 }
                 return Ok(Some(Moved { run: after, effects }));
             }
@@ -195,6 +202,24 @@ fn after_a_pause(mut step: JobStep, scene: Scene<'_>, now: DateTime<Utc>) -> Job
         step.record.job.state.next_run_at_ms = next.map(|at| at.timestamp_millis());
     }
     step
+}
+
+/// The step with the alerts that are due where a run has ended: what the job remembers of them in its record, they themselves
+/// in `run`.
+fn raised(mut step: JobStep, scene: Scene<'_>, run: &mut Run, now: DateTime<Utc>) -> JobStep {
+    if run.state.is_terminal() {
+        let disabled = step.disabled;
+        // A job that goes is removed as it was read.
+        let mut gone = step.remove.then(|| step.record.clone());
+        on_ended(gone.as_mut().unwrap_or(&mut step.record), run, disabled, &scene.config.cron, now);
+    }
+    step
+}
+
+/// Hands the alerts about the end of `run` to `deliver`. A repeat finds them held or sent; one that is lost, they stand in
+/// the due index.
+pub(crate) async fn hand_over_alerts(scene: Scene<'_>, run: &Run) -> Result<(), EngineError> {
+    if run.due_alerts().is_some() { hand_to_deliver(scene, &run.key).await } else { Ok(()) }
 }
 
 fn concerns_job(before: &State, after: &Run) -> bool {
@@ -306,8 +331,9 @@ async fn wake(scene: Scene<'_>, waiter: nightshift_domain::RunKey) -> Result<(),
 /// them, is put right by that write.
 pub(crate) async fn save(scene: Scene<'_>, run: &Run) -> Result<bool, EngineError> {
     let mut run = Cow::Borrowed(run);
+    let expires_at = run.ended_at.map(|ended| ended + run_retention(scene));
     for _ in 0..MAX_RACES {
-        if scene.deps.store.commit(&[Write::Run { run: &run, expires_at: None }]).await? == Outcome::Applied {
+        if scene.deps.store.commit(&[Write::Run { run: &run, expires_at }]).await? == Outcome::Applied {
             return Ok(true);
         }
         let read = Run { rev: run.rev.saturating_sub(1), ..run.into_owned() };

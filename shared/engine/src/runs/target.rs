@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use nightshift_domain::alert::Route;
 use nightshift_domain::config::{Agent, Config};
 use nightshift_domain::delivery::Target;
 use nightshift_domain::job::{Delivery, DeliveryMode};
@@ -33,6 +34,8 @@ pub(crate) enum NoTarget {
     To(String),
     /// The channel says so.
     Refused(String),
+    /// Its secret cannot be had now.
+    Secret(String),
 }
 
 impl NoTarget {
@@ -41,7 +44,7 @@ impl NoTarget {
         match self {
             Self::Channel(configured) => format!("{what} names no channel and {configured} are configured"),
             Self::To(channel) => format!("{what} to {channel} names no target in {field}"),
-            Self::Refused(message) => message,
+            Self::Refused(message) | Self::Secret(message) => message,
         }
     }
 }
@@ -107,6 +110,18 @@ pub(crate) async fn resolve(deps: &Deps, config: &Config, wish: Wish<'_>, agent:
     at(deps, config, (channel, to, account), wish.thread).await
 }
 
+/// The place that an alert about a run of `agent` goes to.
+pub(crate) async fn of_route(deps: &Deps, config: &Config, route: &Route, agent: &Agent) -> Result<Resolved, NoTarget> {
+    if route.mode == DeliveryMode::Webhook {
+        let to = route.to.as_deref().ok_or_else(|| NoTarget::To("a webhook".to_owned()))?;
+        return at(deps, config, ("webhook", to, None), None).await;
+    }
+    let Route { channel, to, thread, account, .. } = route;
+    let wish =
+        Wish { channel: channel.as_deref(), to: to.as_deref(), thread: thread.as_deref(), account: account.as_deref() };
+    resolve(deps, config, wish, agent).await
+}
+
 async fn at(
     deps: &Deps,
     config: &Config,
@@ -116,7 +131,7 @@ async fn at(
     let opened = match deps.channels.open(config, channel, account).await {
         Ok(opened) => opened,
         Err(OpenChannelError::NotConfigured(message)) => return Err(NoTarget::Refused(message)),
-        Err(error @ OpenChannelError::Secret { .. }) => return Err(NoTarget::Refused(error.to_string())),
+        Err(error @ OpenChannelError::Secret { .. }) => return Err(NoTarget::Secret(error.to_string())),
     };
     let mut target = opened.target(to, thread).map_err(|error| NoTarget::Refused(error.to_string()))?;
     if let Some(account) = account {

@@ -60,6 +60,15 @@ pub(crate) fn run(run: &Run, about: &About, now: DateTime<Utc>) -> Verdict {
     if run.state.batch().is_some() {
         return in_batch(run, about, now);
     }
+    if run.state.is_terminal() {
+        return match about.timer.filter(|due| run.lease.is_none() && now - *due < PATIENCE) {
+            Some(due) => Verdict::Well(due + PATIENCE),
+            None => lost(
+                FindingKind::Undelivered,
+                format!("an alert about run {key} is not sent, and nobody was at it since {at}"),
+            ),
+        };
+    }
     if run.lease.is_some() {
         let kind =
             if matches!(run.state, State::Delivering) { FindingKind::Undelivered } else { FindingKind::DeadLease };

@@ -1,5 +1,6 @@
 //! The tools on a table in memory, with chats and addresses that follow a script.
 
+mod alerts;
 mod fetch;
 mod message;
 mod outside;

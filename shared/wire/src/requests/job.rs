@@ -249,6 +249,14 @@ pub struct StateInput {
     pub consecutive_skipped: Option<u32>,
     /// Why and when it was disabled by itself.
     pub auto_disabled: Option<nightshift_domain::job::AutoDisabled>,
+    /// When a failure of it was last to be told to somebody, epoch ms.
+    pub last_failure_alert_at_ms: Option<i64>,
+    /// Whether that arrived.
+    pub last_failure_notification_delivered: Option<bool>,
+    /// What became of it.
+    pub last_failure_notification_delivery_status: Option<DeliveryStatus>,
+    /// Why it did not arrive.
+    pub last_failure_notification_delivery_error: Option<String>,
 }
 
 fn job_id(generator: &mut SchemaGenerator) -> Schema {

@@ -1,9 +1,10 @@
 //! What a play came to, and whether one that was disturbed may differ from one that was not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
 use futures::FutureExt;
+use nightshift_domain::job::DeliveryStatus;
 use nightshift_domain::run::{Run, State};
 use nightshift_domain::{JobId, RunKey};
 use nightshift_engine::ports::{DueItem, PageRequest, RunFilter, TimerSpec, TimerView};
@@ -30,6 +31,8 @@ pub(super) struct Outcome {
     pub(super) timers: Vec<String>,
     /// Providers to which nothing is sent.
     pub(super) stops: Vec<String>,
+    /// Runs with an alert of which nobody knows whether it arrived.
+    pub(super) unsure: BTreeSet<String>,
 }
 
 fn now<T>(future: impl Future<Output = T>) -> T {
@@ -71,6 +74,7 @@ pub(super) fn outcome(stage: &Stage) -> Outcome {
     Outcome {
         jobs: jobs.into_iter().map(|record| (record.job.job_id.to_string(), record.job.enabled)).collect(),
         runs: runs(stage).iter().map(|run| (run.key.clone(), word(run))).collect(),
+        unsure: runs(stage).iter().filter(|run| is_unsure(run)).map(|run| run.key.to_string()).collect(),
         shown,
         rows,
         realtime,
@@ -83,6 +87,11 @@ pub(super) fn outcome(stage: &Stage) -> Outcome {
 fn run_of(chunk: &str) -> &str {
     let key = chunk.rsplit(' ').next().unwrap_or(chunk);
     key.split_once('-').map_or(key, |(run, _)| run)
+}
+
+fn is_unsure(run: &Run) -> bool {
+    let mut fates = run.alerts.iter().flat_map(|alerts| &alerts.notices).filter_map(|notice| notice.fate.as_ref());
+    fates.any(|fate| fate.status == DeliveryStatus::Unknown)
 }
 
 fn armed(view: TimerView) -> String {
@@ -111,6 +120,8 @@ pub(super) fn wrong(stage: &Stage, fault: Option<Fault>) -> Vec<String> {
     wrong.extend(
         runs.iter().filter(|run| !run.state.is_terminal()).map(|run| format!("{} is {:?}", run.key, run.state)),
     );
+    let untold = runs.iter().filter(|run| run.due_alerts().is_some());
+    wrong.extend(untold.map(|run| format!("{} has an alert nobody sent", run.key)));
     for due in now(store.due(at + TimeDelta::days(400), 100)).unwrap() {
         match due {
             DueItem::Job(_) => {}
@@ -166,14 +177,17 @@ pub(super) fn differs(function: &str, clean: &Outcome, played: &Outcome, call: &
     found.extend(played.runs.keys().filter(|key| !clean.runs.contains_key(key)).map(|key| format!("{key} is new")));
     // A model that called a tool is told where nobody knows what came of it, and may call it otherwise; a message that may not
     // have been sent does not stand for the answer, which is then sent too.
-    let of_tool = |chunk: &str| !chunk.contains("-final-");
+    let of_alert = |chunk: &str| chunk.contains("-alert-");
+    let of_tool = |chunk: &str| !chunk.contains("-final-") && !of_alert(chunk);
     let is_told = |chunk: &str| {
         let talks = |other: &String| of_tool(other) && run_of(other) == run_of(chunk);
         fault != Fault::Twice && (function == "tools" || clean.shown.keys().any(talks))
     };
     for (chunk, times) in &clean.shown {
         let shown = played.shown.get(chunk).copied().unwrap_or(0);
-        let may_be_lost = played.runs.keys().any(|key| chunk.contains(key.as_str()) && unknown(key));
+        let answers = played.runs.keys().any(|key| chunk.contains(key.as_str()) && unknown(key));
+        let may_be_lost =
+            if of_alert(chunk) { unknown_is_right && played.unsure.contains(run_of(chunk)) } else { answers };
         if shown != *times && !((may_be_lost || of_tool(chunk) && is_told(chunk)) && shown < *times) {
             found.push(format!("{chunk} was shown {shown} times instead of {times}"));
         }

@@ -91,6 +91,7 @@ fn read(entry: &Value, now: DateTime<Utc>) -> Result<PastRun, String> {
         cancel_requested: false,
         cost: Cost::default(),
         books: Books::default(),
+        alerts: None,
         events: Vec::new(),
     };
     run.log(ended_at, "imported", None);

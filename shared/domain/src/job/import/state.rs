@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{Log, says_something};
 
 /// Fields that this page reads, or that another one of them says better.
-const READ: [&str; 12] = [
+const READ: [&str; 16] = [
     "nextRunAtMs",
     "runningAtMs",
     "lastRunAtMs",
@@ -18,6 +18,10 @@ const READ: [&str; 12] = [
     "consecutiveErrors",
     "consecutiveSkipped",
     "autoDisabled",
+    "lastFailureAlertAtMs",
+    "lastFailureNotificationDelivered",
+    "lastFailureNotificationDeliveryStatus",
+    "lastFailureNotificationDeliveryError",
 ];
 
 /// Makes `object`'s state one of ours. `mirrors` are the same facts beside the state; the state's own win. The next run is
@@ -44,9 +48,13 @@ pub(super) fn carry(object: &mut Map<String, Value>, mirrors: &Map<String, Value
     if there.get("runningAtMs").is_some_and(says_something) {
         log.drop("state.runningAtMs", "a run that is live where the job comes from ends there; it is not taken over");
     }
-    for (name, mirror) in
-        [("lastRunAtMs", "lastRunAtMs"), ("lastDurationMs", ""), ("consecutiveErrors", ""), ("consecutiveSkipped", "")]
-    {
+    for (name, mirror) in [
+        ("lastRunAtMs", "lastRunAtMs"),
+        ("lastDurationMs", ""),
+        ("consecutiveErrors", ""),
+        ("consecutiveSkipped", ""),
+        ("lastFailureAlertAtMs", ""),
+    ] {
         let Some(value) = told(name, mirror) else { continue };
         let limit = if name.starts_with("consecutive") { i64::from(u32::MAX) } else { i64::MAX };
         match whole(value).filter(|number| (0..=limit).contains(number)) {
@@ -80,6 +88,7 @@ pub(super) fn carry(object: &mut Map<String, Value>, mirrors: &Map<String, Value
     {
         here.insert("lastDeliveryStatus".to_owned(), json!("delivered"));
     }
+    alerted(&there, &mut here, log);
     auto_disabled(&there, &mut here, log);
     for (name, value) in there.iter().filter(|(name, _)| !READ.contains(&name.as_str())) {
         if says_something(value) {
@@ -87,6 +96,25 @@ pub(super) fn carry(object: &mut Map<String, Value>, mirrors: &Map<String, Value
         }
     }
     object.insert("state".to_owned(), Value::Object(here));
+}
+
+/// What became of the last alert.
+fn alerted(there: &Map<String, Value>, here: &mut Map<String, Value>, log: &mut Log) {
+    const DELIVERED: &str = "lastFailureNotificationDelivered";
+    const STATUS: &str = "lastFailureNotificationDeliveryStatus";
+    const ERROR: &str = "lastFailureNotificationDeliveryError";
+    if let Some(delivered) = there.get(DELIVERED).filter(|value| value.is_boolean()) {
+        here.insert(DELIVERED.to_owned(), delivered.clone());
+    }
+    if let Some(word) = there.get(STATUS).and_then(Value::as_str) {
+        match delivery_word(word, false) {
+            Some(word) => drop(here.insert(STATUS.to_owned(), json!(word))),
+            None => log.drop(format!("state.{STATUS}"), "it is no delivery status Nightshift knows"),
+        }
+    }
+    if let Some(error) = there.get(ERROR).and_then(Value::as_str).filter(|text| !text.is_empty()) {
+        here.insert(ERROR.to_owned(), json!(error));
+    }
 }
 
 fn auto_disabled(there: &Map<String, Value>, here: &mut Map<String, Value>, log: &mut Log) {
