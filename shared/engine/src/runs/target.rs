@@ -1,11 +1,12 @@
-//! Where a text goes: what is asked for, else the agent's route, else the only channel there is.
+//! Where a text goes: what is asked for, else the channel that the target names in front of itself, else the agent's route,
+//! else the only channel there is.
 //!
 //! Guarantee: reads only, and asks no chat anything; a place that cannot be told is a sentence, not an error.
 
 use std::sync::Arc;
 
 use nightshift_domain::config::{Agent, Config};
-use nightshift_domain::delivery::Target;
+use nightshift_domain::delivery::{Target, channel_of};
 use nightshift_domain::job::{Delivery, DeliveryMode};
 
 use crate::deps::Deps;
@@ -93,6 +94,7 @@ pub(crate) async fn resolve(deps: &Deps, config: &Config, wish: Wish<'_>, agent:
         _ => None,
     };
     let channel = named
+        .or_else(|| wish.to.and_then(channel_of))
         .or_else(|| route.map(|route| route.channel.as_str()))
         .or(only)
         .or(deps.settings.local.then_some("console"))
