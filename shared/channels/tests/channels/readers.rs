@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use pulldown_cmark::{Event, Options, Parser, Tag};
+use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
 /// Every visible character with what it stands in: `bold`, `italic`, `strike`, `spoiler`, `code`, `quote`, `item`, `cell`, and
 /// `link <address>`.
@@ -191,18 +191,32 @@ pub(crate) fn markdown(text: &str) -> Shown {
     let mut open: Vec<String> = Vec::new();
     for event in Parser::new_ext(text, options) {
         match event {
-            Event::Start(tag) => open.push(match tag {
-                Tag::Strong => "bold".to_owned(),
-                Tag::Emphasis => "italic".to_owned(),
-                Tag::Strikethrough => "strike".to_owned(),
-                Tag::CodeBlock(_) => "code".to_owned(),
-                Tag::BlockQuote(_) => "quote".to_owned(),
-                Tag::Item => "item".to_owned(),
-                Tag::TableCell => "cell".to_owned(),
-                Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. } => format!("link {dest_url}"),
-                _ => String::new(),
-            }),
-            Event::End(_) => drop(open.pop()),
+            Event::Start(tag) => {
+                if matches!(tag, Tag::Item | Tag::List(_)) {
+                    shown.push(('\n', BTreeSet::new()));
+                }
+                open.push(match tag {
+                    Tag::Strong => "bold".to_owned(),
+                    Tag::Emphasis => "italic".to_owned(),
+                    Tag::Strikethrough => "strike".to_owned(),
+                    Tag::CodeBlock(_) => "code".to_owned(),
+                    Tag::BlockQuote(_) => "quote".to_owned(),
+                    Tag::Item => "item".to_owned(),
+                    Tag::TableCell => "cell".to_owned(),
+                    Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. } => format!("link {dest_url}"),
+                    _ => String::new(),
+                });
+            }
+            Event::End(end) => {
+                open.pop();
+                // Every block is on lines of its own.
+                if !matches!(
+                    end,
+                    TagEnd::Strong | TagEnd::Emphasis | TagEnd::Strikethrough | TagEnd::Link | TagEnd::Image
+                ) {
+                    shown.push(('\n', BTreeSet::new()));
+                }
+            }
             Event::Text(part) | Event::Html(part) | Event::InlineHtml(part) => push(&mut shown, &part, &open, None),
             Event::Code(part) => push(&mut shown, &part, &open, Some("code")),
             Event::SoftBreak | Event::HardBreak | Event::Rule => shown.push(('\n', BTreeSet::new())),
