@@ -79,6 +79,11 @@ fn report() -> Report {
                 report.line(&format!("\n       ```\n       {code}\n       ```\n"));
             }
         }
+        // One item longer than a message: it is cut between the items inside it.
+        for _ in 0..[0, 120][round % 2] {
+            let inner = report.word("Item");
+            report.line(&format!("    - {inner} is one of very many inside one item"));
+        }
         report.line("");
         let quote = report.word("Quote");
         report.line(&format!("> {quote} was said\n> twice.\n"));
