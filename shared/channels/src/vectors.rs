@@ -115,4 +115,43 @@ proptest::proptest! {
             proptest::prop_assert!(utf16_len(&slack::markup::mrkdwn(&pieces)) <= limit);
         }
     }
+
+    #[test]
+    fn any_markdown_that_stays_markdown_is_what_it_was_uncut_and_loses_no_letter_cut(
+        markdown in "([*_~|`\\[\\](){}#!-]{0,3}[a-z.: é😀]{0,9}(\n|\n\n|\n- |\n    - |\n> |\n\n\\|1\\|2\\|\n\\|-\\|-\\|\n|https://a.b/)?){0,24}",
+        limit in 60_usize..300,
+    ) {
+        // A fence left open is closed.
+        proptest::prop_assume!(!markdown.contains("```") && !markdown.contains("~~~"));
+        let uncut = render_raw(&whole(&parse_raw(&markdown, 4000)));
+        proptest::prop_assert_eq!(uncut.trim_end(), markdown.trim_end());
+        let document = parse_raw(&markdown, limit);
+        let messages: Vec<String> = chunk(&document, limit, render_raw).iter().map(|pieces| render_raw(pieces)).collect();
+        for message in &messages {
+            proptest::prop_assert!(utf16_len(message) <= limit, "{message:?}");
+        }
+        // Marks are written again around what is cut, and the heads of tables, which have no letters here.
+        let letters = |text: &str| text.chars().filter(|char| char.is_alphabetic()).collect::<String>();
+        proptest::prop_assert_eq!(letters(&messages.concat()), letters(&markdown));
+    }
+
+    #[test]
+    fn any_markdown_becomes_a_styled_text_that_reads_back_to_its_plain_text(
+        markdown in "([*_~|`<>&\\[\\](){}#!\"\\\\-]{0,3}[a-z.: é😀]{0,9}(\n|\n\n|\n- |\n> |\n```\n|https://a.b/)?){0,24}",
+        limit in 120_usize..400,
+    ) {
+        let mut letters = String::new();
+        for message in signal::render(&markdown, limit) {
+            proptest::prop_assert!(utf16_len(&message.text) <= limit, "{message:?}");
+            let Some(plain) = message.plain else { letters.push_str(&message.text); continue };
+            let shown: String = readers::signal(&message.text).into_iter().map(|(char, _)| char).collect();
+            let squeeze = |text: &str| text.split_whitespace().collect::<String>();
+            proptest::prop_assert_eq!(squeeze(&shown), squeeze(&plain), "{}", message.text);
+            letters.push_str(&plain);
+        }
+        let squeeze = |text: &str| text.split_whitespace().collect::<String>();
+        let whole: String = signal::render(&markdown, usize::MAX >> 8).into_iter().map(|body| body.plain.unwrap_or(body.text)).collect();
+        let visible = |text: &str| squeeze(text).replace('>', "");
+        proptest::prop_assert_eq!(visible(&letters), visible(&whole));
+    }
 }
