@@ -1,4 +1,5 @@
-//! Markup made of marks around words, as chat programs have it: `*bold*`, `_italic_`, "```" around code, "> " before quotes.
+//! Markup made of marks around words, as chat programs have it: `*bold*`, `_italic_`, backticks around code, `>` before
+//! quotes.
 //!
 //! A mark reaches to the end of its line at most, so it is closed there and opened again. What the marks are, and how text
 //! between them is written, is each channel's [`Syntax`].
@@ -178,9 +179,9 @@ impl<'a> Writer<'a> {
             self.open.push(mark);
         }
         match (address, self.syntax.link) {
-            (Some((url, alone)), Some(link)) => link(&mut self.out, url, text, alone),
+            (Some((url, alone)), Some(write)) => write(&mut self.out, url, text, alone),
             (Some(_), None) | (None, _) if marks.contains(&self.syntax.code) => {
-                (self.syntax.literal)(&mut self.out, text)
+                (self.syntax.literal)(&mut self.out, text);
             }
             (Some(_), None) | (None, _) => (self.syntax.text)(&mut self.out, text),
         }

@@ -42,16 +42,14 @@ pub(crate) fn messages(markdown: &str, captions: Captions, text: impl Fn(&str) -
             }
             Part::Image { media, description } => {
                 let fits = |body: &Rendered| captions.fits(body, &media);
-                match messages.last_mut().filter(|body| caption_free && fits(body)) {
-                    Some(caption) => caption.media = Some(media),
-                    None => {
-                        let mut described = text(description);
-                        described.retain(fits);
-                        described.truncate(1);
-                        let body =
-                            described.pop().unwrap_or(Rendered { text: String::new(), plain: None, media: None });
-                        messages.push(Rendered { media: Some(media), ..body });
-                    }
+                if let Some(caption) = messages.last_mut().filter(|body| caption_free && fits(body)) {
+                    caption.media = Some(media);
+                } else {
+                    let mut described = text(description);
+                    described.retain(fits);
+                    described.truncate(1);
+                    let body = described.pop().unwrap_or(Rendered { text: String::new(), plain: None, media: None });
+                    messages.push(Rendered { media: Some(media), ..body });
                 }
                 caption_free = false;
             }
@@ -126,7 +124,7 @@ fn split(markdown: &str) -> Vec<Part<'_>> {
                     extend(described, &range);
                 }
                 Alone::Nothing | Alone::One(..) if text.trim().is_empty() => {}
-                other => *other = other.with_text(),
+                Alone::Outside | Alone::Nothing | Alone::One(..) | Alone::Other => alone = alone.with_text(),
             },
             Event::Start(_)
             | Event::End(_)
@@ -138,7 +136,7 @@ fn split(markdown: &str) -> Vec<Part<'_>> {
             | Event::Rule
             | Event::TaskListMarker(_) => match &mut alone {
                 Alone::Inside(_, described) => extend(described, &range),
-                other => *other = other.with_text(),
+                Alone::Outside | Alone::Nothing | Alone::One(..) | Alone::Other => alone = alone.with_text(),
             },
         }
     }

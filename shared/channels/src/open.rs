@@ -156,10 +156,10 @@ impl Open {
         for (name, value) in entry.headers.unwrap_or_default() {
             let is_reference = REFERENCES.iter().any(|kind| value.starts_with(kind));
             let value = if is_reference { self.resolve("signal", &value).await? } else { Secret::from(value) };
-            let cannot = |_| secret_error("signal", &format!("headers.{name} cannot be sent as a header"));
-            let mut header = HeaderValue::from_str(value.expose()).map_err(|_| cannot(()))?;
+            let cannot = || secret_error("signal", &format!("headers.{name} cannot be sent as a header"));
+            let mut header = HeaderValue::from_str(value.expose()).map_err(|_| cannot())?;
             header.set_sensitive(is_reference);
-            headers.insert(HeaderName::from_bytes(name.as_bytes()).map_err(|_| cannot(()))?, header);
+            headers.insert(HeaderName::from_bytes(name.as_bytes()).map_err(|_| cannot())?, header);
         }
         Ok(Arc::new(Signal {
             http: self.http.clone(),

@@ -89,7 +89,7 @@ impl Channel for Discord {
         let channel = self.channel(message.target, deadline).await?;
         let answer = self.post(&channel, message, message.body, deadline).await?;
         if message.body.media.is_some() && refuses_image(&answer) {
-            let text = media::as_text(message.body, |out, url| out.push_str(url));
+            let text = media::as_text(message.body, String::push_str);
             let answer = self.post(&channel, message, &text, deadline).await?;
             return self.outcome(&channel, &answer);
         }

@@ -48,7 +48,7 @@ pub(crate) fn parse(to: &str) -> Result<Place, String> {
         }
         return Ok(match parse(rest)? {
             Place::Handle(Service::Auto, handle) => Place::Handle(service, handle),
-            place => place,
+            place @ (Place::Handle(..) | Place::ChatId(_) | Place::ChatGuid(_) | Place::ChatIdentifier(_)) => place,
         });
     }
     chat(to).unwrap_or_else(|| Ok(Place::Handle(Service::Auto, to.to_owned())))

@@ -334,7 +334,7 @@ impl Reader {
 
     /// Writes each row as a bold line of its first cell, with the others below it under the names of their columns.
     fn write_bullets(&mut self, rows: &[Vec<String>]) {
-        let Some((names, rows)) = rows.split_first() else { return };
+        let Some((heading, rows)) = rows.split_first() else { return };
         for (index, row) in rows.iter().enumerate() {
             if index > 0 {
                 self.gap = Gap::Blank;
@@ -343,7 +343,7 @@ impl Reader {
             let mut bold = self.block_styles();
             bold.push(Style::Bold);
             self.out.push(row.first().map_or("", |cell| cell.trim()), &bold);
-            for (name, cell) in names.iter().zip(row).skip(1).filter(|(_, cell)| !cell.trim().is_empty()) {
+            for (name, cell) in heading.iter().zip(row).skip(1).filter(|(_, cell)| !cell.trim().is_empty()) {
                 let name = name.trim();
                 let named = if name.is_empty() { String::new() } else { format!("{name}: ") };
                 self.write(&format!("\n• {named}{}", cell.trim()));

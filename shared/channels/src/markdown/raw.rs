@@ -129,7 +129,7 @@ pub(crate) fn render_raw(pieces: &[Piece<'_>]) -> String {
     let mut out = Writer::default();
     for piece in pieces {
         if piece.styles == [Style::Continued] {
-            out.dedent = Some(None);
+            out.shift = Shift::ByFirst;
             continue;
         }
         out.piece(piece);
@@ -146,8 +146,19 @@ struct Writer<'a> {
     block: Option<&'a Style>,
     /// The marks that are open, outermost first.
     marks: Vec<(&'a str, &'a str)>,
-    /// Whether lines move to the left, and by how much, as soon as the first is known: the list they stood in is not here.
-    dedent: Option<Option<usize>>,
+    shift: Shift,
+}
+
+/// Whether lines move to the left: the list they stood in is not in this message.
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+enum Shift {
+    /// They do not.
+    #[default]
+    None,
+    /// As far as the first of them stands from it.
+    ByFirst,
+    /// By so much.
+    By(usize),
 }
 
 impl<'a> Writer<'a> {
@@ -161,7 +172,7 @@ impl<'a> Writer<'a> {
             )
             .collect();
         self.set_marks(&marks);
-        if self.dedent.is_none() {
+        if self.shift == Shift::None {
             self.text.push_str(piece.text);
             return;
         }
@@ -174,13 +185,13 @@ impl<'a> Writer<'a> {
     /// By how much this line moves; the first that stands further left than the first of all ends the moving.
     fn shift(&mut self, line: &str) -> usize {
         let indent = line.len() - line.trim_start_matches(' ').len();
-        let wanted = match self.dedent {
-            None => return 0,
-            Some(Some(wanted)) => wanted,
-            Some(None) => {
+        let wanted = match self.shift {
+            Shift::None => return 0,
+            Shift::By(wanted) => wanted,
+            Shift::ByFirst => {
                 let nested = indent >= INDENTED_CODE || (indent >= NESTED && list_indent(line).is_some());
                 let wanted = if nested { indent } else { 0 };
-                self.dedent = Some(Some(wanted));
+                self.shift = Shift::By(wanted);
                 wanted
             }
         };
@@ -188,7 +199,7 @@ impl<'a> Writer<'a> {
             return 0;
         }
         if indent < wanted {
-            self.dedent = None;
+            self.shift = Shift::None;
             return 0;
         }
         wanted

@@ -54,10 +54,11 @@ pub(crate) fn as_code(markdown: &str) -> String {
             Event::Start(Tag::Table(_)) => rows.clear(),
             Event::Start(Tag::TableHead | Tag::TableRow) => rows.push(Vec::new()),
             Event::Start(Tag::TableCell) => {
-                let row = rows.last_mut();
                 // The cell's own Markdown would be shown as it is in a code block, and is shown as it is.
                 let cell = markdown.get(range).unwrap_or_default().trim().replace("\\|", "|");
-                row.into_iter().for_each(|row| row.push(cell.clone()));
+                if let Some(row) = rows.last_mut() {
+                    row.push(cell);
+                }
             }
             Event::End(TagEnd::Table) if depth == 0 => {
                 let source = markdown.get(range.clone()).unwrap_or_default();

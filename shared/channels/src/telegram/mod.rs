@@ -99,7 +99,7 @@ pub(crate) fn render(markdown: &str, limit: usize) -> Vec<Rendered> {
 
 /// `sendMessage`, or `sendPhoto` (Telegram Bot API).
 #[derive(Serialize)]
-struct Message<'a> {
+struct Post<'a> {
     chat_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<&'a str>,
@@ -144,7 +144,7 @@ impl Telegram {
         let Some(media) = &body.media else { return self.post_text(to, &body.text, Some("HTML"), deadline).await };
         let caption = Some(body.text.as_str()).filter(|caption| !caption.is_empty());
         let parse_mode = caption.map(|_| "HTML");
-        self.call("sendPhoto", Message { photo: Some(&media.url), caption, ..message(to, parse_mode) }, deadline).await
+        self.call("sendPhoto", Post { photo: Some(&media.url), caption, ..message(to, parse_mode) }, deadline).await
     }
 
     async fn post_text(
@@ -154,10 +154,10 @@ impl Telegram {
         parse_mode: Option<&str>,
         deadline: DateTime<Utc>,
     ) -> Result<Answer, SendError> {
-        self.call("sendMessage", Message { text: Some(text), ..message(to, parse_mode) }, deadline).await
+        self.call("sendMessage", Post { text: Some(text), ..message(to, parse_mode) }, deadline).await
     }
 
-    async fn call(&self, method: &str, body: Message<'_>, deadline: DateTime<Utc>) -> Result<Answer, SendError> {
+    async fn call(&self, method: &str, body: Post<'_>, deadline: DateTime<Utc>) -> Result<Answer, SendError> {
         let url = format!("{}/bot{}/{method}", self.base_url.trim_end_matches('/'), self.token.expose());
         http::call(&*self.clock, deadline, "Telegram", self.http.post(url).json(&body)).await
     }
@@ -217,9 +217,9 @@ impl Telegram {
 }
 
 /// A message to a place, with nothing in it.
-fn message<'a>(to: &'a Target, parse_mode: Option<&'a str>) -> Message<'a> {
+fn message<'a>(to: &'a Target, parse_mode: Option<&'a str>) -> Post<'a> {
     let topic = to.thread.as_deref().and_then(read_topic);
-    Message {
+    Post {
         chat_id: &to.to,
         text: None,
         photo: None,

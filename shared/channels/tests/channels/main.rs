@@ -10,6 +10,7 @@ mod mattermost;
 mod media;
 mod open;
 mod readers;
+mod readers_marks;
 mod recorded;
 mod report;
 mod server;

@@ -5,7 +5,7 @@ use nightshift_engine::ports::SendErrorKind;
 use nightshift_engine::{Clock, SystemClock};
 use serde_json::{Value, json};
 
-use crate::server::{Act, Server, nobody};
+use crate::server::{Act, Asked, Server, nobody};
 use crate::{TOKEN, channel, failure, send, text};
 
 const PLACE: &str = "abcdefghijklmnopqrstuvwxyz";
@@ -61,7 +61,7 @@ async fn a_person_is_written_to_in_the_direct_channel_and_names_are_looked_up() 
     send(&*mattermost, "user:abcdefghijklmnopqrstuvwxyz", None, &text("x")).await.unwrap();
     send(&*mattermost, "#alarms", None, &text("x")).await.unwrap();
     let asked = server.asked();
-    let opened: Vec<Value> = asked.iter().filter(|one| one.path.ends_with("/direct")).map(|one| one.json()).collect();
+    let opened: Vec<Value> = asked.iter().filter(|one| one.path.ends_with("/direct")).map(Asked::json).collect();
     assert_eq!(opened, [json!(["me", "alice-id"]), json!(["me", PLACE])]);
     let posts = asked.iter().filter(|one| one.path.ends_with("/posts")).map(|one| one.json()["channel_id"].clone());
     assert_eq!(posts.collect::<Vec<_>>(), ["direct-id", "direct-id", "alarms-id"]);
@@ -86,9 +86,10 @@ async fn a_post_whose_answer_is_lost_is_repeated_once_with_its_id_and_is_unknown
         let server = Server::new(acts.clone()).await;
         let mattermost = channel("mattermost", &server.url).await;
         let result = send(&*mattermost, PLACE, None, &text("private words")).await;
-        match taken {
-            true => assert_eq!(result.unwrap().message_id, "postpostpostpostpostpostpo"),
-            false => assert_eq!(failure(result).0, SendErrorKind::Unknown, "{acts:?}"),
+        if taken {
+            assert_eq!(result.unwrap().message_id, "postpostpostpostpostpostpo");
+        } else {
+            assert_eq!(failure(result).0, SendErrorKind::Unknown, "{acts:?}");
         }
         let asked = server.asked();
         assert_eq!(asked.len(), 2, "{acts:?}");

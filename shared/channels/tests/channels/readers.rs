@@ -1,15 +1,14 @@
-//! Readers of the channels' formats: what a person sees of a text, and in which styles. A text that is not well formed fails.
+//! Readers of Telegram's HTML and of Signal's styled texts: what a person sees, and in which styles. A text that is not well
+//! formed fails.
 
 use std::collections::BTreeSet;
-
-use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
 /// Every visible character with what it stands in: `bold`, `italic`, `strike`, `spoiler`, `code`, `quote`, `item`, `cell`, and
 /// `link <address>`.
 pub(crate) type Shown = Vec<(char, BTreeSet<String>)>;
 
 /// What is put between marks that would be read as one.
-const NOTHING: char = '\u{200b}';
+pub(crate) const NOTHING: char = '\u{200b}';
 
 /// Well-formed HTML of the tags Telegram knows.
 pub(crate) fn html(html: &str) -> Shown {
@@ -57,89 +56,12 @@ fn style_of_tag(tag: &str) -> String {
     }
 }
 
-fn entity(text: &str) -> (usize, char) {
+/// The first character of escaped text, and how many bytes it takes.
+pub(crate) fn entity(text: &str) -> (usize, char) {
     let entities = [("&amp;", '&'), ("&lt;", '<'), ("&gt;", '>'), ("&quot;", '"')];
     let found = entities.iter().find(|(entity, _)| text.starts_with(entity));
     let next = text.chars().next().expect("there is text");
     found.map_or((next.len_utf8(), next), |(entity, char)| (entity.len(), *char))
-}
-
-/// Slack's mrkdwn.
-pub(crate) fn mrkdwn(text: &str) -> Shown {
-    marked(text, "`", true)
-}
-
-/// WhatsApp's marks.
-pub(crate) fn whatsapp(text: &str) -> Shown {
-    marked(text, "```", false)
-}
-
-fn marked(text: &str, code: &str, slack: bool) -> Shown {
-    let mut shown = Vec::new();
-    let mut in_block = false;
-    for line in text.lines() {
-        let (quoted, line) = line.strip_prefix("> ").map_or((false, line), |line| (true, line));
-        if line == "```" {
-            in_block = !in_block;
-            continue;
-        }
-        let mut open: Vec<&str> = Vec::new();
-        let mut link: Option<String> = None;
-        let mut before = ' ';
-        let mut rest = line;
-        while let Some(next) = rest.chars().next() {
-            let in_code = in_block || open.last() == Some(&code);
-            if let Some(mark) = [code, "*", "_", "~"].into_iter().find(|mark| !in_block && rest.starts_with(mark)) {
-                let after = rest[mark.len()..].chars().next();
-                let closes = open.last() == Some(&mark) && !before.is_whitespace();
-                let opens = !before.is_alphanumeric() && after.is_some_and(|char| !char.is_whitespace());
-                if closes || (opens && !in_code && !open.contains(&mark)) {
-                    if closes {
-                        drop(open.pop())
-                    } else {
-                        open.push(mark)
-                    }
-                    rest = &rest[mark.len()..];
-                    continue;
-                }
-            }
-            if slack && !in_code && link.is_none() && rest.starts_with('<') {
-                let (inner, after) = rest[1..].split_once('>').expect("a link ends");
-                let (url, label) = inner.split_once('|').unwrap_or((inner, inner));
-                link = Some(unescaped(url));
-                shown.extend(
-                    unescaped(label).chars().map(|char| (char, styles(&open, code, quoted, in_block, link.as_deref()))),
-                );
-                link = None;
-                (rest, before) = (after, '>');
-                continue;
-            }
-            let (length, char) = if slack { entity(rest) } else { (next.len_utf8(), next) };
-            if char != NOTHING {
-                shown.push((char, styles(&open, code, quoted, in_block, None)));
-            }
-            (rest, before) = (&rest[length..], char);
-        }
-        assert!(open.is_empty(), "a mark is left open in {line:?}");
-        shown.push(('\n', BTreeSet::new()));
-    }
-    assert!(!in_block, "a code block is left open in {text:?}");
-    shown
-}
-
-fn unescaped(text: &str) -> String {
-    text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
-}
-
-fn styles(open: &[&str], code: &str, quoted: bool, in_block: bool, link: Option<&str>) -> BTreeSet<String> {
-    let named = open.iter().map(|mark| match *mark {
-        mark if mark == code => "code",
-        "*" => "bold",
-        "_" => "italic",
-        _ => "strike",
-    });
-    let blocks = [(in_block, "code"), (quoted, "quote")].into_iter().filter(|(is, _)| *is).map(|(_, name)| name);
-    named.chain(blocks).map(str::to_owned).chain(link.map(|url| format!("link {url}"))).collect()
 }
 
 /// The signal-cli REST API's styled text: a mark like the one opened last closes it, another one opens.
@@ -155,9 +77,9 @@ pub(crate) fn signal(text: &str) -> Shown {
         let literal = match (escaped, mark) {
             (None, Some(mark)) => {
                 if open.last() == Some(&mark) {
-                    drop(open.pop())
+                    open.pop();
                 } else {
-                    open.push(mark)
+                    open.push(mark);
                 }
                 rest = &rest[mark.len()..];
                 continue;
@@ -182,57 +104,4 @@ fn name(mark: &str) -> &'static str {
         "~" => "strike",
         _ => "code",
     }
-}
-
-/// Markdown.
-pub(crate) fn markdown(text: &str) -> Shown {
-    let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
-    let mut shown = Vec::new();
-    let mut open: Vec<String> = Vec::new();
-    for event in Parser::new_ext(text, options) {
-        match event {
-            Event::Start(tag) => {
-                if matches!(tag, Tag::Item | Tag::List(_)) {
-                    shown.push(('\n', BTreeSet::new()));
-                }
-                open.push(match tag {
-                    Tag::Strong => "bold".to_owned(),
-                    Tag::Emphasis => "italic".to_owned(),
-                    Tag::Strikethrough => "strike".to_owned(),
-                    Tag::CodeBlock(_) => "code".to_owned(),
-                    Tag::BlockQuote(_) => "quote".to_owned(),
-                    Tag::Item => "item".to_owned(),
-                    Tag::TableCell => "cell".to_owned(),
-                    Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. } => format!("link {dest_url}"),
-                    _ => String::new(),
-                });
-            }
-            Event::End(end) => {
-                open.pop();
-                // Every block is on lines of its own.
-                if !matches!(
-                    end,
-                    TagEnd::Strong | TagEnd::Emphasis | TagEnd::Strikethrough | TagEnd::Link | TagEnd::Image
-                ) {
-                    shown.push(('\n', BTreeSet::new()));
-                }
-            }
-            Event::Text(part) | Event::Html(part) | Event::InlineHtml(part) => push(&mut shown, &part, &open, None),
-            Event::Code(part) => push(&mut shown, &part, &open, Some("code")),
-            Event::SoftBreak | Event::HardBreak | Event::Rule => shown.push(('\n', BTreeSet::new())),
-            Event::InlineMath(_) | Event::DisplayMath(_) | Event::FootnoteReference(_) | Event::TaskListMarker(_) => {}
-        }
-    }
-    shown
-}
-
-fn push(shown: &mut Shown, text: &str, open: &[String], also: Option<&str>) {
-    let styles: BTreeSet<String> =
-        open.iter().filter(|style| !style.is_empty()).cloned().chain(also.map(str::to_owned)).collect();
-    shown.extend(text.chars().map(|char| (char, styles.clone())));
-}
-
-/// Text without markup.
-pub(crate) fn plain(text: &str) -> Shown {
-    text.chars().map(|char| (char, BTreeSet::new())).collect()
 }

@@ -12,7 +12,8 @@ use nightshift_engine::SystemClock;
 use nightshift_engine::ports::Channels;
 use serde_json::json;
 
-use crate::readers::{Shown, html, markdown, mrkdwn, plain, signal, whatsapp};
+use crate::readers::{Shown, html, signal};
+use crate::readers_marks::{markdown, mrkdwn, plain, whatsapp};
 use crate::server::{Act, Asked, Server};
 use crate::{config, opener, send};
 
@@ -211,16 +212,14 @@ fn looks_right(name: &str, word: &str, looks: &Looks) -> bool {
     let is_markdown = ["discord", "mattermost", "console"].contains(&name);
     match (name, kind) {
         ("imessage", _) => looks.is_empty(),
-        (_, "Bold") => only(&["bold"]),
+        (_, "Bold") | ("slack" | "whatsapp" | "signal", "Heading") => only(&["bold"]),
         (_, "Italic") => only(&["italic"]),
         (_, "Strike") => only(&["strike"]),
-        (_, "Code") => only(&["code"]),
         ("whatsapp" | "signal", "Link") => only(&[]),
         (_, "Link") => only(&["link"]) && looks.iter().any(|style| style.starts_with("link https://example.com/")),
-        ("slack" | "whatsapp" | "signal", "Heading") => only(&["bold"]),
         ("whatsapp" | "signal", "Cell") => only(&[]) || only(&["bold"]),
         ("mattermost" | "console", "Cell") => only(&[]) && has("cell"),
-        (_, "Cell") => only(&["code"]),
+        (_, "Code" | "Cell") => only(&["code"]),
         (_, "Item") => only(&[]) && (has("item") || !is_markdown),
         (_, "Quote") => only(&[]) && (has("quote") || name == "signal"),
         (_, _) => only(&[]),
