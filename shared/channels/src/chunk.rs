@@ -155,7 +155,8 @@ impl Cutter<'_> {
 
     /// Whether a link or a stretch of code goes on across `at`.
     fn is_inside_span(&self, at: usize) -> bool {
-        let holds = |style: &Style| matches!(style, Style::Link { .. } | Style::Code);
+        let holds =
+            |style: &Style| matches!(style, Style::Link { .. } | Style::Code | Style::Whole | Style::Marked { .. });
         let after = self.document.styles_at(at);
         after.iter().any(|style| holds(style) && self.document.styles_at(at - 1).contains(style))
     }
@@ -163,7 +164,7 @@ impl Cutter<'_> {
 
 /// Takes the styles off: what does not fit with markup is sent without.
 fn strip(pieces: &mut [Piece<'_>]) {
-    for piece in pieces {
+    for piece in pieces.iter_mut().filter(|piece| !piece.text.is_empty()) {
         piece.styles = &[];
     }
 }

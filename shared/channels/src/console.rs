@@ -58,7 +58,7 @@ impl Channel for Console {
     fn render(&self, markdown: &str) -> Vec<Rendered> {
         let document = parse_raw(markdown, CHUNK);
         let messages = chunk(&document, CHUNK, render_raw);
-        messages.iter().map(|pieces| Rendered { text: render_raw(pieces), plain: None }).collect()
+        messages.iter().map(|pieces| Rendered { text: render_raw(pieces), plain: None, media: None }).collect()
     }
 
     fn dedupes(&self) -> Option<TimeDelta> {

@@ -52,6 +52,35 @@ pub(crate) async fn call(
         .unwrap_or_else(|| Err(unknown(format!("{name} did not answer in time; it may have taken the message"))))
 }
 
+/// The same failure where only a place was looked up: asking again does no harm, so nothing is unknown.
+pub(crate) fn looked_up(name: &str, error: SendError) -> SendError {
+    match error.kind {
+        SendErrorKind::Unknown => {
+            not_taken(format!("{name} could not be asked where the place is, so nothing was sent"), error.retry_after)
+        }
+        SendErrorKind::NotTaken | SendErrorKind::Refused => error,
+    }
+}
+
+/// What the far side said, short enough for a sentence.
+pub(crate) fn said(text: &str) -> String {
+    text.chars().filter(|char| !char.is_control()).take(200).collect()
+}
+
+/// `path` with every character that is not a name's own percent-encoded (RFC 3986, section 2.3).
+pub(crate) fn segment(path: &str) -> String {
+    use std::fmt::Write as _;
+    path.bytes().fold(String::new(), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+        out
+    })
+}
+
 async fn exchange(name: &str, request: reqwest::RequestBuilder) -> Result<Answer, SendError> {
     let mut response = request.send().await.map_err(|error| {
         if error.is_builder() {

@@ -42,7 +42,7 @@ impl Channel for Webhook {
     }
 
     fn render(&self, markdown: &str) -> Vec<Rendered> {
-        vec![Rendered { text: markdown.to_owned(), plain: None }]
+        vec![Rendered { text: markdown.to_owned(), plain: None, media: None }]
     }
 
     fn dedupes(&self) -> Option<TimeDelta> {

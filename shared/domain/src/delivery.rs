@@ -9,6 +9,12 @@ use serde::{Deserialize, Serialize};
 use crate::RunKey;
 use crate::job::DeliveryStatus;
 
+mod media;
+mod prefix;
+
+pub use media::Media;
+pub use prefix::channel_of;
+
 /// Attempts at a chunk that was provably not taken.
 pub const MAX_SEND_ATTEMPTS: u32 = 6;
 /// How long a send may take: a repeat must still be dropped when it arrives as late as that.
@@ -48,6 +54,9 @@ pub struct Chunk {
     /// The same without markup, for a channel that refuses the format.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plain: Option<String>,
+    /// An image that goes with it, where the channel fetches images by itself; `text` is its caption then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media: Option<Media>,
     /// How it stands.
     pub state: ChunkState,
     /// How often it was begun.
@@ -182,6 +191,7 @@ mod tests {
             target: Target { channel: "console".into(), account: "default".into(), to: "x".into(), thread: None },
             text: "hi".into(),
             plain: None,
+            media: None,
             state,
             attempts: 1,
             rev: 1,
@@ -219,6 +229,16 @@ mod tests {
         let state: ChunkState = serde_json::from_str(old).unwrap();
         assert_eq!(chunk(state.clone()).unsure_since(), None);
         assert_eq!(serde_json::to_value(&state).unwrap(), serde_json::from_str::<serde_json::Value>(old).unwrap());
+    }
+
+    #[test]
+    fn a_chunk_of_an_earlier_release_has_no_image_and_one_without_an_image_is_written_as_before() {
+        let row = serde_json::to_value(chunk(ChunkState::Planned)).unwrap();
+        assert!(row.get("media").is_none());
+        assert_eq!(serde_json::from_value::<Chunk>(row).unwrap().media, None);
+        let media = Media { url: "https://e.io/a.png".into(), alt: "a".into() };
+        let with = Chunk { media: Some(media), ..chunk(ChunkState::Planned) };
+        assert_eq!(serde_json::from_value::<Chunk>(serde_json::to_value(&with).unwrap()).unwrap(), with);
     }
 
     #[test]

@@ -196,10 +196,10 @@ impl Channel for OneChannel {
     fn render(&self, markdown: &str) -> Vec<Rendered> {
         if self.name == "webhook" {
             // A webhook's body is one document.
-            return vec![Rendered { text: markdown.to_owned(), plain: None }];
+            return vec![Rendered { text: markdown.to_owned(), plain: None, media: None }];
         }
         let letters: Vec<char> = markdown.chars().collect();
-        letters.chunks(LIMIT).map(|part| Rendered { text: part.iter().collect(), plain: None }).collect()
+        letters.chunks(LIMIT).map(|part| Rendered { text: part.iter().collect(), plain: None, media: None }).collect()
     }
 
     fn dedupes(&self) -> Option<TimeDelta> {

@@ -79,6 +79,7 @@ pub(crate) fn chunk(run: &Run, origin: &str, index: u32) -> Chunk {
         target,
         text: format!("part {index}"),
         plain: None,
+        media: None,
         state: ChunkState::Planned,
         attempts: 0,
         rev: 1,

@@ -9,12 +9,14 @@ mod html;
 mod inline;
 mod parse;
 mod raw;
+mod raw_spans;
 mod table;
 
 use std::ops::Range;
 
 pub(crate) use parse::parse;
 pub(crate) use raw::{parse_raw, render_raw};
+pub(crate) use table::{Tables, as_code};
 
 /// What a stretch of text is shown as.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +40,19 @@ pub(crate) enum Style {
         open: String,
         close: String,
     },
+    /// Rows of a table, with the lines of its head, which each message with some of them begins with.
+    Rows {
+        head: String,
+    },
+    /// Text between marks of Markdown that stays Markdown.
+    Marked {
+        open: String,
+        close: String,
+    },
+    /// A link or code within Markdown that stays Markdown; better not cut.
+    Whole,
+    /// In front of Markdown that is not the beginning of its document.
+    Continued,
 }
 
 impl Style {
@@ -66,6 +81,8 @@ pub(crate) struct Dialect {
     pub linkify: bool,
     /// File names that look like domains (`README.md`) become code, so that no client links them.
     pub file_names: bool,
+    /// What becomes of tables.
+    pub tables: Tables,
 }
 
 /// Text with styles, and where it may be cut.
@@ -74,6 +91,8 @@ pub(crate) struct Document {
     text: String,
     spans: Vec<Span>,
     breaks: Vec<Break>,
+    /// It is Markdown still: what stands in the middle of it must be told so.
+    raw: bool,
 }
 
 /// A stretch up to `end` with one list of styles, outermost first.
@@ -140,6 +159,9 @@ impl Document {
     pub(crate) fn slice(&self, range: Range<usize>) -> Vec<Piece<'_>> {
         let first = self.spans.partition_point(|span| span.end <= range.start);
         let mut pieces = Vec::new();
+        if self.raw && range.start > 0 {
+            pieces.push(Piece { text: "", styles: &[Style::Continued] });
+        }
         let mut at = range.start;
         for span in &self.spans[first..] {
             if at >= range.end {
@@ -167,18 +189,33 @@ impl Document {
 
     /// Turns links whose address takes more than half of `limit` into text: cut into messages, each would repeat it.
     pub(crate) fn without_long_links(self, limit: usize) -> Self {
-        let is_long = |style: &Style| matches!(style, Style::Link { url, .. } if url.len() + 16 > limit / 2);
+        self.without_links(|url| url.len() + 16 > limit / 2)
+    }
+
+    /// Turns all links into text, with the address behind the label.
+    pub(crate) fn links_as_text(self) -> Self {
+        self.without_links(|_| true)
+    }
+
+    fn without_links(self, goes: impl Fn(&str) -> bool) -> Self {
+        let is_long = |style: &Style| matches!(style, Style::Link { url, .. } if goes(url));
         if !self.spans.iter().any(|span| span.styles.iter().any(is_long)) {
             return self;
         }
         let mut plain = Self::default();
         let mut breaks = self.breaks.iter().peekable();
         let mut start = 0;
+        let mut label_start = 0;
         for (index, span) in self.spans.iter().enumerate() {
             while let Some(found) = breaks.next_if(|found| found.at <= start) {
                 plain.push_break(found.depth);
             }
             let kept: Vec<Style> = span.styles.iter().filter(|style| !is_long(style)).cloned().collect();
+            let long = span.styles.iter().find(|style| is_long(style));
+            let went_on = index.checked_sub(1).and_then(|before| self.spans.get(before));
+            if !went_on.is_some_and(|before| long.is_some_and(|long| before.styles.contains(long))) {
+                label_start = start;
+            }
             let mut at = start;
             while let Some(found) = breaks.next_if(|found| found.at < span.end) {
                 plain.push(&self.text[at..found.at], &kept);
@@ -187,13 +224,16 @@ impl Document {
             }
             plain.push(&self.text[at..span.end], &kept);
             start = span.end;
-            let long = span.styles.iter().find(|style| is_long(style));
             let goes_on =
                 self.spans.get(index + 1).is_some_and(|next| long.is_some_and(|long| next.styles.contains(long)));
             if let Some(Style::Link { url, bare: false }) = long
                 && !goes_on
+                && !is_label_of(&self.text[label_start..span.end], url)
             {
-                plain.push(&format!(" ({url})"), &kept);
+                // What stands around the link's block stays around the address; its label's own styles do not.
+                let around = |style: &&Style| style.is_block_code() || **style == Style::Quote;
+                let around: Vec<Style> = kept.iter().filter(around).cloned().collect();
+                plain.push(&format!(" ({url})"), &around);
             }
         }
         plain
@@ -236,7 +276,11 @@ pub(crate) fn link_of<'a>(piece: &Piece<'a>) -> Option<(&'a str, bool)> {
         | Style::Code
         | Style::Pre(_)
         | Style::Quote
-        | Style::Fence { .. } => None,
+        | Style::Fence { .. }
+        | Style::Rows { .. }
+        | Style::Marked { .. }
+        | Style::Whole
+        | Style::Continued => None,
     })
 }
 

@@ -4,7 +4,7 @@ use pulldown_cmark::{CodeBlockKind, Event, LinkType, Options, Parser, Tag, TagEn
 
 use super::html::{self, Mark};
 use super::inline::{self, Fragment};
-use super::{Dialect, Document, Style, table};
+use super::{Dialect, Document, Style, Tables, table};
 
 /// Deepest structure that is told apart; what is nested deeper is cut like this.
 const DEEPEST: u8 = 8;
@@ -167,7 +167,11 @@ impl Reader {
                 };
                 self.styles.push((Style::Link { url, bare: false }, false));
             }
-            Tag::Image { dest_url, .. } => self.image = Some((dest_url.to_string(), false)),
+            // In the middle of text an image is a link to it.
+            Tag::Image { dest_url, .. } => {
+                self.styles.push((Style::Link { url: dest_url.to_string(), bare: false }, false));
+                self.image = Some((dest_url.to_string(), false));
+            }
             Tag::TableCell
             | Tag::FootnoteDefinition(_)
             | Tag::DefinitionList
@@ -216,7 +220,10 @@ impl Reader {
             }
             TagEnd::Table => {
                 let rows = self.table.take().unwrap_or_default();
-                self.write_code(&table::aligned(&rows), None);
+                match self.dialect.tables {
+                    Tables::Aligned => self.write_code(&table::aligned(&rows), None),
+                    Tables::Bullets => self.write_bullets(&rows),
+                }
             }
             TagEnd::TableCell => {
                 let cell: String = self.inline.drain(..).map(|fragment| fragment.text).collect();
@@ -233,6 +240,7 @@ impl Reader {
                     // Without a description the address is all there is to show.
                     self.text(&url);
                 }
+                self.close_markdown();
             }
             TagEnd::TableHead
             | TagEnd::TableRow
@@ -321,6 +329,26 @@ impl Reader {
         let mut styles = self.block_styles();
         styles.push(Style::Pre(language));
         self.out.push(text, &styles);
+        self.gap = Gap::Blank;
+    }
+
+    /// Writes each row as a bold line of its first cell, with the others below it under the names of their columns.
+    fn write_bullets(&mut self, rows: &[Vec<String>]) {
+        let Some((heading, rows)) = rows.split_first() else { return };
+        for (index, row) in rows.iter().enumerate() {
+            if index > 0 {
+                self.gap = Gap::Blank;
+            }
+            self.write_gap();
+            let mut bold = self.block_styles();
+            bold.push(Style::Bold);
+            self.out.push(row.first().map_or("", |cell| cell.trim()), &bold);
+            for (name, cell) in heading.iter().zip(row).skip(1).filter(|(_, cell)| !cell.trim().is_empty()) {
+                let name = name.trim();
+                let named = if name.is_empty() { String::new() } else { format!("{name}: ") };
+                self.write(&format!("\n• {named}{}", cell.trim()));
+            }
+        }
         self.gap = Gap::Blank;
     }
 

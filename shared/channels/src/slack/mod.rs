@@ -9,20 +9,25 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use nightshift_domain::delivery::Target;
+use nightshift_domain::delivery::{Media, Target};
 use nightshift_engine::Clock;
 use nightshift_engine::ports::{Channel, ChannelError, Outgoing, Rendered, Secret, SendError, Sent};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::chunk::chunk;
 use crate::http::{self, Answer};
 use crate::markdown::parse;
-use crate::prefix::refuse_foreign;
+use crate::media::{self, Captions};
+use crate::prefix::{refuse_foreign, thread_of};
 
 /// Where the Web API is (Slack documentation, "Using the Slack Web API").
 pub(crate) const API: &str = "https://slack.com/api";
 /// Largest message, UTF-16 units: Slack advises 4,000 and cuts off above 40,000 (`chat.postMessage`).
 pub(crate) const CHUNK: usize = 4000;
+/// Longest text of a section, and longest description of an image, characters (Slack documentation, "Blocks").
+const SECTION: usize = 3000;
+const ALT: usize = 2000;
 
 /// Slack with one bot.
 #[derive(Debug)]
@@ -40,14 +45,12 @@ impl Channel for Slack {
     fn target(&self, to: &str, thread: Option<&str>) -> Result<Target, ChannelError> {
         refuse_foreign(to, "slack").map_err(ChannelError)?;
         let (_, id) = target::parse(to).map_err(ChannelError)?;
-        let thread = thread.map(str::trim).filter(|thread| !thread.is_empty()).map(str::to_owned);
+        let thread = thread_of(thread).map(str::to_owned);
         Ok(Target { channel: "slack".to_owned(), account: self.account.clone(), to: id, thread })
     }
 
     fn render(&self, markdown: &str) -> Vec<Rendered> {
-        let document = parse(markdown, markup::DIALECT).without_long_links(self.limit);
-        let messages = chunk(&document, self.limit, markup::mrkdwn);
-        messages.iter().map(|pieces| Rendered { text: markup::mrkdwn(pieces), plain: None }).collect()
+        render(markdown, self.limit)
     }
 
     fn dedupes(&self) -> Option<TimeDelta> {
@@ -55,17 +58,23 @@ impl Channel for Slack {
     }
 
     async fn send(&self, message: &Outgoing<'_>, deadline: DateTime<Utc>) -> Result<Sent, SendError> {
-        let body = PostMessage {
-            channel: &message.target.to,
-            text: &message.body.text,
-            thread_ts: message.target.thread.as_deref(),
-            unfurl_links: false,
-        };
-        let url = format!("{}/chat.postMessage", self.base_url.trim_end_matches('/'));
-        let request = self.http.post(url).bearer_auth(self.token.expose()).json(&body);
-        let answer = http::call(&*self.clock, deadline, "Slack", request).await?;
+        let answer = self.post(message.target, message.body, deadline).await?;
+        if message.body.media.is_some() && refuses_image(&answer) {
+            let text = media::as_text(message.body, markup::escape);
+            return self.outcome(message.target, &self.post(message.target, &text, deadline).await?);
+        }
         self.outcome(message.target, &answer)
     }
+}
+
+/// The messages of `markdown`.
+pub(crate) fn render(markdown: &str, limit: usize) -> Vec<Rendered> {
+    let text = |part: &str| {
+        let document = parse(part, markup::DIALECT).without_long_links(limit);
+        let messages = chunk(&document, limit, markup::mrkdwn);
+        messages.iter().map(|pieces| Rendered { text: markup::mrkdwn(pieces), plain: None, media: None }).collect()
+    };
+    media::messages(markdown, Captions { caption: SECTION.min(limit), text: limit }, text)
 }
 
 /// `chat.postMessage` (Slack documentation).
@@ -76,6 +85,8 @@ struct PostMessage<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     thread_ts: Option<&'a str>,
     unfurl_links: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blocks: Option<Value>,
 }
 
 /// Its answer: HTTP 200 for errors too.
@@ -89,6 +100,20 @@ struct Reply {
 }
 
 impl Slack {
+    async fn post(&self, to: &Target, body: &Rendered, deadline: DateTime<Utc>) -> Result<Answer, SendError> {
+        let message = PostMessage {
+            channel: &to.to,
+            // Beside blocks it is what notifications show.
+            text: if body.text.is_empty() { "image" } else { &body.text },
+            thread_ts: to.thread.as_deref(),
+            unfurl_links: false,
+            blocks: body.media.as_ref().map(|media| blocks(&body.text, media)),
+        };
+        let url = format!("{}/chat.postMessage", self.base_url.trim_end_matches('/'));
+        let request = self.http.post(url).bearer_auth(self.token.expose()).json(&message);
+        http::call(&*self.clock, deadline, "Slack", request).await
+    }
+
     /// What an answer says about the message.
     fn outcome(&self, to: &Target, answer: &Answer) -> Result<Sent, SendError> {
         let wait = || nightshift_web::retry_after(&answer.headers, self.clock.now());
@@ -135,4 +160,21 @@ impl Slack {
             _ => format!("Slack refused the message: {error}"),
         }
     }
+}
+
+/// A section with the caption, and the image below it (Slack documentation, "Blocks").
+fn blocks(caption: &str, media: &Media) -> Value {
+    let alt: String = media.alt.chars().take(ALT).collect();
+    let alt = if alt.trim().is_empty() { "image".to_owned() } else { alt };
+    let image = json!({ "type": "image", "image_url": media.url, "alt_text": alt });
+    if caption.is_empty() {
+        return json!([image]);
+    }
+    json!([{ "type": "section", "text": { "type": "mrkdwn", "text": caption } }, image])
+}
+
+/// Whether Slack could not fetch or show the image; it has sent nothing then.
+fn refuses_image(answer: &Answer) -> bool {
+    let reply: Reply = serde_json::from_slice(&answer.body).unwrap_or_default();
+    answer.status.is_success() && matches!(reply.error.as_str(), "invalid_blocks" | "invalid_blocks_format")
 }

@@ -1,5 +1,7 @@
 //! Slack's targets: `channel:C…`, `#name`, `user:U…`, `<@U…>`, `@U…`, and ids alone.
 
+use crate::prefix::strip_word;
+
 const NEEDS_TEAM: &str =
     "Slack workspace targets require team:<team-id>:channel:<channel-id> or team:<team-id>:user:<user-id>";
 const NEEDS_TARGET: &str = "Delivering to Slack requires target <channelId|user:ID|channel:ID>";
@@ -85,9 +87,4 @@ fn is_user_id(id: &str) -> bool {
 
 fn is_id_char(char: char) -> bool {
     char.is_ascii_uppercase() || char.is_ascii_digit()
-}
-
-fn strip_word<'a>(text: &'a str, word: &str) -> Option<&'a str> {
-    let start = text.get(..word.len())?;
-    start.eq_ignore_ascii_case(word).then(|| &text[word.len()..])
 }

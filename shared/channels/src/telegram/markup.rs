@@ -2,11 +2,17 @@
 
 use std::fmt::Write as _;
 
-use crate::markdown::{Dialect, Piece, Style};
+use crate::markdown::{Dialect, Piece, Style, Tables};
 
 /// How Markdown is read for Telegram.
-pub(crate) const DIALECT: Dialect =
-    Dialect { bold_headings: false, html: true, spoilers: true, linkify: true, file_names: true };
+pub(crate) const DIALECT: Dialect = Dialect {
+    bold_headings: false,
+    html: true,
+    spoilers: true,
+    linkify: true,
+    file_names: true,
+    tables: Tables::Aligned,
+};
 
 /// The pieces as well-formed HTML: tags close in the order in which they were opened.
 pub(crate) fn html(pieces: &[Piece<'_>]) -> String {
@@ -42,6 +48,7 @@ fn open_tag(out: &mut String, style: &Style) {
             escape(out, url);
             out.push_str("\">");
         }
+        Style::Rows { .. } | Style::Marked { .. } | Style::Whole | Style::Continued => {}
     }
 }
 
@@ -56,10 +63,11 @@ fn close_tag(out: &mut String, style: &Style) {
         Style::Pre(_) | Style::Fence { .. } => "</code></pre>",
         Style::Quote => "</blockquote>",
         Style::Link { .. } => "</a>",
+        Style::Rows { .. } | Style::Marked { .. } | Style::Whole | Style::Continued => "",
     });
 }
 
-fn escape(out: &mut String, text: &str) {
+pub(crate) fn escape(out: &mut String, text: &str) {
     for char in text.chars() {
         match char {
             '&' => out.push_str("&amp;"),

@@ -5,6 +5,7 @@
 pub(crate) mod markup;
 pub(crate) mod target;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -17,13 +18,16 @@ use serde::{Deserialize, Serialize};
 use crate::chunk::chunk;
 use crate::http::{self, Answer};
 use crate::markdown::{parse, plain};
-use crate::prefix::refuse_foreign;
+use crate::media::{self, Captions};
+use crate::prefix::{refuse_foreign, thread_of};
 use target::Topic;
 
 /// Where the Bot API is (Telegram Bot API, "Making requests").
 pub(crate) const API: &str = "https://api.telegram.org";
 /// Largest message, UTF-16 units of its HTML. Telegram takes 4,096 after reading the markup (`sendMessage`).
 pub(crate) const CHUNK: usize = 4000;
+/// Longest caption, characters after reading the markup (`sendPhoto`).
+const CAPTION: usize = 1024;
 /// The general topic of a forum, which `sendMessage` does not take as a number.
 const GENERAL_TOPIC: i64 = 1;
 
@@ -45,7 +49,7 @@ impl Channel for Telegram {
         let place = target::parse(to);
         let chat = target::recipient(&place.chat)
             .ok_or_else(|| ChannelError("Telegram recipient must be a numeric chat ID".to_owned()))?;
-        let topic = match thread.map(str::trim).filter(|thread| !thread.is_empty()) {
+        let topic = match thread_of(thread) {
             Some(thread) => Some(read_topic(thread).ok_or_else(|| {
                 ChannelError("a Telegram topic (threadId) must be a number, 0 or greater".to_owned())
             })?),
@@ -60,9 +64,7 @@ impl Channel for Telegram {
     }
 
     fn render(&self, markdown: &str) -> Vec<Rendered> {
-        let document = parse(markdown, markup::DIALECT).without_long_links(self.limit);
-        let messages = chunk(&document, self.limit, markup::html);
-        messages.iter().map(|pieces| Rendered { text: markup::html(pieces), plain: Some(plain(pieces)) }).collect()
+        render(markdown, self.limit)
     }
 
     fn dedupes(&self) -> Option<TimeDelta> {
@@ -70,20 +72,41 @@ impl Channel for Telegram {
     }
 
     async fn send(&self, message: &Outgoing<'_>, deadline: DateTime<Utc>) -> Result<Sent, SendError> {
-        let answer = self.post(message.target, &message.body.text, Some("HTML"), deadline).await?;
-        let answer = match (&message.body.plain, refuses_markup(&answer)) {
-            (Some(plain), true) => self.post(message.target, plain, None, deadline).await?,
-            (Some(_) | None, _) => answer,
-        };
-        self.outcome(message.target, &answer)
+        let to = message.target;
+        let mut body = Cow::Borrowed(message.body);
+        let mut answer = self.post(to, &body, deadline).await?;
+        if body.media.is_some() && refuses_image(&answer) {
+            body = Cow::Owned(media::as_text(message.body, markup::escape));
+            answer = self.post(to, &body, deadline).await?;
+        }
+        if let (Some(plain), true) = (&body.plain, refuses_markup(&answer)) {
+            answer = self.post_text(to, plain, None, deadline).await?;
+        }
+        self.outcome(to, &answer)
     }
 }
 
-/// `sendMessage` (Telegram Bot API).
+/// The messages of `markdown`, each with its text without markup beside it.
+pub(crate) fn render(markdown: &str, limit: usize) -> Vec<Rendered> {
+    let text = |part: &str| {
+        let document = parse(part, markup::DIALECT).without_long_links(limit);
+        let messages = chunk(&document, limit, markup::html);
+        let rendered = messages.iter().map(|pieces| (markup::html(pieces), plain(pieces)));
+        rendered.map(|(text, plain)| Rendered { text, plain: Some(plain), media: None }).collect()
+    };
+    media::messages(markdown, Captions { caption: CAPTION.min(limit), text: limit }, text)
+}
+
+/// `sendMessage`, or `sendPhoto` (Telegram Bot API).
 #[derive(Serialize)]
-struct SendMessage<'a> {
+struct Post<'a> {
     chat_id: &'a str,
-    text: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    photo: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    caption: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     message_thread_id: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -98,12 +121,12 @@ struct SendMessage<'a> {
 struct Reply {
     ok: bool,
     description: String,
-    result: Option<Message>,
+    result: Option<Taken>,
     parameters: Parameters,
 }
 
 #[derive(Deserialize)]
-struct Message {
+struct Taken {
     message_id: i64,
     message_thread_id: Option<i64>,
 }
@@ -117,28 +140,25 @@ struct Parameters {
 }
 
 impl Telegram {
-    async fn post(
+    async fn post(&self, to: &Target, body: &Rendered, deadline: DateTime<Utc>) -> Result<Answer, SendError> {
+        let Some(media) = &body.media else { return self.post_text(to, &body.text, Some("HTML"), deadline).await };
+        let caption = Some(body.text.as_str()).filter(|caption| !caption.is_empty());
+        let parse_mode = caption.map(|_| "HTML");
+        self.call("sendPhoto", Post { photo: Some(&media.url), caption, ..message(to, parse_mode) }, deadline).await
+    }
+
+    async fn post_text(
         &self,
         to: &Target,
         text: &str,
         parse_mode: Option<&str>,
         deadline: DateTime<Utc>,
     ) -> Result<Answer, SendError> {
-        let topic = to.thread.as_deref().and_then(read_topic);
-        let body = SendMessage {
-            chat_id: &to.to,
-            text,
-            message_thread_id: match topic {
-                Some(Topic::Thread(number)) if number != GENERAL_TOPIC => Some(number),
-                Some(Topic::Thread(_) | Topic::Direct(_)) | None => None,
-            },
-            direct_messages_topic_id: match topic {
-                Some(Topic::Direct(number)) => Some(number),
-                Some(Topic::Thread(_)) | None => None,
-            },
-            parse_mode,
-        };
-        let url = format!("{}/bot{}/sendMessage", self.base_url.trim_end_matches('/'), self.token.expose());
+        self.call("sendMessage", Post { text: Some(text), ..message(to, parse_mode) }, deadline).await
+    }
+
+    async fn call(&self, method: &str, body: Post<'_>, deadline: DateTime<Utc>) -> Result<Answer, SendError> {
+        let url = format!("{}/bot{}/{method}", self.base_url.trim_end_matches('/'), self.token.expose());
         http::call(&*self.clock, deadline, "Telegram", self.http.post(url).json(&body)).await
     }
 
@@ -196,8 +216,28 @@ impl Telegram {
     }
 }
 
+/// A message to a place, with nothing in it.
+fn message<'a>(to: &'a Target, parse_mode: Option<&'a str>) -> Post<'a> {
+    let topic = to.thread.as_deref().and_then(read_topic);
+    Post {
+        chat_id: &to.to,
+        text: None,
+        photo: None,
+        caption: None,
+        message_thread_id: match topic {
+            Some(Topic::Thread(number)) if number != GENERAL_TOPIC => Some(number),
+            Some(Topic::Thread(_) | Topic::Direct(_)) | None => None,
+        },
+        direct_messages_topic_id: match topic {
+            Some(Topic::Direct(number)) => Some(number),
+            Some(Topic::Thread(_)) | None => None,
+        },
+        parse_mode,
+    }
+}
+
 /// A message that ended up in another topic than it was meant for is not a delivery.
-fn confirm(to: &Target, message: &Message) -> Result<Sent, SendError> {
+fn confirm(to: &Target, message: &Taken) -> Result<Sent, SendError> {
     let expected = match to.thread.as_deref().and_then(read_topic) {
         Some(Topic::Thread(number)) if number > GENERAL_TOPIC => Some(number),
         Some(Topic::Thread(_) | Topic::Direct(_)) | None => None,
@@ -218,6 +258,18 @@ fn read_topic(thread: &str) -> Option<Topic> {
         return direct.parse().ok().filter(|number| *number > 0).map(Topic::Direct);
     }
     thread.parse().ok().filter(|number| *number >= 0).map(Topic::Thread)
+}
+
+/// Whether Telegram refused what was in the message, and not the chat: it has sent nothing then. It says so in many words
+/// ("wrong type of the web page content", "failed to get HTTP URL content", "not enough rights to send photos").
+fn refuses_image(answer: &Answer) -> bool {
+    let of_chat =
+        ["chat not found", "thread not found", "upgraded to a supergroup", "blocked", "kicked", "not a member"];
+    let status = answer.status.as_u16();
+    let Ok(reply) = serde_json::from_slice::<Reply>(&answer.body) else { return false };
+    let said = reply.description.to_ascii_lowercase();
+    let of_message = status == 400 || (status == 403 && said.contains("rights"));
+    of_message && reply.parameters.migrate_to_chat_id.is_none() && !of_chat.iter().any(|words| said.contains(words))
 }
 
 /// Whether Telegram could not read the HTML; it has sent nothing then.

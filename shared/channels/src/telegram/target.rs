@@ -1,5 +1,7 @@
 //! Telegram's targets: `-1001234567890`, `-100…:topic:123`, `telegram:group:-100…:123`, `@channel`, `t.me/channel`.
 
+use crate::prefix::strip_word;
+
 /// A place in Telegram.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
@@ -62,9 +64,4 @@ fn split_topic(text: &str) -> Option<(&str, Option<Topic>)> {
         (None, None) => (before, Topic::Thread(number)),
     };
     (!chat.is_empty()).then_some((chat, Some(topic)))
-}
-
-fn strip_word<'a>(text: &'a str, word: &str) -> Option<&'a str> {
-    let start = text.get(..word.len())?;
-    start.eq_ignore_ascii_case(word).then(|| &text[word.len()..])
 }

@@ -3,12 +3,22 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where its set-up fails")]
 
 mod console;
+mod discord;
+mod faults;
+mod imessage;
+mod mattermost;
+mod media;
 mod open;
+mod readers;
+mod readers_marks;
 mod recorded;
+mod report;
 mod server;
+mod signal;
 mod slack;
 mod telegram;
 mod webhook;
+mod whatsapp;
 
 use std::sync::Arc;
 
@@ -23,8 +33,11 @@ use nightshift_engine::{Clock, SystemClock};
 use serde_json::json;
 
 const TOKEN: &str = "123456:TEST_token-value";
+const PASSWORD: &str = "open & shut?";
+/// The key of what is sent.
+const KEY: &str = "job_20261120T070000Z-final-0";
 
-/// Knows `env:TOKEN` and `env:SIGNING`.
+/// Knows some variables.
 #[derive(Debug)]
 struct Known;
 
@@ -35,6 +48,7 @@ impl Secrets for Known {
             "env:TOKEN" => Ok(Secret::from(format!("{TOKEN}\n"))),
             "env:SIGNING" => Ok(Secret::new("signing-secret")),
             "env:EMPTY" => Ok(Secret::new("")),
+            "env:PASSWORD" => Ok(Secret::new(PASSWORD)),
             _ => Err("no such variable".to_owned()),
         }
     }
@@ -55,6 +69,24 @@ fn config(base_url: &str) -> Config {
                 "missing": { "botToken": "env:OTHER" },
             } },
             "slack": { "accounts": { "default": { "botToken": "env:TOKEN", "baseUrl": format!("{base_url}/api") } } },
+            "discord": { "accounts": { "default": { "botToken": "env:TOKEN", "baseUrl": format!("{base_url}/api/v10") } } },
+            "whatsapp": { "accounts": {
+                "default": { "accessToken": "env:TOKEN", "phoneNumberId": "1001", "baseUrl": base_url },
+                "old": { "accessToken": "env:TOKEN", "phoneNumberId": "1001", "apiVersion": "v20.0", "baseUrl": base_url },
+                "none": { "accessToken": "env:TOKEN" },
+            } },
+            "mattermost": { "accounts": {
+                "default": { "token": "env:TOKEN", "baseUrl": format!("{base_url}/chat/") }, "none": { "token": "env:TOKEN" },
+            } },
+            "signal": { "accounts": {
+                "default": {
+                    "baseUrl": base_url, "number": "+15550001111",
+                    "headers": { "Authorization": "env:TOKEN", "X-Site": "home" },
+                },
+                "none": { "baseUrl": base_url },
+                "bad": { "baseUrl": base_url, "number": "+1", "headers": { "Authorization": "env:OTHER" } },
+            } },
+            "imessage": { "accounts": { "default": { "baseUrl": base_url, "password": "env:PASSWORD" }, "none": {} } },
         },
     }))
     .unwrap()
@@ -67,12 +99,12 @@ async fn channel(name: &str, base_url: &str) -> Arc<dyn Channel> {
 /// Sends one message and reports the answer.
 async fn send(channel: &dyn Channel, to: &str, thread: Option<&str>, body: &Rendered) -> Result<Sent, SendError> {
     let target = channel.target(to, thread).unwrap();
-    let message = Outgoing { target: &target, body, idempotency_key: "job_20261120T070000Z-final-0" };
+    let message = Outgoing { target: &target, body, idempotency_key: KEY };
     channel.send(&message, SystemClock.now() + TimeDelta::seconds(20)).await
 }
 
 fn text(text: &str) -> Rendered {
-    Rendered { text: text.to_owned(), plain: None }
+    Rendered { text: text.to_owned(), plain: None, media: None }
 }
 
 /// The kind and the wait of a failure; none of them may show the token or the text.
@@ -80,5 +112,6 @@ fn failure(result: Result<Sent, SendError>) -> (SendErrorKind, Option<i64>, Stri
     let error = result.unwrap_err();
     assert!(!error.message.contains(TOKEN) && !error.message.contains("TEST_token"), "{error}");
     assert!(!error.message.contains("private words"), "{error}");
+    assert!(!error.message.contains(PASSWORD) && !error.message.contains("shut"), "{error}");
     (error.kind, error.retry_after.map(|wait| wait.num_seconds()), error.message)
 }

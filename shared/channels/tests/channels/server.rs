@@ -1,4 +1,4 @@
-//! A server that does what it is told, one act per connection, and notes what it was asked.
+//! A server that does what it is told, one act per request, and notes what it was asked.
 
 use std::sync::{Arc, Mutex};
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// What to do with a request; the last act is repeated.
+/// What to do with a request.
 #[derive(Debug, Clone)]
 pub(crate) enum Act {
     /// Answer with this status, these header lines and this body.
@@ -43,8 +43,13 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts a server that acts like this, in order.
+    /// Starts a server that acts like this, in order; the last act is repeated.
     pub(crate) async fn new(acts: Vec<Act>) -> Self {
+        Self::routing(move |index, _| acts[index.min(acts.len() - 1)].clone()).await
+    }
+
+    /// Starts a server that decides by the request, and how many came before it.
+    pub(crate) async fn routing(decide: impl Fn(usize, &Asked) -> Act + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -54,8 +59,9 @@ impl Server {
             for index in 0.. {
                 let (mut socket, _) = listener.accept().await.unwrap();
                 let request = read(&mut socket).await;
+                let act = decide(index, &request);
                 log.lock().unwrap().push(request);
-                match &acts[index.min(acts.len() - 1)] {
+                match act {
                     Act::Answer(status, headers, body) => {
                         let length = body.len();
                         let answer = format!(

@@ -71,7 +71,8 @@ async fn refused_markup_is_sent_once_more_as_plain_text() {
     ])
     .await;
     let telegram = channel("telegram", &server.url).await;
-    let body = Rendered { text: "<b>private words</b>".to_owned(), plain: Some("private words".to_owned()) };
+    let body =
+        Rendered { text: "<b>private words</b>".to_owned(), plain: Some("private words".to_owned()), media: None };
     assert_eq!(send(&*telegram, CHAT, None, &body).await.unwrap().message_id, "101");
     assert_eq!(server.asked()[1].json(), json!({ "chat_id": CHAT, "text": "private words" }));
     assert_eq!(failure(send(&*telegram, CHAT, None, &body).await).0, SendErrorKind::Refused);

@@ -69,7 +69,7 @@ pub(crate) async fn planned(
     let missing: Vec<Chunk> = (0..of)
         .zip(rendered)
         .skip(chunks.len())
-        .map(|(index, Rendered { text, plain })| Chunk {
+        .map(|(index, Rendered { text, plain, media })| Chunk {
             run: part.run.clone(),
             origin: part.origin.to_owned(),
             index,
@@ -77,6 +77,7 @@ pub(crate) async fn planned(
             target: part.target.clone(),
             text,
             plain,
+            media,
             state: ChunkState::Planned,
             attempts: 0,
             rev: 1,
@@ -185,7 +186,7 @@ async fn send(
     deadline: DateTime<Utc>,
     (unsure, now): (Option<DateTime<Utc>>, DateTime<Utc>),
 ) -> ChunkState {
-    let body = Rendered { text: chunk.text.clone(), plain: chunk.plain.clone() };
+    let body = Rendered { text: chunk.text.clone(), plain: chunk.plain.clone(), media: chunk.media.clone() };
     let key = chunk.idempotency_key();
     let outgoing = Outgoing { target: &chunk.target, body: &body, idempotency_key: &key };
     let answer = channel.send(&outgoing, deadline).await;

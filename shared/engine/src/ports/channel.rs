@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::config::Config;
-use nightshift_domain::delivery::Target;
+use nightshift_domain::delivery::{Media, Target};
 
 /// One message, ready for its channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +14,9 @@ pub struct Rendered {
     pub text: String,
     /// Without markup, for a formatting refusal; `None` where `text` is plain already.
     pub plain: Option<String>,
+    /// An image to fetch and show, with `text` as its caption (which may be empty then). Only channels that fetch images by
+    /// their address render it; refused, it is sent once more as text with the address.
+    pub media: Option<Media>,
 }
 
 /// One chunk on its way out.

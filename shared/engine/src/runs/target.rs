@@ -1,4 +1,5 @@
-//! Where a text goes: what is asked for, else the agent's route, else the only channel there is.
+//! Where a text goes: what is asked for, else the channel that the target names in front of itself, else the agent's route,
+//! else the only channel there is.
 //!
 //! Guarantee: reads only, and asks no chat anything; a place that cannot be told is a sentence, not an error.
 
@@ -6,7 +7,7 @@ use std::sync::Arc;
 
 use nightshift_domain::alert::Route;
 use nightshift_domain::config::{Agent, Config};
-use nightshift_domain::delivery::Target;
+use nightshift_domain::delivery::{Target, channel_of};
 use nightshift_domain::job::{Delivery, DeliveryMode};
 
 use crate::deps::Deps;
@@ -96,6 +97,7 @@ pub(crate) async fn resolve(deps: &Deps, config: &Config, wish: Wish<'_>, agent:
         _ => None,
     };
     let channel = named
+        .or_else(|| wish.to.and_then(channel_of))
         .or_else(|| route.map(|route| route.channel.as_str()))
         .or(only)
         .or(deps.settings.local.then_some("console"))

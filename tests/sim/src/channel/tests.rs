@@ -19,7 +19,7 @@ impl Bench {
         let opened = self.channels.channels(Arc::new(Always(verdict)), 7);
         let channel = opened.open(&Config::default(), name, None).now_or_never().unwrap().unwrap();
         let target = channel.target("chat", None).unwrap();
-        let body = Rendered { text: "hi".to_owned(), plain: None };
+        let body = Rendered { text: "hi".to_owned(), plain: None, media: None };
         let message = Outgoing { target: &target, body: &body, idempotency_key: "k" };
         let until = self.clock.now() + TimeDelta::seconds(30);
         let sent = channel.send(&message, until).now_or_never();
@@ -60,7 +60,7 @@ fn a_send_that_takes_longer_than_its_sender_waits_arrives_all_the_same() {
     let opened = bench.channels.channels(Arc::new(Always(Verdict::Go)), 7);
     let channel = opened.open(&Config::default(), "telegram", None).now_or_never().unwrap().unwrap();
     let target = channel.target("chat", None).unwrap();
-    let body = Rendered { text: "hi".to_owned(), plain: None };
+    let body = Rendered { text: "hi".to_owned(), plain: None, media: None };
     let message = Outgoing { target: &target, body: &body, idempotency_key: "k" };
     let mut sent = channel.send(&message, bench.clock.now() + TimeDelta::seconds(30));
     assert!((&mut sent).now_or_never().is_none());

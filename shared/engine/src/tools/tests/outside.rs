@@ -116,7 +116,9 @@ impl Channel for Chat {
     /// A message per line.
     fn render(&self, markdown: &str) -> Vec<Rendered> {
         let lines = markdown.lines().filter(|line| !line.starts_with("[hidden]"));
-        lines.map(|line| Rendered { text: format!("<b>{line}</b>"), plain: Some(line.to_owned()) }).collect()
+        lines
+            .map(|line| Rendered { text: format!("<b>{line}</b>"), plain: Some(line.to_owned()), media: None })
+            .collect()
     }
 
     fn dedupes(&self) -> Option<TimeDelta> {
