@@ -63,7 +63,7 @@ async fn delivered(scene: Scene<'_>, key: &RunKey) -> Result<Delivered, EngineEr
     let now = scene.deps.clock.now();
     let Some(run) = scene.deps.store.run(key).await? else { return Ok(Delivered::Nothing) };
     if run.due_alerts().is_some() {
-        return alerts::send(scene, run).await;
+        return Box::pin(alerts::send(scene, run)).await;
     }
     if !matches!(run.state, State::Delivering) {
         return Ok(Delivered::Nothing);
@@ -186,7 +186,7 @@ async fn close_along(
     if let Some(Moved { run, .. }) = apply(scene, &run, Event::Delivered(status), along).await?
         && run.due_alerts().is_some()
     {
-        alerts::send(scene, run).await?;
+        Box::pin(alerts::send(scene, run)).await?;
     }
     Ok(Delivered::Closed(status))
 }

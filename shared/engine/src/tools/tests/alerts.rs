@@ -123,9 +123,11 @@ async fn plays(nth: usize, mishap: impl Fn(&World) -> Mishap, dedupes: Option<Ti
     match status {
         DeliveryStatus::Delivered => assert_eq!(texts, TEXT, "write {nth}"),
         DeliveryStatus::Unknown => {
-            assert!(dedupes.is_none() && texts.len() + 1 >= TEXT.len(), "write {nth}: {texts:?}")
+            assert!(dedupes.is_none() && texts.len() + 1 >= TEXT.len(), "write {nth}: {texts:?}");
         }
-        other => panic!("write {nth}: {other:?}"),
+        other @ (DeliveryStatus::Failed | DeliveryStatus::Suppressed | DeliveryStatus::NotRequested) => {
+            panic!("write {nth}: {other:?}")
+        }
     }
     let due = world.store.due(world.clock.now() + TimeDelta::days(300), 10).await.unwrap();
     assert!(!due.iter().any(|item| matches!(item, DueItem::Run(_))), "write {nth}: {due:?}");
