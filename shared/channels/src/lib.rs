@@ -18,6 +18,7 @@ mod marks;
 mod mattermost;
 mod media;
 mod open;
+mod places;
 mod prefix;
 mod signal;
 mod slack;

@@ -13,6 +13,7 @@ use crate::console::Console;
 use crate::discord::{self, Discord};
 use crate::imessage::{self, IMessage};
 use crate::mattermost::{self, Mattermost};
+use crate::places::Places;
 use crate::signal::{self, Signal};
 use crate::slack::{self, Slack};
 use crate::telegram::{self, Telegram};
@@ -118,6 +119,7 @@ impl Open {
             base_url: entry.base_url.unwrap_or_else(|| discord::API.to_owned()),
             token,
             limit: limit(entry.text_chunk_limit, discord::CHUNK),
+            places: Places::default(),
         }))
     }
 
@@ -146,6 +148,7 @@ impl Open {
             base_url,
             token,
             limit: limit(entry.text_chunk_limit, mattermost::CHUNK),
+            places: Places::default(),
         }))
     }
 
@@ -182,6 +185,7 @@ impl Open {
             base_url,
             password,
             limit: limit(entry.text_chunk_limit, imessage::CHUNK),
+            places: Places::default(),
         }))
     }
 }

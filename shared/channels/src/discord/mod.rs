@@ -22,6 +22,7 @@ use crate::http::{self, Answer};
 use crate::key;
 use crate::markdown::{as_code, parse_raw, render_raw};
 use crate::media::{self, Captions};
+use crate::places::Places;
 use crate::prefix::{refuse_foreign, thread_of};
 use target::{Place, is_id};
 
@@ -45,6 +46,7 @@ pub(crate) struct Discord {
     pub(crate) base_url: String,
     pub(crate) token: Secret,
     pub(crate) limit: usize,
+    pub(crate) places: Places,
 }
 
 /// The messages of `markdown`: Discord reads Markdown itself, but for tables.

@@ -29,11 +29,17 @@ impl Discord {
         if let Some(thread) = &to.thread {
             return Ok(thread.clone());
         }
-        match target::parse(&to.to).map_err(http::refused)? {
-            Place::Channel(id) => Ok(id),
-            Place::User(id) => self.direct(&id, deadline).await.map_err(|error| http::looked_up("Discord", error)),
-            Place::Named(name) => self.named(&name, deadline).await.map_err(|error| http::looked_up("Discord", error)),
+        if let Some(known) = self.places.get(&to.to) {
+            return Ok(known);
         }
+        let found = match target::parse(&to.to).map_err(http::refused)? {
+            Place::Channel(id) => return Ok(id),
+            Place::User(id) => self.direct(&id, deadline).await,
+            Place::Named(name) => self.named(&name, deadline).await,
+        };
+        let found = found.map_err(|error| http::looked_up("Discord", error))?;
+        self.places.keep(&to.to, &found);
+        Ok(found)
     }
 
     /// "Create DM" (Discord documentation): the same channel every time.

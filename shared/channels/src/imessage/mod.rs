@@ -21,6 +21,7 @@ use crate::chunk::chunk;
 use crate::http::{self, Answer};
 use crate::key;
 use crate::markdown::{Dialect, Tables, parse};
+use crate::places::Places;
 use crate::prefix::{refuse_foreign, thread_of};
 use crate::signal::markup::plain;
 use place::Chat;
@@ -47,6 +48,7 @@ pub(crate) struct IMessage {
     pub(crate) base_url: String,
     pub(crate) password: Secret,
     pub(crate) limit: usize,
+    pub(crate) places: Places,
 }
 
 /// The messages of `markdown`: plain text, as Messages shows no other.

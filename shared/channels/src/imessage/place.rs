@@ -39,9 +39,15 @@ impl IMessage {
         if let Place::ChatGuid(guid) = place {
             return Ok(Chat::There(guid));
         }
+        if let Some(known) = self.places.get(&to.to) {
+            return Ok(Chat::There(known));
+        }
         let found = self.best(&place, deadline).await.map_err(|error| http::looked_up("BlueBubbles", error))?;
         match (found, place) {
-            (Some(guid), _) => Ok(Chat::There(guid)),
+            (Some(guid), _) => {
+                self.places.keep(&to.to, &guid);
+                Ok(Chat::There(guid))
+            }
             (None, Place::Handle(service, handle)) => {
                 let address = address(&handle).ok_or_else(|| http::refused("this iMessage handle is nobody's"))?;
                 Ok(Chat::New(service, address))

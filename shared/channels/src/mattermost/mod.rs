@@ -22,6 +22,7 @@ use crate::chunk::chunk;
 use crate::http::{self, Answer};
 use crate::key;
 use crate::markdown::{parse_raw, render_raw};
+use crate::places::Places;
 use crate::prefix::{refuse_foreign, thread_of};
 use target::is_id;
 
@@ -43,6 +44,7 @@ pub(crate) struct Mattermost {
     pub(crate) base_url: String,
     pub(crate) token: Secret,
     pub(crate) limit: usize,
+    pub(crate) places: Places,
 }
 
 /// The messages of `markdown`, which Mattermost reads itself.

@@ -18,6 +18,9 @@ struct Found {
 impl Mattermost {
     /// The id of the channel to post into.
     pub(super) async fn channel(&self, to: &Target, deadline: DateTime<Utc>) -> Result<String, SendError> {
+        if let Some(known) = self.places.get(&to.to) {
+            return Ok(known);
+        }
         let found = match target::parse(&to.to).map_err(http::refused)? {
             Place::Channel(id) => return Ok(id),
             Place::User(id) => self.direct(&id, deadline).await,
@@ -27,7 +30,9 @@ impl Mattermost {
             },
             Place::Named(name) => self.named(&name, deadline).await,
         };
-        found.map_err(|error| http::looked_up("Mattermost", error))
+        let found = found.map_err(|error| http::looked_up("Mattermost", error))?;
+        self.places.keep(&to.to, &found);
+        Ok(found)
     }
 
     async fn user(&self, name: &str, deadline: DateTime<Utc>) -> Result<String, SendError> {

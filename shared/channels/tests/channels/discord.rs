@@ -67,6 +67,8 @@ async fn a_direct_message_is_opened_first_and_a_name_is_looked_up() {
     .await;
     let discord = channel("discord", &server.url).await;
     send(&*discord, "user:123", None, &text("x")).await.unwrap();
+    send(&*discord, "user:123", None, &text("y")).await.unwrap();
+    assert_eq!(server.asked().len(), 3, "opened once as long as the channel is open");
     send(&*discord, "#general", None, &text("x")).await.unwrap();
     let asked = server.asked();
     assert_eq!(asked[0].json(), json!({ "recipient_id": "123" }));

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-use nightshift_domain::delivery::{Chunk, ChunkState, Target, deliverable};
+use nightshift_domain::delivery::{Chunk, ChunkState, Target, channel_of, deliverable};
 use nightshift_domain::job::DeliveryMode;
 use nightshift_domain::run::Run;
 use serde_json::Value;
@@ -120,7 +120,9 @@ async fn place(call: Call<'_>, wanted: &Wanted) -> Result<Resolved, String> {
         }
         return Ok(Resolved { target, channel });
     }
-    let channel = channel.or_else(|| own.map(|own| own.channel.as_str()));
+    // A target may name its channel in front of itself.
+    let prefixed = || wanted.to.as_deref().and_then(channel_of);
+    let channel = channel.or_else(prefixed).or_else(|| own.map(|own| own.channel.as_str()));
     let own = own.filter(|own| Some(own.channel.as_str()) == channel);
     let wish = Wish {
         channel,

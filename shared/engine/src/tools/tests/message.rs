@@ -9,6 +9,7 @@ use crate::testing::Mishap;
 
 use super::{KEY, World, target, world};
 use crate::ports::{SendErrorKind, Store};
+use crate::runs::target::{NoTarget, Wish, resolve};
 
 const CONFIG: fn() -> Value = || {
     json!({ "agents": { "entries": { "main": { "default": true,
@@ -53,6 +54,8 @@ async fn what_is_asked_for_wins_over_the_runs_own_place_piece_by_piece() {
         (json!({ "channel": "slack" }), ops("C1")),
         (json!({ "channel": "slack", "to": "C2", "accountId": "default" }), target("slack", "C2", None)),
         (json!({ "channel": "slack", "to": "C2" }), ops("C2")),
+        (json!({ "to": "Slack:channel:C2" }), ops("Slack:channel:C2")),
+        (json!({ "to": "channel:C2" }), target("telegram", "channel:C2", None)),
     ];
     for (mut input, expected) in cases {
         let world = world(&CONFIG());
@@ -61,6 +64,25 @@ async fn what_is_asked_for_wins_over_the_runs_own_place_piece_by_piece() {
         let answer = world.call(&run, "message", input.clone()).await;
         assert!(!answer.is_error, "{input}: {}", answer.text);
         assert_eq!(world.chats.targets(), [expected], "{input}");
+    }
+}
+
+/// The same for answers, whose channel may be left out or `last`.
+#[tokio::test]
+async fn a_target_with_the_name_of_a_channel_in_front_of_it_chooses_that_channel_where_none_is_named() {
+    let world = world(&CONFIG());
+    let (_, agent, _) = world.scene().config.agent(None);
+    for (channel, to, expected) in [
+        (None, Some("tg:-5:topic:7"), Ok("telegram")),
+        (Some("last"), Some("telegram:-5"), Ok("telegram")),
+        (Some("slack"), Some("C9"), Ok("slack")),
+        (None, Some("C9"), Ok("slack")),
+        (None, None, Ok("slack")),
+        (None, Some("matrix:@a:b"), Err(NoTarget::Refused("there is no channel \"matrix\"".to_owned()))),
+    ] {
+        let wish = Wish { channel, to, ..Wish::default() };
+        let found = resolve(world.scene().deps, world.scene().config, wish, &agent).await;
+        assert_eq!(found.map(|found| found.target.channel), expected.map(str::to_owned), "{channel:?} {to:?}");
     }
 }
 
