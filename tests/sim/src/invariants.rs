@@ -153,8 +153,9 @@ async fn named_runs(
 /// Holds at every moment in which nobody is in the middle of a call.
 pub fn always(world: &World, seen: &Seen) -> Vec<Violation> {
     let provider = &world.outside.provider;
-    let rows =
-        |batches: &[SimBatch], _: &[BillLine]| (ledger::rows_twice(batches, &seen.runs), ledger::rows_again(batches));
+    let rows = |batches: &[SimBatch], _: &[BillLine]| {
+        (ledger::rows_twice(batches, &seen.runs), ledger::rows_again(batches, world.older))
+    };
     let (twice, again) = provider.look(rows);
     let mut found = Vec::new();
     let mut rule = |rule: &'static str, said: Vec<String>| {

@@ -70,6 +70,8 @@ pub struct World {
     pub mishaps: Vec<Mishap>,
     /// How many of the next invocations are functions of the previous release.
     pub older_next: u32,
+    /// How many invocations were.
+    pub older: usize,
     /// How many of the next envelopes are handed over twice.
     pub twice_next: u32,
     /// Timers that do not fire before their hour, whatever they were set to.
@@ -116,6 +118,7 @@ impl World {
             outside: Arc::new(outside),
             mishaps: Vec::new(),
             older_next: 0,
+            older: 0,
             twice_next: 0,
             held: BTreeMap::new(),
             dead: Vec::new(),
@@ -334,6 +337,7 @@ impl World {
         let is_older = self.older_next > 0 && matches!(queued.task, Task::Envelope(_));
         let deps: Deps = if is_older {
             self.older_next -= 1;
+            self.older += 1;
             self.outside.deps_of_older(self.switch.clone(), n)
         } else {
             self.outside.deps(self.switch.clone(), n)

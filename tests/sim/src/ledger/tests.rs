@@ -135,15 +135,15 @@ fn a_wrong_row_that_is_sent_again_and_a_third_row_are_told_of() {
     }
     bench.batch(&[ROW]);
     bench.end();
-    assert_eq!(rows_again(&bench.provider.batches()), Vec::<String>::new());
+    assert_eq!(rows_again(&bench.provider.batches(), 0), Vec::<String>::new());
     bench.batch(&[AGAIN]);
     bench.end();
     assert_eq!(
-        rows_again(&bench.provider.batches()),
+        rows_again(&bench.provider.batches(), 0),
         [format!("hop 1 of {KEY} was sent again although its request is wrong")]
     );
     bench.batch(&["a_20261120T070000Z_1_3"]);
-    assert_eq!(rows_again(&bench.provider.batches()).len(), 2);
+    assert_eq!(rows_again(&bench.provider.batches(), 0).len(), 2);
 }
 
 #[test]

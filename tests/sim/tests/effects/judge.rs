@@ -139,7 +139,7 @@ pub(super) fn wrong(stage: &Stage, fault: Option<Fault>) -> Vec<String> {
     wrong.extend(stage.outside.channel.seen_twice());
     wrong.extend(stage.outside.provider.look(|batches, bill| {
         let mut wrong = ledger::rows_twice(batches, &runs);
-        wrong.extend(ledger::rows_again(batches));
+        wrong.extend(ledger::rows_again(batches, 0));
         wrong.extend(ledger::overpaid(bill, &runs, at));
         // An answer that was in hand when its invocation died is lost; all others are booked.
         let died = fault == Some(Fault::Crash);
