@@ -250,10 +250,10 @@ impl Default for BatchConfig {
 }
 
 /// The global failure alert.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct GlobalAlert {
-    /// Whether it is on.
+    /// Whether jobs alert that say nothing of it themselves; they do unless given.
     pub enabled: bool,
     /// Consecutive failures before the first alert.
     pub after: Option<u32>,
@@ -269,6 +269,23 @@ pub struct GlobalAlert {
     pub account_id: Option<String>,
     /// Whether skipped occurrences count.
     pub include_skipped: Option<bool>,
+}
+
+impl Default for GlobalAlert {
+    /// Whoever writes a rule wants it.
+    fn default() -> Self {
+        let rest = AlertRule::default();
+        Self {
+            enabled: true,
+            after: rest.after,
+            cooldown_ms: rest.cooldown_ms,
+            mode: rest.mode,
+            channel: rest.channel,
+            to: rest.to,
+            account_id: rest.account_id,
+            include_skipped: rest.include_skipped,
+        }
+    }
 }
 
 impl GlobalAlert {

@@ -119,9 +119,9 @@ pub fn rules(job: &Job, global: Option<&GlobalAlert>) -> Option<Rules> {
     let delivery = job.delivery.as_ref();
     let destination = delivery.and_then(|delivery| delivery.failure_destination.as_ref());
     let asks = own.is_some() || destination.is_some();
-    let global_on = global.filter(|global| global.enabled);
-    if !asks && (global.is_some_and(|global| !global.enabled) || delivery.is_some_and(|delivery| delivery.best_effort))
-    {
+    let global_on = global.filter(|global| global.enabled && global.mode != Some(DeliveryMode::None));
+    let off = global.is_some() && global_on.is_none();
+    if !asks && (off || delivery.is_some_and(|delivery| delivery.best_effort)) {
         return None;
     }
     let destination = destination.map(|place| Route {

@@ -283,13 +283,16 @@ fn the_place_is_the_first_that_is_named_and_a_mode_alone_takes_the_first_of_its_
     let careless = json!({ "mode": "announce", "channel": "telegram", "to": "42", "bestEffort": true });
     let on = json!({ "failureAlert": { "enabled": true, "after": 5, "channel": "discord", "to": "7" } });
     let off = json!({ "failureAlert": { "enabled": false, "after": 5, "channel": "discord", "to": "7" } });
-    let bare = json!({ "failureAlert": { "enabled": true } });
+    let bare = json!({ "failureAlert": {} });
+    let mute = json!({ "failureAlert": { "mode": "none" } });
     let cases = [
         // The job, the configuration, and where its alerts go.
         (json!({}), json!({}), "primary telegram 42, after 2"),
         (json!({}), on.clone(), "discord 7, after 5"),
         (json!({}), off.clone(), "nowhere"),
         (json!({}), bare.clone(), "primary telegram 42, after 2"),
+        (json!({}), mute.clone(), "nowhere"),
+        (json!({ "failureAlert": true }), mute, "primary telegram 42, after 2"),
         (json!({ "failureAlert": false }), on.clone(), "nowhere"),
         (json!({ "failureAlert": true }), off.clone(), "primary telegram 42, after 5"),
         (json!({ "failureAlert": { "after": 1 } }), on.clone(), "discord 7, after 1"),

@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use nightshift_domain::job::{
-    AgentTurn, AlertRule, DeliveryMode, Destination, FailureAlert, Job, Missed, Overlap, Payload, SessionTarget,
-    Thinking, WakeMode,
+    AgentTurn, AlertRule, DeliveryMode, DeliveryStatus, Destination, FailureAlert, Job, Missed, Overlap, Payload,
+    SessionTarget, Thinking, WakeMode,
 };
 use nightshift_domain::schedule::Schedule;
 
@@ -41,6 +41,7 @@ pub(in crate::commands) fn job(job: &Job, now: DateTime<Utc>, surface: Surface) 
         ("delivery", job.delivery.as_ref().map(human::delivery)),
         ("on failure", job.delivery.as_ref().and_then(|it| it.failure_destination.as_ref()).map(destination)),
         ("alert", job.failure_alert.as_ref().map(alert)),
+        ("alerted", job.state.last_failure_alert_at_ms.map(|at| alerted(job, at, now))),
         ("rules", rules(job)),
         ("key", job.declaration_key.clone()),
     ]);
@@ -94,6 +95,23 @@ fn settings(turn: &AgentTurn) -> [(&'static str, Option<String>); 4] {
 
 fn destination(destination: &Destination) -> String {
     human::place(destination.mode, destination.channel.as_deref(), destination.to.as_deref(), None)
+}
+
+/// `2h ago (…): delivered`, or why it was not.
+fn alerted(job: &Job, at_ms: i64, now: DateTime<Utc>) -> String {
+    let state = &job.state;
+    let at = human::relative_and_exact(at_ms, now);
+    let word = match state.last_failure_notification_delivery_status {
+        None => "on its way",
+        Some(DeliveryStatus::Delivered) => "delivered",
+        Some(DeliveryStatus::Failed) => "not delivered",
+        Some(DeliveryStatus::Unknown) => "may not have arrived",
+        Some(DeliveryStatus::Suppressed | DeliveryStatus::NotRequested) => "not sent",
+    };
+    match &state.last_failure_notification_delivery_error {
+        Some(why) => format!("{at}: {word}: {why}"),
+        None => format!("{at}: {word}"),
+    }
 }
 
 /// When an alert is raised, and where it goes.
