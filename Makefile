@@ -102,7 +102,7 @@ $(TOOLS)/node.done: tests/sdk/package.json
 	@mkdir -p $(TOOLS)/node
 	@if command -v npm >/dev/null; then cp tests/sdk/package.json $(TOOLS)/node/ && \
 	  npm install --prefix $(TOOLS)/node --no-audit --no-fund --loglevel=error; \
-	  else echo "no npm here: the TypeScript SDK's test will be skipped"; fi
+	  else echo "no npm here: the tests with the TypeScript SDK and the Telegram mock will be skipped"; fi
 	@touch $@
 
 # A mock server of 95 MB that only `make steady` needs.

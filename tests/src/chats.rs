@@ -15,7 +15,7 @@ pub const TELEGRAM_TOKEN: &str = "123456:stand-in";
 /// A message that arrived.
 #[derive(Debug, Clone)]
 pub struct Arrived {
-    /// `telegram`, `slack` or `webhook`.
+    /// `telegram`, `slack`, `whatsapp` or `webhook`.
     pub channel: &'static str,
     /// What was posted.
     pub body: Value,
@@ -26,7 +26,7 @@ pub struct Arrived {
 /// The stand-in. Clones share what arrived.
 #[derive(Debug, Clone, Default)]
 pub struct Chats {
-    /// Its address: the base URL of Telegram and of Slack; a receiver is at `/hook`.
+    /// Its address: the base URL of Telegram, of Slack and of WhatsApp; a receiver is at `/hook`.
     pub url: String,
     arrived: Arc<Mutex<Vec<Arrived>>>,
     gone: Arc<AtomicBool>,
@@ -41,6 +41,7 @@ impl Chats {
         let router = Router::new()
             .route("/{bot}/sendMessage", post(telegram))
             .route("/chat.postMessage", post(slack))
+            .route("/{version}/{number}/messages", post(whatsapp))
             .route("/hook", post(hook))
             .with_state(chats.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -64,7 +65,16 @@ impl Chats {
             std::fs::write(&file, token).expect("a token can be written");
             json!({ "accounts": { "default": { "botToken": format!("file:{}", file.display()), "baseUrl": self.url } } })
         };
-        json!({ "telegram": account("telegram", TELEGRAM_TOKEN), "slack": account("slack", "xoxb-stand-in") })
+        let token = folder.join("whatsapp-token");
+        std::fs::write(&token, "stand-in").expect("a token can be written");
+        let whatsapp = json!({
+            "accessToken": format!("file:{}", token.display()), "phoneNumberId": "1001", "baseUrl": self.url,
+        });
+        json!({
+            "telegram": account("telegram", TELEGRAM_TOKEN),
+            "slack": account("slack", "xoxb-stand-in"),
+            "whatsapp": { "accounts": { "default": whatsapp } },
+        })
     }
 
     fn keep(&self, channel: &'static str, body: Value, headers: &HeaderMap) -> usize {
@@ -104,6 +114,11 @@ async fn telegram(
 async fn slack(State(chats): State<Chats>, headers: HeaderMap, Json(body): Json<Value>) -> Json<Value> {
     let n = chats.keep("slack", body, &headers);
     Json(json!({ "ok": true, "channel": "C1", "ts": format!("1700000000.{n:06}") }))
+}
+
+async fn whatsapp(State(chats): State<Chats>, headers: HeaderMap, Json(body): Json<Value>) -> Json<Value> {
+    let n = chats.keep("whatsapp", body, &headers);
+    Json(json!({ "messaging_product": "whatsapp", "messages": [{ "id": format!("wamid.{n}") }] }))
 }
 
 async fn hook(State(chats): State<Chats>, headers: HeaderMap, Json(body): Json<Value>) -> Json<Value> {

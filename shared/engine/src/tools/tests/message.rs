@@ -67,6 +67,20 @@ async fn what_is_asked_for_wins_over_the_runs_own_place_piece_by_piece() {
     }
 }
 
+#[tokio::test]
+async fn an_image_goes_with_its_message_also_where_that_is_tried_again_from_its_row() {
+    let world = world(&CONFIG());
+    let run = announcing(&world).await;
+    let input = json!({ "text": "Look:\n![](https://e.io/a.png)" });
+    world.chats.answers.lock().unwrap().push_back(SendErrorKind::NotTaken);
+    world.call(&run, "message", input.clone()).await;
+    world.clock.advance(TimeDelta::seconds(120));
+    let answer = world.call(&run, "message", input).await;
+    assert!(!answer.is_error, "{}", answer.text);
+    let images: Vec<Option<String>> = world.chats.seen.lock().unwrap().iter().map(|seen| seen.image.clone()).collect();
+    assert_eq!(images, [None, Some("https://e.io/a.png".to_owned())]);
+}
+
 /// The same for answers, whose channel may be left out or `last`.
 #[tokio::test]
 async fn a_target_with_the_name_of_a_channel_in_front_of_it_chooses_that_channel_where_none_is_named() {

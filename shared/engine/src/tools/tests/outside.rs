@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::config::{Config, SsrfPolicy};
-use nightshift_domain::delivery::Target;
+use nightshift_domain::delivery::{Media, Target};
 
 use crate::ports::{
     Channel, ChannelError, Channels, OpenChannelError, Outgoing, Rendered, Secret, Secrets, SendError, SendErrorKind,
@@ -33,6 +33,7 @@ impl Secrets for Keys {
 pub(super) struct Seen {
     pub(super) target: Target,
     pub(super) text: String,
+    pub(super) image: Option<String>,
     pub(super) key: String,
 }
 
@@ -113,11 +114,15 @@ impl Channel for Chat {
         Ok(Target { channel: self.name.clone(), account: self.account.clone(), to: to.to_owned(), thread })
     }
 
-    /// A message per line.
+    /// A message per line; one that is an address of an image in brackets is that image.
     fn render(&self, markdown: &str) -> Vec<Rendered> {
         let lines = markdown.lines().filter(|line| !line.starts_with("[hidden]"));
+        let image = |line: &str| {
+            let url = line.strip_prefix("![](").and_then(|rest| rest.strip_suffix(')'));
+            url.map(|url| Media { url: url.to_owned(), alt: String::new() })
+        };
         lines
-            .map(|line| Rendered { text: format!("<b>{line}</b>"), plain: Some(line.to_owned()), media: None })
+            .map(|line| Rendered { text: format!("<b>{line}</b>"), plain: Some(line.to_owned()), media: image(line) })
             .collect()
     }
 
@@ -139,7 +144,8 @@ impl Channel for Chat {
             unknown_or_taken => {
                 if repeated.is_none() {
                     let text = message.body.text.clone();
-                    seen.push(Seen { target: message.target.clone(), text, key });
+                    let image = message.body.media.as_ref().map(|media| media.url.clone());
+                    seen.push(Seen { target: message.target.clone(), text, image, key });
                 }
                 match unknown_or_taken {
                     Some(kind) => failed(kind, "the answer was lost", None),
