@@ -10,19 +10,23 @@ use futures::StreamExt;
 use futures::future::try_join_all;
 use nightshift_domain::RunKey;
 use nightshift_domain::batch::{BatchState, CLOCK_SKEW, CREATE_TIMEOUT};
+use serde_json::json;
 use tracing::{debug, warn};
 
 use crate::batches;
 use crate::error::EngineError;
-use crate::ports::{BatchView, Batches, DueItem, ModelError};
+use crate::ports::{BatchView, Batches, DueItem, Memo, ModelError, Outcome, Write};
 use crate::runs::Scene;
 use crate::runs::commit::run_retention;
 
 use super::judge::instant;
 use super::{Finding, FindingKind, once, say};
 
-/// How old a batch may be to be looked at: it ends within 24 hours of its create, and the pass comes once a day.
+/// How old a batch may be to be looked at: it ends within 24 hours of its create, and the pass comes once a day. Counted from
+/// the last look that came to its end, so that no key or provider that was out of reach for days hides one for good.
 const LOOKED_BACK: TimeDelta = TimeDelta::hours(30);
+/// How long results can be had, from the create on (batch-processing page, 2026-10).
+const RESULTS_KEPT: TimeDelta = TimeDelta::days(29);
 /// Batches listed at once, of the API's 1,000 at most.
 const PAGE: u32 = 200;
 /// Most pages of a provider looked at.
@@ -67,8 +71,10 @@ pub(crate) async fn look(scene: Scene<'_>, from: &str, repair: bool) -> Result<L
             after = None;
             continue;
         };
-        let round = Round { scene, provider: &provider, batches, repair };
+        let last = scene.deps.store.memo(&note_of(&provider)).await?;
+        let round = Round { scene, provider: &provider, batches, repair, since: since(scene, last.as_ref()) };
         match round.pages(after.take(), &mut reads, &mut looked.findings).await? {
+            Ok(None) if repair => looked_whole(scene, &provider, last).await?,
             Ok(None) => {}
             Ok(Some(left)) => {
                 looked.next = Some(format!("{provider}/{left}"));
@@ -78,6 +84,26 @@ pub(crate) async fn look(scene: Scene<'_>, from: &str, repair: bool) -> Result<L
         }
     }
     Ok(looked)
+}
+
+fn note_of(provider: &str) -> String {
+    format!("batches_looked_at/{provider}")
+}
+
+/// From when on batches are looked at, where `last` says when that was last done to the end.
+fn since(scene: Scene<'_>, last: Option<&Memo>) -> DateTime<Utc> {
+    let now = scene.deps.clock.now();
+    let last = last.and_then(|note| serde_json::from_value::<DateTime<Utc>>(note.document.clone()).ok());
+    let kept = now - RESULTS_KEPT.min(run_retention(scene));
+    last.map_or(kept, |last| (last - LOOKED_BACK).max(kept))
+}
+
+/// Notes that the provider's batches were looked at to the end. Lost to another look, whose note says as much.
+async fn looked_whole(scene: Scene<'_>, provider: &str, last: Option<Memo>) -> Result<(), EngineError> {
+    let rev = last.map_or(1, |note| note.rev + 1);
+    let memo = Memo { name: note_of(provider), document: json!(scene.deps.clock.now()), rev };
+    let _: Outcome = scene.deps.store.commit(&[Write::Memo { memo: &memo, expires_at: None }]).await?;
+    Ok(())
 }
 
 fn providers(scene: Scene<'_>) -> Vec<String> {
@@ -93,6 +119,8 @@ struct Round<'a> {
     provider: &'a str,
     batches: &'a dyn Batches,
     repair: bool,
+    /// Older batches are not looked at.
+    since: DateTime<Utc>,
 }
 
 impl Round<'_> {
@@ -103,8 +131,7 @@ impl Round<'_> {
         reads: &mut usize,
         findings: &mut Vec<Finding>,
     ) -> Result<Result<Option<String>, ModelError>, EngineError> {
-        let now = self.scene.deps.clock.now();
-        let since = now - LOOKED_BACK.min(run_retention(self.scene));
+        let since = self.since;
         for _ in 0..MOST_PAGES {
             let page = match self.batches.list(PAGE, after.as_deref()).await {
                 Ok(page) => page,

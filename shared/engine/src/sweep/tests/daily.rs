@@ -98,14 +98,20 @@ async fn a_paid_batch_that_nobody_knows_is_counted_once_however_often_it_is_seen
     site.outer.remote(site.clock.now(), &["gone_20261120T070000Z_1_1".to_owned()]);
     site.outer.remote(site.clock.now() - TimeDelta::hours(31), &[key.custom_id(1, 2)]);
     site.outer.end_batches();
-    for day in ["2026-11-20T21:00:00Z", "2026-11-21T00:05:00Z", "2026-11-22T00:05:00Z"] {
+    // The first look goes back as far as results can be had, and one after days without any to where the last one was.
+    let days = ["2026-11-20T21:00:00Z", "2026-11-21T00:05:00Z", "2026-11-22T00:05:00Z", "2026-11-26T00:05:00Z"];
+    for (day, count) in days.into_iter().zip([2, 2, 2, 3]) {
         site.clock.advance_to(day.parse().unwrap());
+        if count == 3 {
+            site.outer.remote(site.clock.now() - TimeDelta::hours(60), &[key.custom_id(1, 3)]);
+            site.outer.end_batches();
+        }
         site.outer.timers.lock().unwrap().remove("j-a");
         site.sweep().await;
         site.settle().await;
         let orphans: Vec<_> =
             site.counted().await.into_iter().filter(|(name, _)| name.ends_with("batch_orphan")).collect();
-        assert_eq!(orphans, [(FindingKind::BatchOrphan.counter().to_owned(), 1)], "{day}");
+        assert_eq!(orphans, [(FindingKind::BatchOrphan.counter().to_owned(), count)], "{day}");
     }
     assert_eq!(*site.outer.stopped.lock().unwrap(), Vec::<String>::new());
 }
