@@ -156,28 +156,35 @@ async fn send(
 ) -> Result<Sent, EngineError> {
     let Intent { batch, rows } = intent;
     let sealing = &batch;
+    let asked: Vec<RunKey> = rows.iter().map(|row| row.run.key.clone()).collect();
     let crowd = each(rows, |row| Box::pin(flip(scene, sealing, row))).await;
+    // Of those that failed nobody knows whether they are in the batch.
+    let unsure = crowd.failed.is_some();
     if let Some(error) = crowd.failed {
         failed.get_or_insert(error);
     }
     let flipped = crowd.done.into_iter().flatten();
     let (mut leaving, mut rows): (Vec<Prepared>, Vec<Prepared>) = flipped.partition(|row| row.run.cancel_requested);
     rows.sort_by(|one, other| one.member.cmp(&other.member));
-    if rows.is_empty() {
+    let mut sent = Ok(Sent::Over);
+    if rows.is_empty() && unsure {
+        // Left as it is, for its own poll.
+        return sent;
+    } else if rows.is_empty() {
         nobody(scene, batch.clone()).await?;
     } else {
         let gate = Gate::of(scene, &batch.provider).await?;
+        let going: HashSet<RunKey> = rows.iter().map(|row| row.run.key.clone()).collect();
         match creating(scene, batch.clone(), &rows).await? {
-            Some(created) => {
-                let sent = create(scene, &gate, created, rows, may_split).await;
-                back(scene, &batch.id, leaving).await?;
-                return sent;
-            }
+            Some(created) => sent = create(scene, &gate, created, rows, may_split).await,
             None => leaving.append(&mut rows),
+        }
+        if unsure {
+            all_back(scene, &batch.id, asked.into_iter().filter(|run| !going.contains(run)).collect()).await?;
         }
     }
     back(scene, &batch.id, leaving).await?;
-    Ok(Sent::Over)
+    sent
 }
 
 /// Takes a hop into the batch, where it still may be.
@@ -452,6 +459,11 @@ async fn back(scene: Scene<'_>, id: &AttemptId, rows: Vec<Prepared>) -> Result<(
         left_out(scene, &row.run.key, id).await
     };
     each(rows, |row| Box::pin(one(row))).await.all().map(drop)
+}
+
+/// The same as [`put_back`] for many.
+pub(super) async fn all_back(scene: Scene<'_>, id: &AttemptId, runs: Vec<RunKey>) -> Result<(), EngineError> {
+    each(runs, |run| Box::pin(async move { put_back(scene, &run, id).await })).await.all().map(drop)
 }
 
 /// Makes a run ready again that says it is in batch `id` although the create was written without it.

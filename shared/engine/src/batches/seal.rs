@@ -17,7 +17,7 @@ use crate::runs::submit::{arm_poll, next_poll};
 use crate::runs::{Scene, hop_request, windows};
 
 use super::crowd::each;
-use super::launch::{Intent, Prepared, intend, launch, may_join, put_back};
+use super::launch::{Intent, Prepared, all_back, intend, launch, may_join};
 use super::{Polled, in_batch, roll, tell};
 
 /// How often a window is read again for those that came while it was sealed.
@@ -243,10 +243,9 @@ pub(super) async fn go_on(scene: Scene<'_>, batch: Batch, now: DateTime<Utc>) ->
     let id = batch.id.clone();
     let sent = Box::pin(launch(scene, Intent { batch, rows })).await;
     // Those that do not go may be in it already; where the batch went without them, nothing there comes to them any more.
-    let id = &id;
     let stay = members.into_iter().map(|member| member.run).filter(|run| !going.contains(run)).collect();
-    let back = each(stay, |run: RunKey| Box::pin(async move { put_back(scene, &run, id).await })).await;
-    crowd.failed.or(sent.err()).or(back.failed).map_or(Ok(open), Err)
+    let back = all_back(scene, &id, stay).await;
+    crowd.failed.or(sent.err()).or(back.err()).map_or(Ok(open), Err)
 }
 
 /// A member of a batch that is being sealed, with what is sent for it; `None` where it is elsewhere by now, or had better be.

@@ -25,7 +25,7 @@ use super::{Finding, FindingKind};
 /// Most members of a batch whose logs say that its chain was mended; the batch is the same for all.
 const MOST_TOLD: usize = 20;
 /// How long it is remembered that something without a row of its own was mended.
-const REMEMBERED: TimeDelta = TimeDelta::days(2);
+const REMEMBERED: TimeDelta = TimeDelta::days(30);
 
 /// Mends `case`; `false` where somebody else was first, or nothing can be done about it.
 ///
