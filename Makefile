@@ -38,6 +38,8 @@ watch: tools ## the same job with the real binaries under cargo lambda watch
 .PHONY: test
 test: tools fmt lint ## all checks and tests, with the set-up they need
 	$(CARGO) build --workspace --all-targets -j$(JOBS)
+# Without the tests' own dependencies crates are built another way: this is what cargo-lambda runs, and would build inside a test.
+	$(CARGO) build --bins -j$(JOBS)
 	$(CLEAN) $(CARGO) test --workspace -j$(JOBS)
 
 .PHONY: sim
