@@ -69,7 +69,8 @@ async fn the_same_cases_are_the_same_worlds_on_dynamodb() {
             played.unwrap_or_else(|failure| panic!("case {number} of seed {SEED} fails on DynamoDB {failure}"));
         let in_memory = play(&case, Watch::Digest);
         let in_memory = in_memory.unwrap_or_else(|failure| panic!("case {number} of seed {SEED} fails {failure}"));
-        assert_eq!(played, in_memory, "case {number} of seed {SEED}");
+        // Not their digests: of calls made at once over HTTP, which is answered first is not ours to say.
+        assert_eq!(played.tally, in_memory.tally, "case {number} of seed {SEED}");
         tally += played.tally;
     }
     eprintln!("sim on DynamoDB: seed {SEED}: {tally}, {:.1} s", started.elapsed().as_secs_f64());
