@@ -17,6 +17,9 @@ pub use roll::{MOST_LISTED, Marks, Member, Roll, place_of};
 pub const CREATE_SETTLES_AFTER: TimeDelta = TimeDelta::minutes(10);
 /// The clocks' disagreement tolerated when a batch is looked for by its creation time.
 pub const CLOCK_SKEW: TimeDelta = TimeDelta::seconds(60);
+/// How long after its intent was written a create may still be sent. Whoever waits longer, for a key or a service that
+/// hangs, lets it be: those who look for the batch would look for it earlier, or would have given it up.
+pub const CREATE_SENT_WITHIN: TimeDelta = TimeDelta::seconds(30);
 /// How long a create may take over HTTP.
 pub const CREATE_TIMEOUT: TimeDelta = TimeDelta::seconds(60);
 /// The delay of the timer that is armed before the create.
@@ -179,7 +182,8 @@ pub enum Search {
 
 /// Whether a batch of `rows`, created at `created_at`, has the size and the time of the one whose create had no answer.
 pub fn is_alike(batch: &Batch, rows: u64, created_at: DateTime<Utc>) -> bool {
-    let (from, to) = (batch.started_at - CLOCK_SKEW, batch.started_at + CREATE_TIMEOUT + CLOCK_SKEW);
+    let last = batch.started_at + CREATE_SENT_WITHIN + CREATE_TIMEOUT;
+    let (from, to) = (batch.started_at - CLOCK_SKEW, last + CLOCK_SKEW);
     rows == u64::from(batch.members.rows()) && (from..=to).contains(&created_at)
 }
 
@@ -277,7 +281,7 @@ mod tests {
         let batch = intent();
         let late = now() + CREATE_SETTLES_AFTER;
         let known = Candidate { known: true, ..candidate("b1", 1, 1) };
-        for other in [known, candidate("b2", 1, 2), candidate("b3", -61, 1), candidate("b4", 121, 1)] {
+        for other in [known, candidate("b2", 1, 2), candidate("b3", -61, 1), candidate("b4", 151, 1)] {
             assert_eq!(search(&batch, std::slice::from_ref(&other), late), Search::NotThere, "{other:?}");
         }
         let two = [candidate("b1", 1, 1), candidate("b2", 2, 1)];

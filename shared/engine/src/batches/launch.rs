@@ -282,7 +282,7 @@ async fn create(
         .into_iter()
         .map(|row| (BatchRow { custom_id: row.member.custom_id(), request: row.request }, (row.member, row.run)))
         .unzip();
-    match post(scene, gate, &batch.provider, &sent).await {
+    match post(scene, gate, &batch, &sent).await {
         Ok(view) => {
             info!(batch.id = %view.remote, batch.rows = rows.len(), "{} runs are in batch {}", rows.len(), view.remote);
             let Some(batch) = opened(scene, batch, &view.remote).await? else { return Ok(Sent::Over) };

@@ -84,7 +84,7 @@ async fn create(
     request: HopRequest,
 ) -> Result<Option<Moved>, EngineError> {
     let rows = [BatchRow { custom_id: member.custom_id(), request }];
-    match post(scene, gate, &batch.provider, &rows).await {
+    match post(scene, gate, &batch, &rows).await {
         Ok(view) => created(scene, run, batch, &view).await,
         Err(CreateError::Refused(error)) => refused(scene, run, batch, error).await,
         Err(CreateError::Unanswered(error)) => {
