@@ -1,5 +1,6 @@
 //! What is planned to go wrong, and with which call.
 
+use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 use crate::gate::{Call, Port, Verdict};
@@ -18,6 +19,21 @@ pub enum Harm {
     CrashBefore,
     /// It has its effect, and the invocation dies.
     CrashAfter,
+    /// The invocation stands still before it, and goes on as if nothing had been: a service that does not answer for a while.
+    /// Models, channels and addresses are left out, whose calls are bounded in time and have delays of their own.
+    Stall {
+        /// For how long.
+        seconds: u32,
+    },
+}
+
+/// What is done to a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blow {
+    /// It goes on, and this is what becomes of it.
+    Verdict(Verdict),
+    /// It goes on later.
+    Stall(TimeDelta),
 }
 
 /// To whom.
@@ -57,8 +73,9 @@ pub struct Mishap {
 
 impl Mishap {
     /// What happens to `call`, if anything; the fault counts it.
-    pub fn strike(&mut self, call: &Call) -> Option<Verdict> {
-        if self.is_spent() || !self.whom.is(call) {
+    pub fn strike(&mut self, call: &Call) -> Option<Blow> {
+        let bounded = matches!(call.port, Port::Model | Port::Channel | Port::Web);
+        if self.is_spent() || !self.whom.is(call) || (bounded && matches!(self.harm, Harm::Stall { .. })) {
             return None;
         }
         if self.after > 0 {
@@ -66,13 +83,14 @@ impl Mishap {
             return None;
         }
         self.times -= 1;
-        Some(match self.harm {
+        Some(Blow::Verdict(match self.harm {
+            Harm::Stall { seconds } => return Some(Blow::Stall(TimeDelta::seconds(i64::from(seconds)))),
             Harm::FailBefore => Verdict::FailBefore,
             Harm::FailAfter => Verdict::FailAfter,
             Harm::Throttle => Verdict::Throttle,
             Harm::CrashBefore => Verdict::CrashBefore,
             Harm::CrashAfter => Verdict::CrashAfter,
-        })
+        }))
     }
 
     /// Whether it has done all its harm.

@@ -49,6 +49,20 @@ pub const LIST: &[Mutant] = &[
         why: "the first create may have worked: the hop is paid twice",
     },
     Mutant {
+        name: "create-sent-late",
+        file: "shared/engine/src/batches/create.rs",
+        before: "if scene.deps.clock.now() > batch.started_at + CREATE_SENT_WITHIN {",
+        after: "if !PLANTED && scene.deps.clock.now() > batch.started_at + CREATE_SENT_WITHIN {",
+        why: "somebody has looked for the batch by then, or looks where it is not, and the hop is paid again",
+    },
+    Mutant {
+        name: "waiting-left-behind",
+        file: "shared/engine/src/jobs/edit.rs",
+        before: "end_waiting(deps, &record).await;",
+        after: "if !PLANTED {\n                end_waiting(deps, &record).await;\n            }",
+        why: "a run that waits for its turn stays after its job until the sweep comes by",
+    },
+    Mutant {
         name: "unanswered-is-refused",
         file: "shared/engine/src/runs/submit.rs",
         before: "Err(CreateError::Refused(error)) => refused(",

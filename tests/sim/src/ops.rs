@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::channel::SendPlan;
 use crate::mishap::Mishap;
-use crate::provider;
+use crate::provider::{BatchPlan, Plan};
 
 /// One thing that happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,7 +87,7 @@ pub enum Op {
     /// Calls go wrong.
     Mishap(Mishap),
     /// The provider has something in mind.
-    Provider(provider::Plan),
+    Provider(Plan),
     /// The channels have.
     Send(SendPlan),
     /// Ready hops wait for company so long.
@@ -105,6 +105,34 @@ pub enum Op {
         /// Whether it mends what it finds.
         repair: bool,
     },
+}
+
+impl Op {
+    /// Whether it may happen on a day on which nothing breaks.
+    pub fn is_calm(&self) -> bool {
+        match self {
+            Self::Advance { .. }
+            | Self::AddJob { .. }
+            | Self::EditJob { .. }
+            | Self::Switch { .. }
+            | Self::Remove { .. }
+            | Self::RunNow { .. }
+            | Self::Cancel { .. }
+            | Self::Window { .. } => true,
+            Self::Provider(Plan::Batch(plan)) => *plan == BatchPlan { takes: plan.takes, ..BatchPlan::default() },
+            Self::Provider(plan) => matches!(plan, Plan::Answer(_)),
+            Self::FireEarly { .. }
+            | Self::FireTwice { .. }
+            | Self::FireLate { .. }
+            | Self::LoseTimer { .. }
+            | Self::Twice { .. }
+            | Self::Older { .. }
+            | Self::Mishap(_)
+            | Self::Send(_)
+            | Self::Places { .. }
+            | Self::Doctor { .. } => false,
+        }
+    }
 }
 
 /// What a job is like.

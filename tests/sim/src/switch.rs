@@ -1,12 +1,14 @@
 //! The gate of the world: each call waits here until the world lets it go on.
 //!
-//! Guarantee: no call goes on by itself, and the order in which calls came is the order of their numbers.
+//! Guarantee: no call goes on by itself, and the order in which calls came is the order of their numbers. One that is held up
+//! does not count as waiting until its time.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use chrono::{DateTime, Utc};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
@@ -30,22 +32,35 @@ struct Desk {
 struct Ticket {
     call: Call,
     verdict: Option<Verdict>,
+    /// Until when it is held up, if it is or was.
+    held_up: Option<DateTime<Utc>>,
     /// Whom to tell of the verdict: within an invocation, calls made side by side are polled only when they are woken.
     waker: Waker,
 }
 
 impl Switch {
-    /// The calls of `invocation` that wait, by number, in the order they came.
-    pub fn waiting(&self, invocation: u64) -> Vec<(u64, Call)> {
-        let waits = |ticket: &Ticket| ticket.call.invocation == invocation && ticket.verdict.is_none();
+    /// The calls of `invocation` that wait at `now`, by number, in the order they came; and whether they were held up before.
+    pub fn waiting(&self, invocation: u64, now: DateTime<Utc>) -> Vec<(u64, Call, bool)> {
         let desk = self.desk();
-        desk.waiting.iter().filter(|(_, ticket)| waits(ticket)).map(|(n, ticket)| (*n, ticket.call.clone())).collect()
+        let waiting = desk.waiting.iter().filter(|(_, ticket)| ticket.waits(invocation, now));
+        waiting.map(|(n, ticket)| (*n, ticket.call.clone(), ticket.held_up.is_some())).collect()
     }
 
-    /// Whether any call of `invocation` waits.
-    pub fn has_waiting(&self, invocation: u64) -> bool {
-        let waits = |ticket: &Ticket| ticket.call.invocation == invocation && ticket.verdict.is_none();
-        self.desk().waiting.values().any(waits)
+    /// Whether any call of `invocation` waits at `now`.
+    pub fn has_waiting(&self, invocation: u64, now: DateTime<Utc>) -> bool {
+        self.desk().waiting.values().any(|ticket| ticket.waits(invocation, now))
+    }
+
+    /// Holds call number `n` up until `until`.
+    pub fn hold_up(&self, n: u64, until: DateTime<Utc>) {
+        if let Some(ticket) = self.desk().waiting.get_mut(&n) {
+            ticket.held_up = Some(until);
+        }
+    }
+
+    /// When the next call that is held up after `now` may go on.
+    pub fn next_to_go_on(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.desk().waiting.values().filter_map(|ticket| ticket.held_up).filter(|until| *until > now).min()
     }
 
     /// Lets call number `n` go on when its future is polled next.
@@ -63,6 +78,13 @@ impl Switch {
 
     fn desk(&self) -> MutexGuard<'_, Desk> {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ticket {
+    fn waits(&self, invocation: u64, now: DateTime<Utc>) -> bool {
+        let goes_on = self.held_up.is_none_or(|until| until <= now);
+        self.call.invocation == invocation && self.verdict.is_none() && goes_on
     }
 }
 
@@ -98,7 +120,7 @@ impl Future for Passing<'_> {
         if let Some(call) = this.call.take() {
             desk.serial += 1;
             let n = desk.serial;
-            desk.waiting.insert(n, Ticket { call, verdict: None, waker: context.waker().clone() });
+            desk.waiting.insert(n, Ticket { call, verdict: None, held_up: None, waker: context.waker().clone() });
             this.n = Some(n);
             return Poll::Pending;
         }

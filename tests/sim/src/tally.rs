@@ -20,6 +20,8 @@ pub struct Tally {
     pub faults: u64,
     /// Of those, the ones that killed the invocation.
     pub crashes: u64,
+    /// And the ones that held it up.
+    pub stalls: u64,
     /// Invocations that ran out of time.
     pub timeouts: u64,
     /// Invocations that failed.
@@ -39,6 +41,7 @@ impl AddAssign for Tally {
         self.fires += other.fires;
         self.faults += other.faults;
         self.crashes += other.crashes;
+        self.stalls += other.stalls;
         self.timeouts += other.timeouts;
         self.failures += other.failures;
         self.dead_letters += other.dead_letters;
@@ -50,8 +53,8 @@ impl fmt::Display for Tally {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             formatter,
-            "{} cases, {} operations, {} simulated days, {} invocations, {} calls, {} fires, {} faults ({} crashes), \
-             {} time-outs, {} failed invocations, {} dead letters",
+            "{} cases, {} operations, {} simulated days, {} invocations, {} calls, {} fires, {} faults ({} crashes, \
+             {} stalls), {} time-outs, {} failed invocations, {} dead letters",
             self.cases,
             self.operations,
             self.minutes / (24 * 60),
@@ -60,6 +63,7 @@ impl fmt::Display for Tally {
             self.fires,
             self.faults,
             self.crashes,
+            self.stalls,
             self.timeouts,
             self.failures,
             self.dead_letters,

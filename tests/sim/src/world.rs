@@ -7,15 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures::FutureExt;
 use futures::future::LocalBoxFuture;
-use futures::{FutureExt, poll};
 use nightshift_domain::event::{Envelope, Wake};
 use nightshift_engine::jobs::Stamp;
 use nightshift_engine::ports::TimerError;
 use nightshift_engine::{Clock, Deps, Invocation};
 
 use crate::chance::Chance;
-use crate::gate::{Call, Port, Verdict};
+use crate::gate::Port;
 use crate::lambda::{self, DeadLetter, Finish, Queued, Task, Wish};
 use crate::mishap::Mishap;
 use crate::older;
@@ -23,6 +23,8 @@ use crate::outside::Outside;
 use crate::switch::Switch;
 use crate::tally::Tally;
 use crate::trace::Trace;
+
+mod calls;
 
 /// The name of the sweeper's timer.
 pub const SWEEP: &str = "sweep";
@@ -38,7 +40,10 @@ const MOST_AT_ONCE: u64 = 200_000;
 struct Execution {
     future: LocalBoxFuture<'static, Finish>,
     queued: Queued,
+    started: DateTime<Utc>,
     deadline: DateTime<Utc>,
+    /// It is of the previous release.
+    older: bool,
     /// It has not been polled since it was started, or since the clock moved.
     fresh: bool,
     /// A fault was done to it.
@@ -97,6 +102,8 @@ pub struct World {
     hurt: BTreeSet<u64>,
     /// Requests of which an invocation failed by a fault.
     hurt_requests: BTreeSet<String>,
+    /// When a stop of the provider was last written, renewed or ended.
+    stopped: Option<DateTime<Utc>>,
 }
 
 impl std::fmt::Debug for World {
@@ -135,6 +142,7 @@ impl World {
             refused: Vec::new(),
             hurt: BTreeSet::new(),
             hurt_requests: BTreeSet::new(),
+            stopped: None,
         })
     }
 
@@ -212,7 +220,8 @@ impl World {
     pub fn next_instant(&self) -> Option<DateTime<Utc>> {
         let queued = self.queue.iter().map(|queued| queued.at).min();
         let deadline = self.running.values().map(|execution| execution.deadline).min();
-        [queued, deadline, self.next_timer(), self.outside.clock.next_wake()].into_iter().flatten().min()
+        let held_up = self.switch.next_to_go_on(self.now());
+        [queued, deadline, held_up, self.next_timer(), self.outside.clock.next_wake()].into_iter().flatten().min()
     }
 
     fn next_timer(&self) -> Option<DateTime<Utc>> {
@@ -240,10 +249,11 @@ impl World {
             self.collect().await?;
             self.stop_late();
             self.start();
+            let now = self.now();
             let ready: Vec<u64> = self
                 .running
                 .iter()
-                .filter(|(n, execution)| execution.fresh || self.switch.has_waiting(**n))
+                .filter(|(n, execution)| execution.fresh || self.switch.has_waiting(**n, now))
                 .map(|(n, _)| *n)
                 .collect();
             let Some(n) = ready.get(self.chance.below(ready.len())).copied() else {
@@ -252,7 +262,7 @@ impl World {
                 }
                 return Ok(());
             };
-            self.step(n).await;
+            self.step(n).await?;
             self.count_step()?;
         }
     }
@@ -354,7 +364,16 @@ impl World {
         } else {
             lambda::run(deps, invocation, queued.task.clone()).boxed_local()
         };
-        let execution = Execution { future, queued, deadline, fresh: true, hurt: is_older, doomed: None };
+        let execution = Execution {
+            future,
+            queued,
+            started: now,
+            deadline,
+            older: is_older,
+            fresh: true,
+            hurt: is_older,
+            doomed: None,
+        };
         self.running.insert(n, execution);
     }
 
@@ -365,53 +384,6 @@ impl World {
         for n in late {
             self.tally.timeouts += 1;
             self.die(n, "its time was up");
-        }
-    }
-
-    /// Lets invocation `n` make its next call, and go on to the one after it.
-    async fn step(&mut self, n: u64) {
-        let waiting = self.switch.waiting(n);
-        let Some(execution) = self.running.get_mut(&n) else { return };
-        if let Some((ticket, call)) = waiting.get(self.chance.below(waiting.len())) {
-            let verdict = judge(&mut self.mishaps, call);
-            self.tally.calls += 1;
-            let now = self.outside.clock.now();
-            self.trace.line(|| format!("{now} {n} {:?} {} {verdict:?}", call.port, call.name));
-            if verdict != Verdict::Go {
-                self.tally.faults += 1;
-                execution.hurt = true;
-                self.hurt.insert(n);
-            }
-            match verdict {
-                Verdict::CrashBefore => {
-                    self.tally.crashes += 1;
-                    return self.die(n, "it crashed before a call");
-                }
-                Verdict::CrashAfter => {
-                    self.tally.crashes += 1;
-                    execution.doomed = Some(call.port);
-                }
-                Verdict::Go | Verdict::FailBefore | Verdict::FailAfter | Verdict::Throttle => {}
-            }
-            self.switch.let_on(*ticket, verdict);
-        }
-        execution.fresh = false;
-        loop {
-            match poll!(&mut execution.future) {
-                std::task::Poll::Ready(finish) => return self.finish(n, finish),
-                std::task::Poll::Pending => {
-                    if let Some(port) = execution.doomed
-                        && self.switch.out(n, port) == 0
-                    {
-                        return self.die(n, "it crashed after a call");
-                    }
-                    // A real table answers when the machine gets round to it.
-                    if self.switch.out(n, Port::Store) == 0 || self.switch.has_waiting(n) {
-                        return;
-                    }
-                    tokio::task::yield_now().await;
-                }
-            }
         }
     }
 
@@ -486,11 +458,4 @@ impl World {
     pub fn running(&self) -> usize {
         self.running.len()
     }
-}
-
-/// What happens to `call`.
-fn judge(mishaps: &mut Vec<Mishap>, call: &Call) -> Verdict {
-    let verdict = mishaps.iter_mut().find_map(|mishap| mishap.strike(call));
-    mishaps.retain(|mishap| !mishap.is_spent());
-    verdict.unwrap_or(Verdict::Go)
 }

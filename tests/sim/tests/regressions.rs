@@ -73,3 +73,20 @@ fn a_member_whose_time_is_up_does_not_stay_behind_in_a_batch_that_is_closed() {
         {"advance":{"seconds":3645}},{"window":{"seconds":1}},{"runNow":{"job":2}},{"advance":{"seconds":180}}]}"#,
     );
 }
+
+/// A run that waited for its turn, and one that waited for its session, stayed after their job was removed until a sweep came by.
+#[test]
+fn runs_that_wait_end_with_their_job() {
+    must_pass(
+        r#"{"seed":554887707886663306,"ops":[{"provider":{"batch":{"takes":2980,"listed_after":0,"hidden":0,"results_after":0,
+        "stops_after":30}}},{"addJob":{"job":0,"shape":{"when":{"every":30},"path":{"batch":{"minutes":89,"then_realtime":true}},
+        "missed":"once","overlap":"queue","to":"nobody","session":false,"tools":false}}},{"advance":{"seconds":3600}},
+        {"remove":{"job":0}},{"advance":{"seconds":1}}]}"#,
+    );
+    must_pass(
+        r#"{"seed":3235580332194055248,"ops":[{"provider":{"batch":{"takes":2980,"listed_after":0,"hidden":0,"results_after":0,
+        "stops_after":30}}},{"addJob":{"job":1,"shape":{"when":{"every":30},"path":{"batch":{"minutes":60,"then_realtime":false}},
+        "missed":"once","overlap":"allow","to":"nobody","session":true,"tools":false}}},{"advance":{"seconds":3600}},
+        {"remove":{"job":1}},{"advance":{"seconds":1}}]}"#,
+    );
+}

@@ -380,7 +380,7 @@ impl Stage {
             if pausing && !crashing {
                 return None;
             }
-            if let Some((n, call)) = self.switch.waiting(invocation).into_iter().next() {
+            if let Some((n, call, _)) = self.switch.waiting(invocation, self.clock.now()).into_iter().next() {
                 let (verdict, pause) = verdict(&call);
                 crashing |= matches!(verdict, Verdict::CrashBefore | Verdict::CrashAfter);
                 pausing |= pause;
