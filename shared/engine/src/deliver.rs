@@ -16,6 +16,7 @@ use crate::ports::OpenChannelError;
 use crate::runs::Scene;
 use crate::runs::commit::{Along, Moved, apply, save};
 use crate::runs::drive::{not_by_a_twin, system_event};
+use crate::runs::route;
 
 mod alerts;
 mod event;
@@ -105,6 +106,9 @@ async fn delivered(scene: Scene<'_>, key: &RunKey) -> Result<Delivered, EngineEr
     match send_all(scene, channel.as_ref(), chunks, Patience::ComesBack).await? {
         Sending::Over(chunks) => {
             let status = verdict(&chunks);
+            if status == DeliveryStatus::Delivered {
+                route::remember(scene, &run, &target).await?;
+            }
             let note = chunks.iter().find_map(|chunk| trouble(&chunk.state));
             close_announced(scene, run, status, note, &text).await
         }

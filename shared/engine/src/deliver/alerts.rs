@@ -6,7 +6,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::alert::{Fate, Kind, Notice, Style, on_sent, text};
-use nightshift_domain::delivery::{Chunk, Target, verdict};
+use nightshift_domain::delivery::{Chunk, verdict};
 use nightshift_domain::job::{DeliveryMode, DeliveryStatus};
 use nightshift_domain::run::{Run, take};
 use tracing::{info, warn};
@@ -14,11 +14,11 @@ use tracing::{info, warn};
 use super::ledger::{Part, Patience, Sending, planned, send_all};
 use super::{Delivered, STALE_AFTER, event, later, trouble};
 use crate::error::EngineError;
-use crate::ports::{OpenChannelError, Outcome, Write};
+use crate::ports::{Outcome, Write};
 use crate::runs::Scene;
 use crate::runs::commit::{MAX_RACES, run_retention, save};
 use crate::runs::drive::not_by_a_twin;
-use crate::runs::target::{NoTarget, Resolved, of_route};
+use crate::runs::target::{NoTarget, Resolved, of_route, reopened};
 
 /// How long an alert waits before its channel's secret is asked for again.
 const SECRET_AGAIN: TimeDelta = TimeDelta::minutes(15);
@@ -69,7 +69,7 @@ async fn tell(scene: Scene<'_>, run: &Run, notice: &Notice) -> Result<Told, Engi
     if let Some(reason) = unwanted(scene, run, notice, &begun).await? {
         return Ok(over(DeliveryStatus::Suppressed, Some(reason.to_owned())));
     }
-    let Resolved { target, channel } = match place(scene, run, notice, &begun).await {
+    let Resolved { target, channel } = match place(scene, run, notice, &begun).await? {
         Ok(resolved) => resolved,
         Err(NoTarget::Secret(_)) if now < notice.at + STALE_AFTER => return Ok(Told::Later(now + SECRET_AGAIN)),
         Err(why) => return Ok(over(DeliveryStatus::Failed, Some(why.sentence("the alert", "failureAlert.to")))),
@@ -111,16 +111,15 @@ async fn unwanted(
 }
 
 /// Where it goes: the place it was begun with, whatever the configuration says by now.
-async fn place(scene: Scene<'_>, run: &Run, notice: &Notice, begun: &[Chunk]) -> Result<Resolved, NoTarget> {
-    let Some(Chunk { target, .. }) = begun.first() else {
-        let (_, agent, _) = scene.config.agent(Some(&run.agent_id));
-        return of_route(scene.deps, scene.config, &notice.route, &agent).await;
-    };
-    let Target { channel, account, .. } = target;
-    match scene.deps.channels.open(scene.config, channel, Some(account)).await {
-        Ok(channel) => Ok(Resolved { target: target.clone(), channel }),
-        Err(OpenChannelError::NotConfigured(message)) => Err(NoTarget::Refused(message)),
-        Err(error @ OpenChannelError::Secret { .. }) => Err(NoTarget::Secret(error.to_string())),
+async fn place(
+    scene: Scene<'_>,
+    run: &Run,
+    notice: &Notice,
+    begun: &[Chunk],
+) -> Result<Result<Resolved, NoTarget>, EngineError> {
+    match begun.first() {
+        Some(chunk) => Ok(reopened(scene.deps, scene.config, chunk.target.clone()).await),
+        None => of_route(scene.deps, scene.config, &notice.route, &run.agent_id).await,
     }
 }
 

@@ -20,6 +20,7 @@ pub(crate) mod places;
 mod planning;
 mod prompt;
 mod realtime;
+pub(crate) mod route;
 pub(crate) mod sessions;
 pub(crate) mod submit;
 pub(crate) mod target;

@@ -53,7 +53,7 @@ pub(super) async fn plan(scene: Scene<'_>, run: &Run) -> Result<Planned, EngineE
     if unknown_agent {
         notes.push(format!("agent \"{}\" is not configured; \"{agent_id}\" answers", run.agent_id));
     }
-    let target = match target(scene.deps, scene.config, run.delivery.as_ref(), &agent).await {
+    let target = match target(scene.deps, scene.config, run.delivery.as_ref(), &agent_id).await? {
         Ok(target) => target,
         Err(message) if run.delivery.as_ref().is_some_and(|delivery| delivery.best_effort) => {
             notes.push(format!("not delivered: {message}"));
@@ -140,8 +140,8 @@ pub async fn remarks(deps: &Deps, config: &Config, job: &Job) -> Vec<String> {
             "it is queued for the main session, whose heartbeat turn is not built yet: nothing answers it".to_owned(),
         );
     }
-    let (_, agent, _) = config.agent(job.agent_id.as_deref());
-    if let Err(message) = target(deps, config, job.delivery.as_ref(), &agent).await {
+    let (id, agent, _) = config.agent(job.agent_id.as_deref());
+    if let Ok(Err(message)) = target(deps, config, job.delivery.as_ref(), &id).await {
         remarks.push(format!("as things stand it would not be delivered: {message}"));
     }
     if let Payload::AgentTurn(turn) = &job.payload

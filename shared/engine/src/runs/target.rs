@@ -1,5 +1,5 @@
-//! Where a text goes: what is asked for, else the channel that the target names in front of itself, else the agent's route,
-//! else the only channel there is.
+//! Where a text goes: what is asked for, else the channel that the target names in front of itself, else the agent's route
+//! (where its last answer arrived, at first the configuration's default), else the only channel there is.
 //!
 //! Guarantee: reads only, and asks no chat anything; a place that cannot be told is a sentence, not an error.
 
@@ -10,7 +10,9 @@ use nightshift_domain::config::{Agent, Config};
 use nightshift_domain::delivery::{Target, channel_of};
 use nightshift_domain::job::{Delivery, DeliveryMode};
 
+use super::route;
 use crate::deps::Deps;
+use crate::error::EngineError;
 use crate::ports::{Channel, OpenChannelError};
 
 /// A place as somebody asks for it; what he leaves out is found.
@@ -59,20 +61,20 @@ pub(crate) struct Resolved {
     pub(crate) channel: Arc<dyn Channel>,
 }
 
-/// The place the answer of a run goes to: `Ok(None)` when nothing is sent, `Err` a sentence when the place cannot be told.
+/// The place the answer of a run goes to: `Ok(None)` when nothing is sent, a sentence when the place cannot be told.
 pub(super) async fn target(
     deps: &Deps,
     config: &Config,
     delivery: Option<&Delivery>,
-    agent: &Agent,
-) -> Result<Option<Target>, String> {
-    let Some(delivery) = delivery else { return Ok(None) };
+    agent: &str,
+) -> Result<Result<Option<Target>, String>, EngineError> {
+    let Some(delivery) = delivery else { return Ok(Ok(None)) };
     let resolved = match delivery.mode {
-        DeliveryMode::None => return Ok(None),
-        DeliveryMode::Webhook => {
-            let to = delivery.to.as_deref().ok_or("webhook delivery needs an address in delivery.to")?;
-            at(deps, config, ("webhook", to, None), delivery.thread_id.as_deref()).await
-        }
+        DeliveryMode::None => return Ok(Ok(None)),
+        DeliveryMode::Webhook => match delivery.to.as_deref() {
+            Some(to) => at(deps, config, ("webhook", to, None), delivery.thread_id.as_deref()).await,
+            None => Err(NoTarget::To("a webhook".to_owned())),
+        },
         DeliveryMode::Announce => {
             let wish = Wish {
                 channel: delivery.channel.as_deref(),
@@ -80,16 +82,57 @@ pub(super) async fn target(
                 thread: delivery.thread_id.as_deref(),
                 account: delivery.account_id.as_deref(),
             };
-            resolve(deps, config, wish, agent).await
+            resolve(deps, config, wish, agent).await?
         }
     };
-    let resolved = resolved.map_err(|why| why.sentence("the delivery", "delivery.to"))?;
-    Ok(Some(resolved.target))
+    Ok(match resolved {
+        Ok(resolved) => Ok(Some(resolved.target)),
+        Err(why) => Err(why.sentence("the delivery", "delivery.to")),
+    })
 }
 
-/// The chat that is asked for, with what was left out from `agent`'s route.
-pub(crate) async fn resolve(deps: &Deps, config: &Config, wish: Wish<'_>, agent: &Agent) -> Result<Resolved, NoTarget> {
-    let named = wish.channel.filter(|name| *name != "last");
+/// The chat that is asked for, with what was left out from the route of the agent called `id`.
+pub(crate) async fn resolve(
+    deps: &Deps,
+    config: &Config,
+    wish: Wish<'_>,
+    id: &str,
+) -> Result<Result<Resolved, NoTarget>, EngineError> {
+    let (id, agent, _) = config.agent(Some(id));
+    let named = wish.channel.filter(|name| *name != "last").or_else(|| wish.to.and_then(channel_of));
+    let is_whole = named.is_some() && wish.to.is_some();
+    let last = if is_whole { None } else { route::last(deps, config, &id, &agent).await? };
+    let fits = |target: &Target| {
+        named.is_none_or(|name| name == target.channel) && wish.account.is_none_or(|name| name == target.account)
+    };
+    Ok(match last.filter(fits) {
+        Some(last) => at_last(deps, config, wish, last).await,
+        None => by_default(deps, config, (named, wish), &agent).await,
+    })
+}
+
+/// The place of the agent's last answer, but for what is asked for.
+async fn at_last(deps: &Deps, config: &Config, wish: Wish<'_>, last: Target) -> Result<Resolved, NoTarget> {
+    let Target { channel, account, to, .. } = &last;
+    if wish.to.is_some() || wish.thread.is_some() {
+        return at(deps, config, (channel, wish.to.unwrap_or(to), Some(account)), wish.thread).await;
+    }
+    reopened(deps, config, last).await
+}
+
+/// A place that was told before, open again.
+pub(crate) async fn reopened(deps: &Deps, config: &Config, target: Target) -> Result<Resolved, NoTarget> {
+    let channel = open(deps, config, &target.channel, Some(&target.account)).await?;
+    Ok(Resolved { target, channel })
+}
+
+/// The place by the configuration.
+async fn by_default(
+    deps: &Deps,
+    config: &Config,
+    (named, wish): (Option<&str>, Wish<'_>),
+    agent: &Agent,
+) -> Result<Resolved, NoTarget> {
     let route = agent.default_route.as_ref();
     let configured = deps.channels.configured(config);
     let only = match configured.as_slice() {
@@ -97,7 +140,6 @@ pub(crate) async fn resolve(deps: &Deps, config: &Config, wish: Wish<'_>, agent:
         _ => None,
     };
     let channel = named
-        .or_else(|| wish.to.and_then(channel_of))
         .or_else(|| route.map(|route| route.channel.as_str()))
         .or(only)
         .or(deps.settings.local.then_some("console"))
@@ -112,16 +154,36 @@ pub(crate) async fn resolve(deps: &Deps, config: &Config, wish: Wish<'_>, agent:
     at(deps, config, (channel, to, account), wish.thread).await
 }
 
-/// The place that an alert about a run of `agent` goes to.
-pub(crate) async fn of_route(deps: &Deps, config: &Config, route: &Route, agent: &Agent) -> Result<Resolved, NoTarget> {
+/// The place that an alert about a run of the agent called `id` goes to.
+pub(crate) async fn of_route(
+    deps: &Deps,
+    config: &Config,
+    route: &Route,
+    id: &str,
+) -> Result<Result<Resolved, NoTarget>, EngineError> {
     if route.mode == DeliveryMode::Webhook {
-        let to = route.to.as_deref().ok_or_else(|| NoTarget::To("a webhook".to_owned()))?;
-        return at(deps, config, ("webhook", to, None), None).await;
+        return Ok(match route.to.as_deref() {
+            Some(to) => at(deps, config, ("webhook", to, None), None).await,
+            None => Err(NoTarget::To("a webhook".to_owned())),
+        });
     }
     let Route { channel, to, thread, account, .. } = route;
     let wish =
         Wish { channel: channel.as_deref(), to: to.as_deref(), thread: thread.as_deref(), account: account.as_deref() };
-    resolve(deps, config, wish, agent).await
+    resolve(deps, config, wish, id).await
+}
+
+async fn open(
+    deps: &Deps,
+    config: &Config,
+    channel: &str,
+    account: Option<&str>,
+) -> Result<Arc<dyn Channel>, NoTarget> {
+    match deps.channels.open(config, channel, account).await {
+        Ok(opened) => Ok(opened),
+        Err(OpenChannelError::NotConfigured(message)) => Err(NoTarget::Refused(message)),
+        Err(error @ OpenChannelError::Secret { .. }) => Err(NoTarget::Secret(error.to_string())),
+    }
 }
 
 async fn at(
@@ -130,11 +192,7 @@ async fn at(
     (channel, to, account): (&str, &str, Option<&str>),
     thread: Option<&str>,
 ) -> Result<Resolved, NoTarget> {
-    let opened = match deps.channels.open(config, channel, account).await {
-        Ok(opened) => opened,
-        Err(OpenChannelError::NotConfigured(message)) => return Err(NoTarget::Refused(message)),
-        Err(error @ OpenChannelError::Secret { .. }) => return Err(NoTarget::Secret(error.to_string())),
-    };
+    let opened = open(deps, config, channel, account).await?;
     let mut target = opened.target(to, thread).map_err(|error| NoTarget::Refused(error.to_string()))?;
     if let Some(account) = account {
         account.clone_into(&mut target.account);

@@ -69,7 +69,7 @@ pub(super) async fn run(call: Call<'_>, input: Value) -> Result<Answer, EngineEr
     let begun = scene.deps.store.chunks(&run.key, key).await?;
     let place = match begun.first() {
         Some(first) => reopened(call, &first.target).await,
-        None => place(call, &wanted).await.map_err(|why| format!("nothing was sent: {why}")),
+        None => place(call, &wanted).await?.map_err(|why| format!("nothing was sent: {why}")),
     };
     let Resolved { target, channel } = match place {
         Ok(place) => place,
@@ -104,7 +104,7 @@ async fn reopened(call: Call<'_>, target: &Target) -> Result<Resolved, String> {
 }
 
 /// Where the message goes: as asked, else where the run's answer goes, else the agent's route.
-async fn place(call: Call<'_>, wanted: &Wanted) -> Result<Resolved, String> {
+async fn place(call: Call<'_>, wanted: &Wanted) -> Result<Result<Resolved, String>, EngineError> {
     let Call { scene, run, .. } = call;
     let own = own_target(run);
     let (channel, account) = (wanted.channel.as_deref(), wanted.account.as_deref());
@@ -112,13 +112,7 @@ async fn place(call: Call<'_>, wanted: &Wanted) -> Result<Resolved, String> {
         channel.is_none_or(|name| name == own.channel) && account.is_none_or(|name| name == own.account)
     };
     if let Some(own) = own.filter(|own| wanted.to.is_none() && is_own(own)) {
-        let opened = scene.deps.channels.open(scene.config, &own.channel, Some(&own.account)).await;
-        let channel = opened.map_err(|error| error.to_string())?;
-        let mut target = own.clone();
-        if let Some(thread) = &wanted.thread {
-            target.thread = channel.target(&own.to, Some(thread)).map_err(|error| error.to_string())?.thread;
-        }
-        return Ok(Resolved { target, channel });
+        return Ok(own_place(call, own, wanted.thread.as_deref()).await);
     }
     // A target may name its channel in front of itself.
     let prefixed = || wanted.to.as_deref().and_then(channel_of);
@@ -130,15 +124,25 @@ async fn place(call: Call<'_>, wanted: &Wanted) -> Result<Resolved, String> {
         thread: wanted.thread.as_deref(),
         account: account.or_else(|| own.map(|own| own.account.as_str())),
     };
-    let (_, agent, _) = scene.config.agent(Some(&run.agent_id));
-    resolve(scene.deps, scene.config, wish, &agent).await.map_err(|why| {
+    Ok(resolve(scene.deps, scene.config, wish, &run.agent_id).await?.map_err(|why| {
         let channels = matches!(why, NoTarget::Channel(_)).then(|| scene.deps.channels.configured(scene.config));
         let mut sentence = why.sentence("the message", "to");
         if let Some(channels) = channels.filter(|channels| !channels.is_empty()) {
             let _ = write!(sentence, "; say channel and to, for one of {}", channels.join(", "));
         }
         sentence
-    })
+    }))
+}
+
+/// Where the run's answer goes, in `thread` where one is named.
+async fn own_place(call: Call<'_>, own: &Target, thread: Option<&str>) -> Result<Resolved, String> {
+    let opened = call.scene.deps.channels.open(call.scene.config, &own.channel, Some(&own.account)).await;
+    let channel = opened.map_err(|error| error.to_string())?;
+    let mut target = own.clone();
+    if let Some(thread) = thread {
+        target.thread = channel.target(&own.to, Some(thread)).map_err(|error| error.to_string())?.thread;
+    }
+    Ok(Resolved { target, channel })
 }
 
 /// The chat the run's answer goes to; a webhook is none.

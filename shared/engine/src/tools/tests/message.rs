@@ -85,7 +85,6 @@ async fn an_image_goes_with_its_message_also_where_that_is_tried_again_from_its_
 #[tokio::test]
 async fn a_target_with_the_name_of_a_channel_in_front_of_it_chooses_that_channel_where_none_is_named() {
     let world = world(&CONFIG());
-    let (_, agent, _) = world.scene().config.agent(None);
     for (channel, to, expected) in [
         (None, Some("tg:-5:topic:7"), Ok("telegram")),
         (Some("last"), Some("telegram:-5"), Ok("telegram")),
@@ -95,7 +94,7 @@ async fn a_target_with_the_name_of_a_channel_in_front_of_it_chooses_that_channel
         (None, Some("matrix:@a:b"), Err(NoTarget::Refused("there is no channel \"matrix\"".to_owned()))),
     ] {
         let wish = Wish { channel, to, ..Wish::default() };
-        let found = resolve(world.scene().deps, world.scene().config, wish, &agent).await;
+        let found = resolve(world.scene().deps, world.scene().config, wish, "main").await.unwrap();
         assert_eq!(found.map(|found| found.target.channel), expected.map(str::to_owned), "{channel:?} {to:?}");
     }
 }
