@@ -106,6 +106,91 @@ async fn an_internal_address_is_refused_before_anything_is_sent() {
     assert!(log.lock().unwrap().is_empty());
 }
 
+/// Every spelling of an inside address, and every way to come by one, gets the same sentence and no connection.
+#[tokio::test]
+async fn however_an_inside_address_is_written_or_reached_one_sentence_says_why_it_is_not_asked() {
+    let (address, log) = server().await;
+    let port = address.port();
+    let names = names(&[
+        ("start.test", &["127.0.0.1"]),
+        ("local.test", &["127.0.0.1"]),
+        ("local6.test", &["::1"]),
+        ("cloud.test", &["169.254.169.254"]),
+        ("inner.test.", &["10.1.2.3"]),
+    ]);
+    let client = client(&["start.test"], &names);
+    let follow = Limits { redirects: 5, ..LIMITS };
+    let by_way_of = |url: &str| format!("http://start.test:{port}/to?{url}");
+    for (url, host, reason) in [
+        // As a number, in octal, in hexadecimal, with parts left out.
+        (format!("https://2130706433:{port}/"), "127.0.0.1", "a loopback address"),
+        (format!("https://017700000001:{port}/"), "127.0.0.1", "a loopback address"),
+        (format!("https://0x7f000001:{port}/"), "127.0.0.1", "a loopback address"),
+        (format!("https://0177.0.0.1:{port}/"), "127.0.0.1", "a loopback address"),
+        (format!("https://127.1:{port}/"), "127.0.0.1", "a loopback address"),
+        (format!("https://127。0。0。1:{port}/"), "127.0.0.1", "a loopback address"),
+        ("https://2852039166/latest/meta-data".to_owned(), "169.254.169.254", "a metadata address"),
+        // Within an IPv6 address.
+        (format!("https://[::ffff:127.0.0.1]:{port}/"), "::ffff:127.0.0.1", "a loopback address"),
+        ("https://[::ffff:a9fe:a9fe]/".to_owned(), "::ffff:169.254.169.254", "a metadata address"),
+        ("https://[64:ff9b::a9fe:a9fe]/".to_owned(), "64:ff9b::a9fe:a9fe", "a metadata address"),
+        ("https://[::127.0.0.1]/".to_owned(), "::7f00:1", "a reserved address"),
+        // By name.
+        (format!("https://local.test:{port}/"), "local.test", "a loopback address"),
+        (format!("https://LOCAL6.test:{port}/"), "local6.test", "a loopback address"),
+        ("https://inner.test./".to_owned(), "inner.test.", "a private address"),
+        // By a redirect from a host that may be asked.
+        (by_way_of("https://169.254.169.254/latest/meta-data"), "169.254.169.254", "a metadata address"),
+        (by_way_of("https://cloud.test/latest/meta-data"), "cloud.test", "a metadata address"),
+        (by_way_of("//2130706433/"), "127.0.0.1", "http is for hosts"),
+        (by_way_of(&format!("http://start.test:{port}/to?https://127.1/")), "127.0.0.1", "a loopback address"),
+    ] {
+        let error = ask(&client, Method::GET, &url, follow).await.unwrap_err();
+        assert_eq!(error.kind, WebErrorKind::Refused, "{url}: {error}");
+        let sentence = format!(
+            "{host} is {reason}, which is not asked for users; cron.webhookSsrfPolicy.allowedHostnames can allow the \
+             exact host"
+        );
+        if reason.starts_with("a ") {
+            assert_eq!(error.message, sentence, "{url}");
+        } else {
+            assert!(error.message.starts_with(host) && error.message.contains(reason), "{url}: {error}");
+        }
+    }
+    let asked: Vec<String> = log.lock().unwrap().iter().map(|(_, path, _)| path.clone()).collect();
+    assert!(asked.iter().all(|path| path.starts_with("/to?")), "only redirects were asked for: {asked:?}");
+    assert_eq!(asked.len(), 5);
+}
+
+/// A name server that says something else every time it is asked.
+#[derive(Debug)]
+struct Rebinding(Mutex<Vec<IpAddr>>);
+
+#[async_trait]
+impl Lookup for Rebinding {
+    async fn lookup(&self, _: &str) -> io::Result<Vec<IpAddr>> {
+        Ok(vec![self.0.lock().unwrap().remove(0)])
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_is_bound_anew_after_the_check_is_still_asked_where_it_was_checked() {
+    let (address, log) = server().await;
+    let elsewhere = ["127.0.0.1", "127.0.0.77", "127.0.0.78"];
+    let lookup = Arc::new(Rebinding(Mutex::new(elsewhere.iter().map(|text| text.parse().unwrap()).collect())));
+    // A dot at the end is the same name to a name server, and another key to whoever looks it up in a table.
+    let policy = SsrfPolicy { allowed_hostnames: vec!["rebind.test".to_owned(), "rebind.test.".to_owned()] };
+    let client = GuardedClient::with_lookup(Arc::new(SystemClock), &policy, lookup.clone());
+    let url = format!("http://rebind.test:{}/", address.port());
+    assert_eq!(ask(&client, Method::GET, &url, LIMITS).await.unwrap().status, StatusCode::OK);
+    assert_eq!((log.lock().unwrap().len(), lookup.0.lock().unwrap().len()), (1, 2), "one question, one connection");
+
+    lookup.0.lock().unwrap().insert(0, "127.0.0.1".parse().unwrap());
+    let url = format!("http://rebind.test.:{}/", address.port());
+    assert_eq!(ask(&client, Method::GET, &url, LIMITS).await.unwrap().status, StatusCode::OK);
+    assert_eq!(lookup.0.lock().unwrap().len(), 2);
+}
+
 #[test]
 fn addresses_that_are_wrong_by_their_looks_are_refused_without_the_network() {
     let names = names(&[]);
