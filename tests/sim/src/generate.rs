@@ -42,7 +42,8 @@ fn alone() -> impl Strategy<Value = Vec<Op>> {
     (0..2u8, shape()).prop_map(|(job, shape)| vec![Op::AddJob { job, shape }])
 }
 
-/// Jobs whose hops meet in a window: they are started by hand within it, and what goes on there is done twice or late.
+/// Jobs whose hops meet in a window: they are started by hand within it, and what goes on there is done twice or late, or
+/// stands still in the middle.
 fn together() -> impl Strategy<Value = Vec<Op>> {
     let way = (60..3_000u32, any::<bool>()).prop_map(|(minutes, then_realtime)| Way::Batch { minutes, then_realtime });
     let job = (shape(), way).prop_map(|(shape, path)| Shape { path, session: false, ..shape });
@@ -53,6 +54,7 @@ fn together() -> impl Strategy<Value = Vec<Op>> {
         2 => any::<u8>().prop_map(|nth| Op::FireEarly { nth }),
         3 => (1..90u32).prop_map(|seconds| Op::Advance { seconds }),
         1 => mishap().prop_map(Op::Mishap),
+        3 => stall(),
     ];
     (1..300u32, prop::collection::vec(job, 2..5), prop::collection::vec(bustle, 4..20)).prop_map(
         |(seconds, jobs, bustle)| {
@@ -60,6 +62,13 @@ fn together() -> impl Strategy<Value = Vec<Op>> {
             std::iter::once(Op::Window { seconds }).chain(jobs).chain(bustle).collect()
         },
     )
+}
+
+/// Somebody who enters a window, or empties one, stands still until others have done the same.
+fn stall() -> impl Strategy<Value = Op> {
+    let whom = prop_oneof![3 => Just(Whom::Windows), 1 => Just(Whom::Effects)];
+    (whom, 0..8u32, 30..290u32)
+        .prop_map(|(whom, after, seconds)| Op::Mishap(Mishap { harm: Harm::Stall { seconds }, whom, after, times: 1 }))
 }
 
 fn op() -> impl Strategy<Value = Op> {

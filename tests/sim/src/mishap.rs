@@ -46,6 +46,8 @@ pub enum Whom {
     Effects,
     /// Calls to the table.
     Store,
+    /// Of those, what is written of windows and of those who wait in them.
+    Windows,
     /// To the blobs.
     Blobs,
     /// To the timers.
@@ -105,6 +107,9 @@ impl Whom {
             Self::Any => true,
             Self::Effects => call.effect,
             Self::Store => call.port == Port::Store,
+            Self::Windows => {
+                call.port == Port::Store && ["Window", "ollect"].iter().any(|word| call.name.contains(word))
+            }
             Self::Blobs => call.port == Port::Blobs,
             Self::Timers => call.port == Port::Timers,
             Self::Invoker => call.port == Port::Invoker,

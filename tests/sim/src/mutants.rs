@@ -133,6 +133,13 @@ pub const LIST: &[Mutant] = &[
         why: "two that seal the same batch both send its create: every row is paid twice",
     },
     Mutant {
+        name: "told-and-taken-again",
+        file: "shared/engine/src/batches/launch.rs",
+        before: "(Some(again), Ok(_)) if (&again.state, again.state_since) == (&stood, since) => row.run = again,",
+        after: "(Some(again), Ok(_)) if PLANTED || (&again.state, again.state_since) == (&stood, since) => row.run = again,",
+        why: "who stood still while others sealed a batch puts a run back into it that was told of its refusal: nothing comes",
+    },
+    Mutant {
         name: "window-closed-over-latecomers",
         file: "shared/engine/src/batches/seal.rs",
         before: "Ok(Emptied::All(rows)) => {\n            close(",
@@ -208,6 +215,13 @@ pub const LIST: &[Mutant] = &[
         before: "unsure_since: unsure }",
         after: "unsure_since: unsure.filter(|_| !PLANTED) }",
         why: "a send that may have worked is forgotten when a later one fails, and is repeated when nobody drops it any more",
+    },
+    Mutant {
+        name: "alerts-not-handed-over",
+        file: "shared/engine/src/runs/commit.rs",
+        before: "if !along.sends_alerts {",
+        after: "if !along.sends_alerts && !PLANTED {",
+        why: "whoever is to be told of a failure waits for the sweep",
     },
     Mutant {
         name: "answer-not-on-the-books",

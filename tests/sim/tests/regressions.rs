@@ -78,15 +78,34 @@ fn a_member_whose_time_is_up_does_not_stay_behind_in_a_batch_that_is_closed() {
 #[test]
 fn runs_that_wait_end_with_their_job() {
     must_pass(
-        r#"{"seed":554887707886663306,"ops":[{"provider":{"batch":{"takes":2980,"listed_after":0,"hidden":0,"results_after":0,
-        "stops_after":30}}},{"addJob":{"job":0,"shape":{"when":{"every":30},"path":{"batch":{"minutes":89,"then_realtime":true}},
+        r#"{"seed":554887707886663306,"ops":[{"provider":{"batch":{"takes":2980,"listedAfter":0,"hidden":0,"resultsAfter":0,
+        "stopsAfter":30}}},{"addJob":{"job":0,"shape":{"when":{"every":30},"path":{"batch":{"minutes":89,"then_realtime":true}},
         "missed":"once","overlap":"queue","to":"nobody","session":false,"tools":false}}},{"advance":{"seconds":3600}},
         {"remove":{"job":0}},{"advance":{"seconds":1}}]}"#,
     );
     must_pass(
-        r#"{"seed":3235580332194055248,"ops":[{"provider":{"batch":{"takes":2980,"listed_after":0,"hidden":0,"results_after":0,
-        "stops_after":30}}},{"addJob":{"job":1,"shape":{"when":{"every":30},"path":{"batch":{"minutes":60,"then_realtime":false}},
+        r#"{"seed":3235580332194055248,"ops":[{"provider":{"batch":{"takes":2980,"listedAfter":0,"hidden":0,"resultsAfter":0,
+        "stopsAfter":30}}},{"addJob":{"job":1,"shape":{"when":{"every":30},"path":{"batch":{"minutes":60,"then_realtime":false}},
         "missed":"once","overlap":"allow","to":"nobody","session":true,"tools":false}}},{"advance":{"seconds":3600}},
         {"remove":{"job":1}},{"advance":{"seconds":1}}]}"#,
+    );
+}
+
+/// Whoever stood still while others sealed the same batch, and while its create was refused, put a run that had been told so and
+/// was ready again back into that batch, of which nothing came any more.
+#[test]
+fn a_run_that_was_told_of_a_refusal_is_not_taken_into_that_batch_again() {
+    must_pass(
+        r#"{"seed":9328505836562258001,"ops":[{"window":{"seconds":1}},{"addJob":{"job":0,"shape":{"when":{"every":30},
+        "path":{"batch":{"minutes":60,"then_realtime":false}},"missed":"once","overlap":"skip","to":"nobody",
+        "session":false,"tools":false}}},{"addJob":{"job":1,"shape":{"when":{"every":30},"path":{"batch":{"minutes":60,
+        "then_realtime":true}},"missed":"once","overlap":"skip","to":"nobody","session":false,"tools":false}}},
+        {"mishap":{"harm":{"stall":{"seconds":30}},"whom":"windows","after":2,"times":1}},{"twice":{"envelopes":3}},
+        {"advance":{"seconds":1}},{"runNow":{"job":0}},{"fireEarly":{"nth":151}},
+        {"mishap":{"harm":{"stall":{"seconds":121}},"whom":"windows","after":7,"times":1}},{"twice":{"envelopes":3}},
+        {"fireEarly":{"nth":136}},{"runNow":{"job":0}},{"advance":{"seconds":1}},{"mishap":{"harm":"throttle",
+        "whom":"effects","after":6,"times":2}},{"cancel":{"nth":57}},{"provider":{"row":{"answered":"done"}}},
+        {"provider":{"refuse":{"how":"rateLimited","calls":1}}},{"advance":{"seconds":330}},{"advance":{"seconds":1}},
+        {"advance":{"seconds":1}},{"advance":{"seconds":1}}]}"#,
     );
 }

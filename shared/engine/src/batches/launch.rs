@@ -187,8 +187,10 @@ async fn send(
     sent
 }
 
-/// Takes a hop into the batch, where it still may be.
+/// Takes a hop into the batch, where it still may be. One that has moved on meanwhile, and may stand as it did before, is none
+/// of ours any more: others may have taken it into the batch, and have told it that the create was refused.
 async fn flip(scene: Scene<'_>, batch: &Batch, mut row: Prepared) -> Result<Option<Prepared>, EngineError> {
+    let (stood, since) = (row.run.state.clone(), row.run.state_since);
     for _ in 0..MAX_RACES {
         if in_batch(&row.run, &batch.id) {
             return Ok(Some(row));
@@ -205,8 +207,8 @@ async fn flip(scene: Scene<'_>, batch: &Batch, mut row: Prepared) -> Result<Opti
         match (scene.deps.store.run(&row.run.key).await?, moved) {
             (Some(again), _) if in_batch(&again, &batch.id) => row.run = again,
             (_, Err(error)) => return Err(error),
-            (Some(again), Ok(_)) => row.run = again,
-            (None, Ok(_)) => return Ok(None),
+            (Some(again), Ok(_)) if (&again.state, again.state_since) == (&stood, since) => row.run = again,
+            (Some(_) | None, Ok(_)) => return Ok(None),
         }
     }
     Err(EngineError::Contended { subject: format!("run {}", row.run.key), times: MAX_RACES })

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::RunKey;
-use nightshift_domain::batch::{Batch, Caps, Member, Window, WindowId, split};
+use nightshift_domain::batch::{Batch, BatchState, Caps, Member, Window, WindowId, split};
 use nightshift_domain::run::{Event, Run, State};
 use tracing::{debug, info, warn};
 
@@ -238,10 +238,16 @@ pub(super) async fn go_on(scene: Scene<'_>, batch: Batch, now: DateTime<Utc>) ->
     let members = roll::members(scene.deps, &batch).await?;
     let sealing = &batch;
     let crowd = each(members.clone(), |member| Box::pin(rejoin(scene, sealing, member))).await;
-    let rows: Vec<Prepared> = crowd.done.into_iter().flatten().collect();
+    let mut rows: Vec<Prepared> = crowd.done.into_iter().flatten().collect();
+    // Read after the runs: as long as nobody has fixed the members, no run was told anything about the batch.
+    let stands = scene.deps.store.batch(&batch.id).await?;
+    let fixed = !stands.is_some_and(|stands| matches!(stands.state, BatchState::Sealing { .. }));
+    if fixed {
+        rows.clear();
+    }
     let going: HashSet<RunKey> = rows.iter().map(|row| row.run.key.clone()).collect();
     let id = batch.id.clone();
-    let sent = Box::pin(launch(scene, Intent { batch, rows })).await;
+    let sent = if fixed { Ok(()) } else { Box::pin(launch(scene, Intent { batch, rows })).await };
     // Those that do not go may be in it already; where the batch went without them, nothing there comes to them any more.
     let stay = members.into_iter().map(|member| member.run).filter(|run| !going.contains(run)).collect();
     let back = all_back(scene, &id, stay).await;
