@@ -11,9 +11,11 @@ use crate::job::DeliveryStatus;
 
 mod media;
 mod prefix;
+mod token;
 
 pub use media::Media;
 pub use prefix::channel_of;
+pub use token::{acknowledges, deliverable};
 
 /// Attempts at a chunk that was provably not taken.
 pub const MAX_SEND_ATTEMPTS: u32 = 6;
@@ -167,17 +169,6 @@ pub fn verdict(chunks: &[Chunk]) -> DeliveryStatus {
     }
 }
 
-/// The answer as it is delivered: `None` where it holds nothing but a token that says so.
-pub fn deliverable(text: &str) -> Result<&str, &'static str> {
-    let trimmed = text.trim();
-    match trimmed {
-        "" => Err("empty"),
-        "NO_REPLY" => Err("silent"),
-        "HEARTBEAT_OK" => Err("heartbeat"),
-        _ => Ok(trimmed),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -250,13 +241,5 @@ mod tests {
         assert_eq!(verdict(&[sent.clone(), sent.clone()]), DeliveryStatus::Delivered);
         assert_eq!(verdict(&[sent.clone(), unknown.clone()]), DeliveryStatus::Unknown);
         assert_eq!(verdict(&[sent, unknown, refused]), DeliveryStatus::Failed);
-    }
-
-    #[test]
-    fn an_answer_of_nothing_but_a_token_is_not_delivered() {
-        assert_eq!(deliverable("  NO_REPLY \n"), Err("silent"));
-        assert_eq!(deliverable("HEARTBEAT_OK"), Err("heartbeat"));
-        assert_eq!(deliverable("\n"), Err("empty"));
-        assert_eq!(deliverable(" NO_REPLY needed "), Ok("NO_REPLY needed"));
     }
 }

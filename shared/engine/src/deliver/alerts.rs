@@ -81,6 +81,8 @@ async fn tell(scene: Scene<'_>, run: &Run, notice: &Notice) -> Result<Told, Engi
     }
     let body = match notice.route.mode {
         DeliveryMode::Webhook => event::alert(run, notice).to_string(),
+        // The console shows Markdown as it is.
+        DeliveryMode::Announce | DeliveryMode::None if target.channel == "console" => text(notice, run, Style::Plain),
         DeliveryMode::Announce | DeliveryMode::None => text(notice, run, Style::Markdown),
     };
     let part = Part { run: &run.key, origin: notice.kind.origin(), target: &target };
@@ -110,15 +112,17 @@ async fn unwanted(
     Ok(removed.then_some("the job was removed"))
 }
 
-/// Where it goes: the place it was begun with, whatever the configuration says by now.
+/// Where it goes: the place it was begun with, whatever the configuration says by now; where the run's answer was to go, if
+/// that is its route and was told.
 async fn place(
     scene: Scene<'_>,
     run: &Run,
     notice: &Notice,
     begun: &[Chunk],
 ) -> Result<Result<Resolved, NoTarget>, EngineError> {
-    match begun.first() {
-        Some(chunk) => Ok(reopened(scene.deps, scene.config, chunk.target.clone()).await),
+    let planned = || run.plan.as_ref().filter(|_| notice.route.primary)?.target.as_ref();
+    match begun.first().map(|chunk| &chunk.target).or_else(planned) {
+        Some(target) => Ok(reopened(scene.deps, scene.config, target.clone()).await),
         None => of_route(scene.deps, scene.config, &notice.route, &run.agent_id).await,
     }
 }

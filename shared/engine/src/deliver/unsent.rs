@@ -36,7 +36,7 @@ pub(super) async fn output(scene: Scene<'_>, run: &Run) -> Result<Output, Engine
         None => String::new(),
     };
     let text = match deliverable(&text) {
-        Ok(text) => text.to_owned(),
+        Ok(text) => text.into_owned(),
         Err(reason) => return Ok(Output::Nothing(DeliveryStatus::Suppressed, Some(reason.to_owned()))),
     };
     let Some(target) = run.plan.as_ref().and_then(|plan| plan.target.clone()) else {
