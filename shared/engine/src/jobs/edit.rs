@@ -1,17 +1,15 @@
 //! Adding, changing and removing jobs.
 
 use nightshift_domain::config::Config;
-use nightshift_domain::event::{Envelope, Wake};
 use nightshift_domain::job::{Job, JobRecord, JobState, Patched, apply_patch, parse_new, redeclare};
-use nightshift_domain::run::{State, WaitReason};
 use nightshift_domain::schedule::Schedule;
 use nightshift_domain::{FieldError, JobId};
 use serde_json::Value;
-use tracing::{info, warn};
+use tracing::info;
 
-use crate::deps::Deps;
 use crate::error::EngineError;
 use crate::ports::{Outcome, Write};
+use crate::runs::commit::end_waiting;
 use crate::runs::{Scene, load_config};
 
 use super::params::Params;
@@ -194,26 +192,4 @@ pub async fn remove(request: &Request<'_>, input: &Value) -> Result<(), Refusal>
         }
     }
     Err(Refusal::Changed(format!("job {id}")))
-}
-
-/// Hands the runs that wait for their turn, or for their session, to whoever ends them: their job, which would have woken the
-/// first, is gone, and nothing keeps the others waiting.
-///
-/// # Crash safety
-/// One that is not handed over is found by the sweep.
-async fn end_waiting(deps: &Deps, removed: &JobRecord) {
-    let mut waiting = removed.waiting.clone();
-    for key in &removed.active {
-        if let Ok(Some(run)) = deps.store.run(key).await
-            && matches!(run.state, State::Waiting { reason: WaitReason::Session })
-        {
-            waiting.push(key.clone());
-        }
-    }
-    for run in waiting {
-        let wake = Wake::Resume { r: run.clone() };
-        if let Err(error) = deps.invoker.invoke(wake.function(), &Envelope::new(wake)).await {
-            warn!(run.id = %run, "run {run} of a removed job is left to the sweep: {error}");
-        }
-    }
 }

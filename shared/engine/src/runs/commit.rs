@@ -13,6 +13,7 @@ use nightshift_domain::schedule::Schedule;
 use nightshift_domain::session::Change;
 use tracing::{debug, info, warn};
 
+use crate::deps::Deps;
 use crate::error::EngineError;
 use crate::jobs::timer_for;
 use crate::ports::{Outcome, SystemEvent, Write};
@@ -87,6 +88,9 @@ async fn applied(scene: Scene<'_>, run: &Run, event: Event, along: Along<'_>) ->
                     drop_timer(scene, &step, record, now).await?;
                     if let Some(waiter) = step.wake {
                         wake(scene, waiter).await?;
+                    }
+                    if step.remove {
+                        end_waiting(scene.deps, record).await;
                     }
                 }
                 if let Some(waiter) = woken {
@@ -324,6 +328,28 @@ async fn wake(scene: Scene<'_>, waiter: nightshift_domain::RunKey) -> Result<(),
     let wake = Wake::Resume { r: waiter };
     scene.deps.invoker.invoke(wake.function(), &Envelope::new(wake)).await?;
     Ok(())
+}
+
+/// Hands the runs that wait for their turn, or for their session, to whoever ends them: their job, which would have woken the
+/// first, is gone, and nothing keeps the others waiting.
+///
+/// # Crash safety
+/// One that is not handed over is found by the sweep.
+pub(crate) async fn end_waiting(deps: &Deps, removed: &JobRecord) {
+    let mut waiting = removed.waiting.clone();
+    for key in &removed.active {
+        if let Ok(Some(run)) = deps.store.run(key).await
+            && matches!(run.state, State::Waiting { reason: WaitReason::Session })
+        {
+            waiting.push(key.clone());
+        }
+    }
+    for run in waiting {
+        let wake = Wake::Resume { r: run.clone() };
+        if let Err(error) = deps.invoker.invoke(wake.function(), &Envelope::new(wake)).await {
+            warn!(run.id = %run, "run {run} of a removed job is left to the sweep: {error}");
+        }
+    }
 }
 
 /// Writes a change of a run that is no transition (a lease taken or given back). `false` when somebody moved it first. Where
