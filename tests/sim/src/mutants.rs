@@ -140,13 +140,6 @@ pub const LIST: &[Mutant] = &[
         why: "who stood still while others sealed a batch puts a run back into it that was told of its refusal: nothing comes",
     },
     Mutant {
-        name: "window-closed-over-latecomers",
-        file: "shared/engine/src/batches/seal.rs",
-        before: "Ok(Emptied::All(rows)) => {\n            close(",
-        after: "Ok(Emptied::All(rows)) if PLANTED => {\n            windows::save(scene, &taken.left(true), Some(scene.deps.clock.now() + KEPT)).await?;\n            Ok(Sealed::Done { rows })\n        }\n        Ok(Emptied::All(rows)) => {\n            close(",
-        why: "who comes while a window is closed is in one that nobody seals",
-    },
-    Mutant {
         name: "next-poll-not-armed",
         file: "shared/engine/src/batches.rs",
         before: "arm_poll(scene, &next).await?;",

@@ -101,12 +101,11 @@ fn bare(text: &str) -> String {
         let (before, from) = rest.split_at(start);
         out.push_str(before);
         let is_tag = from[1..].starts_with(|char: char| char.is_ascii_alphabetic() || char == '/');
-        match from.find('>').filter(|_| is_tag) {
-            Some(end) => rest = &from[end + 1..],
-            None => {
-                out.push('<');
-                rest = &from[1..];
-            }
+        if let Some(end) = from.find('>').filter(|_| is_tag) {
+            rest = &from[end + 1..];
+        } else {
+            out.push('<');
+            rest = &from[1..];
         }
     }
     out.push_str(rest);

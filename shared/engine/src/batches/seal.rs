@@ -17,7 +17,8 @@ use crate::runs::submit::{arm_poll, next_poll};
 use crate::runs::{Scene, hop_request, windows};
 
 use super::crowd::each;
-use super::launch::{Intent, Prepared, all_back, intend, launch, may_join};
+use super::launch::{Intent, Prepared, intend, launch, may_join};
+use super::left_out::all_back;
 use super::{Polled, in_batch, roll, tell};
 
 /// How often a window is read again for those that came while it was sealed.

@@ -460,3 +460,34 @@ async fn a_window_that_nobody_opened_or_sealed_is_found_by_the_sweep() {
     world.sweeps().await;
     assert_eq!((world.sizes(), world.states(3).await), (vec![3], BTreeMap::from([("submitted", 3)])));
 }
+
+#[tokio::test]
+async fn who_comes_between_any_two_writes_is_taken_along_or_finds_the_window_open_again() {
+    let (mut taken, mut reopened) = (0, 0);
+    for nth in 0.. {
+        let world = world(None);
+        let window = world.collect(COUNT).await;
+        // One that chose the window in time, and whose write takes long.
+        world.ready(9).await;
+        world.sound.commit(&[Write::Uncollect { window: &window, run: &key(9) }]).await.unwrap();
+        world.end();
+        let late = window.clone();
+        let comes = Mishap::First(Box::new(move |store| {
+            Box::pin(async move {
+                let collect = Write::Collect { window: &late, run: &key(9), bytes: 1 };
+                store.commit(&[collect]).await.unwrap();
+            })
+        }));
+        world.faulty.fail(nth, comes);
+        let mine = invocation(&world, "poll-1");
+        seal(world.scene(&mine), &window).await.unwrap();
+        if world.faulty.heal() {
+            break;
+        }
+        let goes = matches!(world.run(9).await.state, State::Submitted { .. });
+        let open = !world.sound.window(&window).await.unwrap().unwrap().closed;
+        assert!(goes || open, "write {nth}");
+        (taken, reopened) = (taken + u32::from(goes), reopened + u32::from(open));
+    }
+    assert!(taken > 5 && reopened > 0, "{taken}, {reopened}");
+}
