@@ -6,6 +6,7 @@
 mod create;
 mod crowd;
 mod launch;
+mod left_out;
 mod reclaim;
 pub(crate) mod roll;
 mod seal;
@@ -32,7 +33,7 @@ use crate::runs::commit::{Along, MAX_RACES, Moved, apply, run_retention};
 use crate::runs::submit::{arm_poll, next_poll};
 
 pub(crate) use create::post;
-pub(crate) use launch::{fixed, is_left_out};
+pub(crate) use left_out::{fixed, is_left_out};
 pub use seal::{Sealed, seal};
 
 /// How long a batch is waited for that cannot be looked at: it lives 24 hours at most, and 404s within its life have been seen
@@ -416,7 +417,7 @@ pub(super) async fn save(scene: Scene<'_>, batch: &Batch, now: DateTime<Utc>) ->
 /// # Crash safety
 /// One conditional write of the run; the look at the batch is [`poll`]'s.
 pub async fn look_after(scene: Scene<'_>, key: &RunKey, id: &AttemptId) -> Result<Polled, EngineError> {
-    launch::put_back(scene, key, id).await?;
+    left_out::put_back(scene, key, id).await?;
     poll(scene, id, None).await
 }
 

@@ -26,7 +26,7 @@ pub(crate) async fn reclaim(scene: Scene<'_>, run: &Run) -> Result<(), EngineErr
     let Some(batch) = scene.deps.store.batch(id).await? else { return tell(scene, run, Event::BatchLost).await };
     let now = scene.deps.clock.now();
     if super::is_left_out(scene, &run.key, &batch).await? {
-        return super::launch::put_back(scene, &run.key, id).await;
+        return super::left_out::put_back(scene, &run.key, id).await;
     }
     let remote = match &batch.state {
         BatchState::Settled { remote: Some(remote) } => remote.clone(),
