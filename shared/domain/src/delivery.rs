@@ -21,6 +21,9 @@ pub use token::{acknowledges, deliverable};
 pub const MAX_SEND_ATTEMPTS: u32 = 6;
 /// How long a send may take: a repeat must still be dropped when it arrives as late as that.
 pub const SEND_TIMEOUT: TimeDelta = TimeDelta::seconds(30);
+/// How long after it was begun, as its row says, a chunk may still be sent: shorter than a lease, so that nobody else has taken
+/// it over by then.
+pub const SENT_WITHIN: TimeDelta = TimeDelta::seconds(30);
 
 /// A resolved place to send to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -158,6 +161,24 @@ pub fn repeat_is_safe(at: DateTime<Utc>, now: DateTime<Utc>, dedupes: Option<Tim
     dedupes.is_some_and(|window| now + SEND_TIMEOUT <= at + window)
 }
 
+/// What becomes of a chunk that was to be sent at `begun`, where its row could be written no sooner than `now`; `None` where it
+/// may be sent. `unsure` is when an attempt was begun before that may have been taken.
+pub fn overtaken(
+    begun: DateTime<Utc>,
+    now: DateTime<Utc>,
+    unsure: Option<DateTime<Utc>>,
+    dedupes: Option<TimeDelta>,
+) -> Option<ChunkState> {
+    let error = "it could not be written down in time that it is sent".to_owned();
+    match unsure {
+        Some(at) if !repeat_is_safe(at, now, dedupes) => Some(ChunkState::Unknown { at, error }),
+        Some(_) | None if now > begun + SENT_WITHIN => {
+            Some(ChunkState::Failed { retry_at: now, error, unsure_since: unsure })
+        }
+        Some(_) | None => None,
+    }
+}
+
 /// What became of the whole delivery, once no chunk has anything left to do.
 pub fn verdict(chunks: &[Chunk]) -> DeliveryStatus {
     if chunks.iter().any(|chunk| matches!(chunk.state, ChunkState::Refused { .. })) {
@@ -230,6 +251,22 @@ mod tests {
         let media = Media { url: "https://e.io/a.png".into(), alt: "a".into() };
         let with = Chunk { media: Some(media), ..chunk(ChunkState::Planned) };
         assert_eq!(serde_json::from_value::<Chunk>(serde_json::to_value(&with).unwrap()).unwrap(), with);
+    }
+
+    #[test]
+    fn whoever_stood_still_before_a_send_lets_it_be_where_others_may_have_come_by_or_nobody_drops_a_repeat() {
+        let begun = DateTime::from_timestamp(1_795_219_200, 0).unwrap();
+        let after = |seconds| begun + TimeDelta::seconds(seconds);
+        let window = Some(TimeDelta::seconds(120));
+        let (soon, late) = (after(30), after(31));
+        assert_eq!(overtaken(begun, soon, None, None), None);
+        let put_off = |state| matches!(state, Some(ChunkState::Failed { retry_at, .. }) if retry_at == late);
+        assert!(put_off(overtaken(begun, late, None, None)));
+        assert!(put_off(overtaken(begun, late, Some(after(-1)), window)), "still unsure, and still dropped");
+        let first = after(-70);
+        assert_eq!(overtaken(begun, after(20), Some(first), window), None);
+        let unknown = overtaken(begun, after(21), Some(first), window);
+        assert!(matches!(unknown, Some(ChunkState::Unknown { at, .. }) if at == first), "{unknown:?}");
     }
 
     #[test]

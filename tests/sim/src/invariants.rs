@@ -29,6 +29,8 @@ pub struct Seen {
     pub runs: Vec<Run>,
     /// Batches that a live run is in.
     pub batches: Vec<(AttemptId, Option<Batch>)>,
+    /// Halves that are being made of batches that were refused, where a live run is in such a one.
+    pub halves: Vec<Batch>,
     /// Windows that a live run waits in, and who stands in them.
     pub windows: Vec<(WindowId, Vec<RunKey>)>,
     /// Stops of providers.
@@ -85,6 +87,14 @@ async fn seen(store: &dyn Store, now: DateTime<Utc>, depth: Depth, remotes: &[St
         let batch = store.batch(&id).await?;
         batches.push((id, batch));
     }
+    let mut halves = Vec::new();
+    if batches.iter().any(|(_, batch)| batch.as_ref().is_some_and(is_settled)) {
+        for item in &due {
+            let DueItem::Batch(id) = item else { continue };
+            let batch = store.batch(id).await?;
+            halves.extend(batch.filter(|batch| matches!(batch.state, BatchState::Sealing { from: Some(_) })));
+        }
+    }
     let in_window: BTreeSet<WindowId> = runs.iter().filter_map(|run| run.state.window().cloned()).collect();
     let mut windows = Vec::new();
     for id in in_window {
@@ -102,7 +112,7 @@ async fn seen(store: &dyn Store, now: DateTime<Utc>, depth: Depth, remotes: &[St
     let page = PageRequest { limit: 200, cursor: None };
     let sessions = store.sessions("main", &page).await?.items;
     let busy = sessions.into_iter().filter(|session| session.holder.is_some()).map(|session| session.name);
-    Ok(Seen { now, jobs, runs, batches, windows, stops, known, due, places, busy_sessions: busy.collect() })
+    Ok(Seen { now, jobs, runs, batches, halves, windows, stops, known, due, places, busy_sessions: busy.collect() })
 }
 
 async fn all_runs(store: &dyn Store) -> Result<Vec<Run>, StoreError> {
@@ -198,6 +208,18 @@ pub fn at_rest(world: &World, seen: &Seen) -> Vec<Violation> {
     found
 }
 
+fn is_settled(batch: &Batch) -> bool {
+    matches!(batch.state, BatchState::Settled { .. })
+}
+
+/// Whether a half is being made, for `run`, of the batch that it still says it is in.
+fn in_half(seen: &Seen, run: &Run) -> bool {
+    seen.halves.iter().any(|half| {
+        let from = matches!(&half.state, BatchState::Sealing { from } if from.as_ref() == run.state.batch());
+        from && matches!(&half.members, Roll::Listed(members) if members.iter().any(|member| member.run == run.key))
+    })
+}
+
 /// A live run is in the due index, in a batch that is, or in the queue for places, or an invocation has it.
 fn unowned(seen: &Seen) -> Vec<String> {
     let due_runs: BTreeSet<&RunKey> = seen
@@ -225,15 +247,15 @@ fn unowned(seen: &Seen) -> Vec<String> {
         if matches!(run.state, State::Waiting { reason: WaitReason::Place { .. } }) {
             return queued.contains(&run.key);
         }
-        run.state.batch().is_some_and(|id| due_batches.contains(id.as_str()))
+        run.state.batch().is_some_and(|id| due_batches.contains(id.as_str())) || in_half(seen, run)
     };
     let mut said: Vec<String> = live
         .filter(|run| !owned(run))
         .map(|run| format!("nobody will look at {}, which is {:?} under lease {:?}", run.key, run.state, run.lease))
         .collect();
     for (id, batch) in &seen.batches {
-        let settled = batch.as_ref().is_none_or(|batch| matches!(batch.state, BatchState::Settled { .. }));
-        if settled {
+        let mut members = seen.runs.iter().filter(|run| run.state.batch() == Some(id));
+        if batch.as_ref().is_none_or(is_settled) && !members.all(|run| in_half(seen, run)) {
             let state = batch.as_ref().map(|batch| &batch.state);
             said.push(format!("a run is in batch {id}, of which nothing comes any more: {state:?}"));
         }

@@ -196,6 +196,13 @@ pub const LIST: &[Mutant] = &[
         why: "a crash after a send leaves no trace of it: the message is sent twice",
     },
     Mutant {
+        name: "sent-after-standing-still",
+        file: "shared/domain/src/delivery.rs",
+        before: "Some(at) if !repeat_is_safe(at, now, dedupes) => Some(ChunkState::Unknown { at, error }),",
+        after: "_ if PLANTED => None,\n        Some(at) if !repeat_is_safe(at, now, dedupes) => Some(ChunkState::Unknown { at, error }),",
+        why: "a repeat that was safe when it was decided is sent minutes later, when nobody drops it any more",
+    },
+    Mutant {
         name: "cut-off-send-repeated",
         file: "shared/domain/src/delivery.rs",
         before: "ChunkState::Sending { at } if repeat_is_safe(*at) => Step::Send,",

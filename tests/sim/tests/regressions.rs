@@ -109,3 +109,22 @@ fn a_run_that_was_told_of_a_refusal_is_not_taken_into_that_batch_again() {
         {"advance":{"seconds":1}},{"advance":{"seconds":1}}]}"#,
     );
 }
+
+/// A repeat that was safe when it was decided stood still before it was sent, and went out when its channel had forgotten the
+/// first one: the message was there twice.
+#[test]
+fn a_repeat_that_stood_still_until_nobody_drops_it_is_not_sent() {
+    must_pass(
+        r#"{"seed":5150551135429906329,"ops":[{"addJob":{"job":0,"shape":{"when":{"in":3794},"path":{"batch":{"minutes":1,
+        "then_realtime":false}},"missed":"once","overlap":"skip","to":"nobody","session":false,"tools":false}}},
+        {"advance":{"seconds":17}},{"addJob":{"job":3,"shape":{"when":{"every":35},"path":{"batch":{"minutes":1,
+        "then_realtime":true}},"missed":"once","overlap":"skip","to":"carefulChat","session":false,"tools":false}}},
+        {"advance":{"seconds":5471}},{"advance":{"seconds":55}},{"advance":{"seconds":6600}},
+        {"provider":{"batch":{"takes":121,"listedAfter":0,"hidden":0,"resultsAfter":0,"stopsAfter":1}}},
+        {"send":{"slow":31}},{"advance":{"seconds":643}},{"mishap":{"harm":"failBefore","whom":"effects","after":3,
+        "times":2}},{"advance":{"seconds":74}},{"mishap":{"harm":"crashAfter","whom":"timers","after":1,"times":1}},
+        {"addJob":{"job":1,"shape":{"when":{"hourly":0},"path":"realtime","missed":"once","overlap":"skip",
+        "to":"nobody","session":false,"tools":false}}},{"mishap":{"harm":{"stall":{"seconds":60}},"whom":"effects",
+        "after":6,"times":1}},{"advance":{"seconds":210}}]}"#,
+    );
+}

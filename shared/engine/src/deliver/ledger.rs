@@ -7,7 +7,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::RunKey;
 use nightshift_domain::delivery::{
-    Chunk, ChunkState, MAX_SEND_ATTEMPTS, SEND_TIMEOUT, Step, Target, repeat_is_safe, step,
+    Chunk, ChunkState, MAX_SEND_ATTEMPTS, SEND_TIMEOUT, Step, Target, overtaken, repeat_is_safe, step,
 };
 use tracing::{info, warn};
 
@@ -96,7 +96,8 @@ pub(crate) async fn planned(
 ///
 /// # Crash safety
 /// Stopped before a send's first write, the chunk is as it was; between its two writes, its outcome is unknown, and it is
-/// sent again only where the channel drops the repeat.
+/// sent again only where the channel drops the repeat. Whoever only stood still before the send lets it be: others may have
+/// come by.
 pub(crate) async fn send_all(
     scene: Scene<'_>,
     channel: &dyn Channel,
@@ -135,7 +136,11 @@ pub(crate) async fn send_all(
                 if !written(scene, chunk, expires_at).await? {
                     return Ok(Sending::Taken);
                 }
-                chunk.state = send(scene, channel, chunk, patience.bounds(now), (unsure, now)).await;
+                let written_at = scene.deps.clock.now();
+                chunk.state = match overtaken(now, written_at, unsure, channel.dedupes()) {
+                    Some(state) => state,
+                    None => send(scene, channel, chunk, patience.bounds(written_at), (unsure, now)).await,
+                };
                 chunk.rev += 1;
                 if !written(scene, chunk, expires_at).await? {
                     return Ok(Sending::Taken);
