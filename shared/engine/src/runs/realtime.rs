@@ -79,6 +79,7 @@ pub(super) async fn call(scene: Scene<'_>, run: Run, n: u32) -> Result<Called, E
         }
         Err(error) => return Err(error),
     };
+    let Some(run) = still_ours(scene, run).await? else { return Ok(Called::TooLate(None)) };
     let attempt = run.state.attempt();
     let mut answer = std::pin::pin!(model.message(&request, plan.deadline.min(bound)));
     let (held, answer) = match renewing(scene, run, answer.as_mut()).await? {
@@ -109,6 +110,17 @@ pub(super) async fn call(scene: Scene<'_>, run: Run, n: u32) -> Result<Called, E
             Ok(Called::Back(Box::new(run), Box::new(Event::ModelFailed { kind, message, retry_after })))
         }
     }
+}
+
+/// The run, under a lease that has some time left; `None` where it ran out while the request was put together, and somebody
+/// else has the run: he asks the model.
+async fn still_ours(scene: Scene<'_>, run: Run) -> Result<Option<Run>, EngineError> {
+    let now = scene.deps.clock.now();
+    if run.lease.as_ref().is_some_and(|lease| now + RENEW_EVERY <= lease.until) {
+        return Ok(Some(run));
+    }
+    let Ok(renewed) = take(&run, &scene.invocation.id, now) else { return Ok(None) };
+    Ok(save(scene, &renewed).await?.then_some(renewed))
 }
 
 /// What the answer to a call comes to that somebody gave up meanwhile.
