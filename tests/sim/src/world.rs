@@ -31,6 +31,8 @@ pub const SWEEP: &str = "sweep";
 /// One sweep in so many is run although nothing is overdue; the others of those are left out, which no rule of timers
 /// forbids, and which makes a quiet day cheap.
 const IDLE_SWEEPS: u32 = 8;
+/// How long what a dead invocation left may wait for the sweep: the time it leaves to others, and two rounds.
+const SWEPT_WITHIN: TimeDelta = TimeDelta::minutes(45);
 /// The note of the sweep's daily pass: how far it is, and for which day.
 const DAILY: &str = "daily";
 /// Most calls in one instant: more, and something calls itself in a circle.
@@ -102,6 +104,8 @@ pub struct World {
     hurt: BTreeSet<u64>,
     /// Requests of which an invocation failed by a fault.
     hurt_requests: BTreeSet<String>,
+    /// When an invocation was last cut off.
+    died: Option<DateTime<Utc>>,
     /// When a stop of the provider was last written, renewed or ended.
     stopped: Option<DateTime<Utc>>,
 }
@@ -142,6 +146,7 @@ impl World {
             refused: Vec::new(),
             hurt: BTreeSet::new(),
             hurt_requests: BTreeSet::new(),
+            died: None,
             stopped: None,
         })
     }
@@ -414,6 +419,7 @@ impl World {
         let Some(mut execution) = self.running.remove(&n) else { return };
         let now = self.now();
         self.trace.line(|| format!("{now} {n} dies: {why}"));
+        self.died = Some(now);
         execution.hurt = true;
         self.hurt.insert(n);
         self.retry(&execution, why.to_owned());
@@ -452,6 +458,11 @@ impl World {
     /// Whether a fault was done to an invocation, or its time was up.
     pub fn was_hurt(&self, invocation: u64) -> bool {
         self.hurt.contains(&invocation)
+    }
+
+    /// Whether somebody may be in the middle of something, or was until the sweep's last rounds.
+    pub fn is_unsettled(&self) -> bool {
+        !self.running.is_empty() || self.died.is_some_and(|at| self.now() < at + SWEPT_WITHIN)
     }
 
     /// How many invocations run.
