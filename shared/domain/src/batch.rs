@@ -76,6 +76,9 @@ pub struct Batch {
     /// Since when the provider answers that it knows no such batch, where it last did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_found_since: Option<DateTime<Utc>>,
+    /// Since when lines of its results, read to their end, cannot be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broken_since: Option<DateTime<Utc>>,
     /// Rises with every write.
     pub rev: u64,
 }
@@ -231,6 +234,7 @@ mod tests {
             checked_at: None,
             ended_at: None,
             not_found_since: None,
+            broken_since: None,
             rev: 1,
         }
     }

@@ -85,6 +85,7 @@ pub(crate) async fn seed(
         checked_at: None,
         ended_at: None,
         not_found_since: None,
+        broken_since: None,
         rev: 1,
     };
     let written = store.commit(&[Write::Batch { batch: &batch, expires_at: None }]).await?;

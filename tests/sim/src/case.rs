@@ -300,13 +300,17 @@ async fn mended(world: &World) -> Vec<Violation> {
 }
 
 /// Whether an occurrence fell into its job's pause after a failure and its fire was lost: it would have been skipped, and is
-/// entered as such with the job's next one.
+/// entered as such with the job's next one, which is made up for by the sweep where its fire is lost as well.
 fn waits_for_the_next(seen: &Seen, key: &RunKey) -> bool {
     let record = seen.jobs.iter().find(|record| record.job.job_id == key.job_id());
     record.is_some_and(|record| {
         record.settled.is_some_and(|settled| settled < key.slot())
             && record.hold_until.is_some_and(|until| key.slot() < until)
-            && record.job.state.next_run_at_ms.is_some_and(|next| next > seen.now.timestamp_millis())
+            && record
+                .job
+                .state
+                .next_run_at_ms
+                .is_some_and(|next| next > (seen.now - LOOKED_AT_WITHIN).timestamp_millis())
     })
 }
 

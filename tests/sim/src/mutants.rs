@@ -100,8 +100,8 @@ pub const LIST: &[Mutant] = &[
     Mutant {
         name: "missing-rows-forgotten",
         file: "shared/engine/src/batches/settle.rs",
-        before: "} else if now >= seen + if to_its_end",
-        after: "} else if !PLANTED && now >= seen + if to_its_end",
+        before: "} else if now >= waited_for {",
+        after: "} else if !PLANTED && now >= waited_for {",
         why: "a run whose row is not among the results waits for ever",
     },
     Mutant {

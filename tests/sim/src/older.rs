@@ -88,6 +88,7 @@ pub const NEW: &[New] = &[
     New { row: Row::Batch, path: &["untold"], how: How::Drops },
     New { row: Row::Batch, path: &["endedAt"], how: How::Drops },
     New { row: Row::Batch, path: &["notFoundSince"], how: How::Drops },
+    New { row: Row::Batch, path: &["brokenSince"], how: How::Drops },
     New { row: Row::Batch, path: &["state", "state"], how: How::ChokesOn("sealing") },
     New { row: Row::Batch, path: &["members"], how: How::ChokesOnObject },
     New { row: Row::Batch, path: &["members", "*", "settled"], how: How::Misses },

@@ -291,11 +291,29 @@ fn jobs(calm: &Ledger, rough: &Ledger, told: &Excuses, found: &mut Differences) 
     }
 }
 
+/// What arrived, without the line of an alert that says when its run began.
+fn but_for_the_start(arrived: &Value) -> Value {
+    let mut rest = arrived.clone();
+    if let Some(text) = arrived["text"].as_str() {
+        let lines = text.lines().filter(|line| !line.starts_with("Run started: "));
+        rest["text"] = lines.collect::<Vec<_>>().join("\n").into();
+    }
+    rest
+}
+
 fn arrivals(calm: &Ledger, rough: &Ledger, told: &Excuses, found: &mut Differences) {
     let keys: BTreeSet<&String> = calm.keyed.keys().chain(rough.keyed.keys()).collect();
     for key in keys {
         let (one, other) = (calm.keyed.get(key), rough.keyed.get(key));
         if one == other {
+            continue;
+        }
+        if let (Some(one), Some(other)) = (one, other)
+            && but_for_the_start(one) == but_for_the_start(other)
+        {
+            found
+                .explained
+                .push(("it tells when its run began, which was later: an invocation was killed before", key.clone()));
             continue;
         }
         let run = key.split(' ').nth(1).and_then(|key| key.split('-').next().map(|_| key)).unwrap_or(key);

@@ -89,6 +89,7 @@ async fn draft(
         checked_at: None,
         ended_at: None,
         not_found_since: None,
+        broken_since: None,
         rev: 1,
     })
 }

@@ -23,8 +23,8 @@ mod progress;
 #[cfg(test)]
 mod tests;
 
-/// How long at least a line that cannot be read is waited for once the end was seen, where its run has less time: what is
-/// wrong with results right after the end has been seen to pass in minutes.
+/// How long at least a line that cannot be read is waited for once that was seen, where its run has less time: what is wrong
+/// with results right after the end has been seen to pass in minutes.
 const BELIEVED_WHOLE_AFTER: TimeDelta = TimeDelta::hours(1);
 /// The same for results that cannot be had at all, or break off: the way to them may be down for long.
 pub(super) const GIVEN_UP_AFTER: TimeDelta = TimeDelta::hours(6);
@@ -89,11 +89,17 @@ pub(super) async fn settle(
     let open =
         (0..members.len()).filter(|place| !progress.batch.settled.has(*place) && !count.seen.has(*place)).collect();
     let to_its_end = count.lines() >= view.rows;
-    let told = if to_its_end && count.failed == 0 {
+    let broken = to_its_end && count.failed > 0;
+    let waited_for = if broken {
+        *progress.batch.broken_since.get_or_insert(now) + BELIEVED_WHOLE_AFTER
+    } else {
+        seen + GIVEN_UP_AFTER
+    };
+    let told = if to_its_end && !broken {
         // A batch has a result for every request ("Retrieve batch results", batch-processing page, 2026-10), so that only of
         // a file that is read whole a row can be said to be missing.
         tell_all(scene, &mut progress, &members, open, &RowResult::Missing).await?
-    } else if now >= seen + if to_its_end { BELIEVED_WHOLE_AFTER } else { GIVEN_UP_AFTER } {
+    } else if now >= waited_for {
         tell_late(scene, &mut progress, &members, open, now).await?
     } else {
         Count::default()

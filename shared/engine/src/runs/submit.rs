@@ -65,6 +65,7 @@ pub(super) async fn submit(scene: Scene<'_>, run: &Run) -> Result<Option<Moved>,
         checked_at: None,
         ended_at: None,
         not_found_since: None,
+        broken_since: None,
         rev: 1,
     };
     arm_poll(scene, &batch).await?;

@@ -258,6 +258,7 @@ async fn world(keys: Vec<RunKey>) -> World {
         checked_at: None,
         ended_at: None,
         not_found_since: None,
+        broken_since: None,
         rev: 1,
     };
     deps.store.commit(&[Write::Batch { batch: &batch, expires_at: None }]).await.unwrap();

@@ -45,6 +45,7 @@ fn batch_of(world: &World, run: &Run, remote: &str) -> (Batch, Member) {
         checked_at: None,
         ended_at: None,
         not_found_since: None,
+        broken_since: None,
         rev: 1,
     };
     (batch, member)

@@ -57,6 +57,7 @@ pub(super) async fn together(world: &World, jobs: &[&str]) -> (AttemptId, Vec<Ru
         checked_at: None,
         ended_at: None,
         not_found_since: None,
+        broken_since: None,
         rev: 1,
     };
     world.deps.store.commit(&[Write::Batch { batch: &batch, expires_at: None }]).await.unwrap();
