@@ -301,6 +301,11 @@ fn but_for_the_start(arrived: &Value) -> Value {
     rest
 }
 
+/// The line of an alert that says when its run began; of the same length, so that the later one is the greater one.
+fn start_told(arrived: &Value) -> Option<&str> {
+    arrived["text"].as_str()?.lines().find(|line| line.starts_with("Run started: "))
+}
+
 fn arrivals(calm: &Ledger, rough: &Ledger, told: &Excuses, found: &mut Differences) {
     let keys: BTreeSet<&String> = calm.keyed.keys().chain(rough.keyed.keys()).collect();
     for key in keys {
@@ -310,6 +315,7 @@ fn arrivals(calm: &Ledger, rough: &Ledger, told: &Excuses, found: &mut Differenc
         }
         if let (Some(one), Some(other)) = (one, other)
             && but_for_the_start(one) == but_for_the_start(other)
+            && start_told(one) < start_told(other)
         {
             found
                 .explained
