@@ -185,9 +185,13 @@ pub enum Search {
 
 /// Whether a batch of `rows`, created at `created_at`, has the size and the time of the one whose create had no answer.
 pub fn is_alike(batch: &Batch, rows: u64, created_at: DateTime<Utc>) -> bool {
+    rows == u64::from(batch.members.rows()) && may_be_created_at(batch, created_at)
+}
+
+/// Whether the create that was written down in `batch` may have made one at `created_at`.
+pub fn may_be_created_at(batch: &Batch, created_at: DateTime<Utc>) -> bool {
     let last = batch.started_at + CREATE_SENT_WITHIN + CREATE_TIMEOUT;
-    let (from, to) = (batch.started_at - CLOCK_SKEW, last + CLOCK_SKEW);
-    rows == u64::from(batch.members.rows()) && (from..=to).contains(&created_at)
+    (batch.started_at - CLOCK_SKEW..=last + CLOCK_SKEW).contains(&created_at)
 }
 
 /// Judges a listing for a create that started at `batch.started_at`: candidates are unknown to us, of the same size, and

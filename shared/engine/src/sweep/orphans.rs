@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures::StreamExt;
 use futures::future::try_join_all;
 use nightshift_domain::RunKey;
-use nightshift_domain::batch::{BatchState, CLOCK_SKEW, CREATE_TIMEOUT};
+use nightshift_domain::batch::{BatchState, CLOCK_SKEW, CREATE_TIMEOUT, may_be_created_at};
 use serde_json::json;
 use tracing::{debug, warn};
 
@@ -267,9 +267,8 @@ impl Round<'_> {
         for item in open {
             let DueItem::Batch(id) = item else { continue };
             let Some(batch) = store.batch(&id).await? else { continue };
-            let (from, to) = (batch.started_at - CLOCK_SKEW, batch.started_at + CREATE_TIMEOUT + CLOCK_SKEW);
             let creating = matches!(batch.state, BatchState::Creating) && batch.provider == self.provider;
-            if creating && (from..=to).contains(&created_at) {
+            if creating && may_be_created_at(&batch, created_at) {
                 return Ok(true);
             }
         }
