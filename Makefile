@@ -38,8 +38,6 @@ watch: tools ## the same job with the real binaries under cargo lambda watch
 .PHONY: test
 test: tools fmt lint ## all checks and tests, with the set-up they need
 	$(CARGO) build --workspace --all-targets -j$(JOBS)
-# Without the tests' own dependencies crates are built another way: this is what cargo-lambda runs, and would build inside a test.
-	$(CARGO) build --bins -j$(JOBS)
 	$(CLEAN) $(CARGO) test --workspace -j$(JOBS)
 
 .PHONY: sim
@@ -53,8 +51,8 @@ mutants: ## known bugs in a copy of the product, each awake in its turn and to b
 
 .PHONY: kills
 kills: ## a day with 200 kills of the process: KILLS= and KILL_SEED= for others
-	$(CARGO) build --workspace -j$(JOBS) --bin nightshift-local --test killed_day
-	$(CLEAN) KILLS=$${KILLS:-200} $(CARGO) test --workspace -j$(JOBS) --test killed_day -- --nocapture
+	$(CARGO) build --workspace -j$(JOBS) --bin nightshift-local --test processes
+	$(CLEAN) KILLS=$${KILLS:-200} $(CARGO) test --workspace -j$(JOBS) --test processes killed_day -- --nocapture
 
 .PHONY: bench
 bench: ## figures of speed and size, and their ratios
@@ -70,7 +68,7 @@ load: ## 5,000 jobs in one minute (LOAD_JOBS= for others), and a batch of 100,00
 steady: tools $(TOOLS)/steady.done ## what is sent to the model, judged by SPEC=path/to/openapi.json
 	@test -f "$(SPEC)" || { echo "name a specification of the Messages API: make steady SPEC=path/to/openapi.json"; exit 1; }
 	rm -f $(TOOLS)/record.jsonl
-	$(CLEAN) NIGHTSHIFT_RECORD=$(TOOLS)/record.jsonl $(CARGO) test -p nightshift-tests -j$(JOBS) --test sdks what_the_product_sends
+	$(CLEAN) NIGHTSHIFT_RECORD=$(TOOLS)/record.jsonl $(CARGO) test -p nightshift-tests -j$(JOBS) --test contracts what_the_product_sends
 	node tests/sdk/steady.mjs $(TOOLS)/steady/node_modules/.bin/steady $(SPEC) $(TOOLS)/record.jsonl
 
 .PHONY: fmt

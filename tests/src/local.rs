@@ -13,6 +13,14 @@ pub fn start() -> DateTime<Utc> {
     "2026-11-20T06:00:00Z".parse().expect("a literal instant parses")
 }
 
+/// How often the sweep comes.
+pub const SWEEP_MINUTES: i64 = 15;
+
+/// Whether a run has ended, and its answer was delivered or given up.
+pub fn is_over(run: &Value) -> bool {
+    !run["status"].is_null() && !run["deliveryStatus"].is_null()
+}
+
 /// A stack and its folder.
 pub struct Local {
     /// The stack.
@@ -115,6 +123,22 @@ impl Local {
     /// Moves the clock on.
     pub async fn advance(&self, minutes: i64) {
         self.stack.advance(TimeDelta::minutes(minutes)).await.expect("a manual clock moves");
+    }
+
+    /// Moves the clock on until these runs are over, for `minutes` at most, and then past two sweeps, for whatever would come a
+    /// second time.
+    pub async fn advance_past(&self, runs: &[String], minutes: i64) {
+        for _ in 0..minutes / SWEEP_MINUTES {
+            self.advance(SWEEP_MINUTES).await;
+            let mut over = true;
+            for run in runs {
+                over = over && is_over(&self.call("cron.runGet", &json!({ "runId": run })).await.body);
+            }
+            if over {
+                break;
+            }
+        }
+        self.advance(2 * SWEEP_MINUTES).await;
     }
 
     /// Sets the fake's behaviour.

@@ -1,0 +1,121 @@
+//! Expiry, deliveries, counters, events, configuration and remembered answers.
+
+use chrono::TimeDelta;
+use nightshift_domain::batch::BatchState;
+use nightshift_domain::delivery::ChunkState;
+use nightshift_domain::run::State;
+use nightshift_engine::ports::{Outcome, SystemEvent, Write};
+use serde_json::{Value, json};
+
+use super::fixtures::{after, attempt, batch, chunk, event, leased, live, run, write};
+use super::worlds::{World, start};
+
+pub(crate) async fn expired_rows_are_hidden_at_once_and_may_be_created_anew(world: &World) {
+    let store = &*world.store;
+    let expires_at = start() + TimeDelta::hours(1);
+    let (ended, part) = (run("a", 0), chunk(&run("a", 0), "final", 0));
+    let settled = batch("01A", &BatchState::Settled { remote: Some("msgbatch_1".into()) });
+    let commit = [
+        Write::Run { run: &ended, expires_at: Some(expires_at) },
+        Write::Chunk { chunk: &part, expires_at },
+        Write::Batch { batch: &settled, expires_at: Some(expires_at) },
+        Write::Event(&event("main", "1")),
+    ];
+    write(store, &commit).await;
+    world.clock.advance_to(expires_at);
+    assert!(store.run(&ended.key).await.unwrap().is_some(), "it lasts through the second it expires in");
+    world.clock.advance(TimeDelta::seconds(1));
+    assert_eq!(store.run(&ended.key).await.unwrap(), None);
+    assert_eq!(store.chunks(&ended.key, "final").await.unwrap(), []);
+    assert_eq!(store.batch(&attempt("01A")).await.unwrap(), None);
+    assert_eq!(store.batch_by_remote("msgbatch_1").await.unwrap(), None);
+    assert_eq!(store.events("main").await.unwrap(), []);
+
+    let anew = leased(&run("a", 0), "other", start());
+    write(store, &[live(&anew)]).await;
+    assert_eq!(store.run(&ended.key).await.unwrap(), Some(anew));
+}
+
+pub(crate) async fn chunks_are_listed_in_order_and_by_origin(world: &World) {
+    let of = run("a", 0);
+    let expires_at = start() + TimeDelta::days(30);
+    for (origin, index) in [("final", 10), ("final", 2), ("final", 0), ("final#2", 1), ("alert", 0)] {
+        let part = chunk(&of, origin, index);
+        write(&*world.store, &[Write::Chunk { chunk: &part, expires_at }]).await;
+    }
+    let other = chunk(&run("a", 1), "final", 0);
+    write(&*world.store, &[Write::Chunk { chunk: &other, expires_at }]).await;
+    let listed = world.store.chunks(&of.key, "final").await.unwrap();
+    assert_eq!(listed, [0, 2, 10].map(|index| chunk(&of, "final", index)));
+
+    let mut sending = chunk(&of, "final", 2);
+    (sending.rev, sending.state) = (2, ChunkState::Sending { at: start() });
+    write(&*world.store, &[Write::Chunk { chunk: &sending, expires_at }]).await;
+    let mut stale = sending.clone();
+    stale.attempts = 9;
+    let lost = world.store.commit(&[Write::Chunk { chunk: &stale, expires_at }]).await.unwrap();
+    assert_eq!(lost, Outcome::Lost(0));
+    assert_eq!(world.store.chunks(&of.key, "final").await.unwrap()[1], sending);
+}
+
+pub(crate) async fn counters_add_up(world: &World) {
+    assert_eq!(world.store.overview().await.unwrap().counters, []);
+    let count = |name, by| Write::Count { name, by };
+    write(&*world.store, &[count("runs", 2)]).await;
+    write(&*world.store, &[count("runs", 1), count("failed", 1), count("runs", 4)]).await;
+    write(&*world.store, &[count("failed", -1)]).await;
+    assert_eq!(world.store.overview().await.unwrap().counters, [("failed".to_owned(), 0), ("runs".to_owned(), 7)]);
+}
+
+pub(crate) async fn an_event_is_queued_once_and_consumed_once(world: &World) {
+    let store = &*world.store;
+    for id in ["2", "1", "2", "3"] {
+        write(store, &[Write::Event(&event("main", id))]).await;
+    }
+    write(store, &[Write::Event(&event("other", "1"))]).await;
+    assert_eq!(store.events("main").await.unwrap(), ["1", "2", "3"].map(|id| event("main", id)));
+    let taken = ["1".to_owned(), "3".to_owned(), "1".to_owned(), "9".to_owned()];
+    store.consume_events("main", &taken).await.unwrap();
+    store.consume_events("main", &taken).await.unwrap();
+    assert_eq!(store.events("main").await.unwrap(), [event("main", "2")]);
+    assert_eq!(store.events("other").await.unwrap().len(), 1);
+}
+
+pub(crate) async fn an_event_that_stands_is_not_changed_by_a_transaction(world: &World) {
+    let first = event("main", "1");
+    write(&*world.store, &[Write::Event(&first)]).await;
+    let second = SystemEvent { text: "another text".into(), at: start() + TimeDelta::seconds(1), ..first.clone() };
+    let ended = after(&run("a", 0), State::Succeeded);
+    write(&*world.store, &[live(&run("a", 0))]).await;
+    write(&*world.store, &[live(&ended), Write::Event(&second)]).await;
+    assert_eq!(world.store.events("main").await.unwrap(), [first]);
+}
+
+pub(crate) async fn of_two_writers_of_the_configuration_one_loses(world: &World) {
+    let store = &*world.store;
+    assert_eq!(store.config().await.unwrap(), (0, Value::Null));
+    let (one, two) = (json!({ "b": 1, "a": [1.5, "x"] }), json!({ "a": 2 }));
+    assert_eq!(store.put_config(&one, 0).await.unwrap(), Outcome::Applied);
+    assert_eq!(store.put_config(&one, 0).await.unwrap(), Outcome::Applied, "a repeat");
+    assert_eq!(store.put_config(&two, 0).await.unwrap(), Outcome::Lost(0));
+    let (revision, document) = store.config().await.unwrap();
+    assert_eq!((revision, document.to_string()), (1, one.to_string()));
+    assert_eq!(store.put_config(&two, 1).await.unwrap(), Outcome::Applied);
+    assert_eq!(store.put_config(&one, 1).await.unwrap(), Outcome::Lost(0));
+    assert_eq!(store.put_config(&one, 7).await.unwrap(), Outcome::Lost(0));
+    assert_eq!(store.config().await.unwrap(), (2, two));
+}
+
+pub(crate) async fn the_first_answer_is_remembered_until_it_expires(world: &World) {
+    let store = &*world.store;
+    let (one, two) = (json!({ "jobId": "a" }), json!({ "jobId": "b" }));
+    let expires_at = start() + TimeDelta::hours(24);
+    assert_eq!(store.recall("key").await.unwrap(), None);
+    store.remember("key", "digest 1", &one, expires_at).await.unwrap();
+    store.remember("key", "digest 2", &two, expires_at).await.unwrap();
+    assert_eq!(store.recall("key").await.unwrap(), Some(("digest 1".to_owned(), one)));
+    world.clock.advance(TimeDelta::hours(25));
+    assert_eq!(store.recall("key").await.unwrap(), None);
+    store.remember("key", "digest 2", &two, expires_at + TimeDelta::hours(24)).await.unwrap();
+    assert_eq!(store.recall("key").await.unwrap(), Some(("digest 2".to_owned(), two)));
+}
