@@ -70,6 +70,7 @@ contract![
     commits::an_empty_commit_is_applied,
     jobs::a_job_is_removed_as_it_stood_or_not_at_all,
     jobs::removing_a_job_twice_is_applied,
+    jobs::a_job_of_the_same_id_is_another_one,
     jobs::a_removed_job_leaves_its_runs,
     jobs::a_declaration_key_leads_to_its_job_until_it_is_removed,
     jobs::a_declaration_key_is_given_once,

@@ -60,6 +60,9 @@ pub struct Record {
     /// What was counted for it: a job's `enabled` or `disabled`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counted: Option<String>,
+    /// Which of the jobs that ever had its id it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub born: Option<String>,
     /// The record, as JSON.
     pub doc: String,
 }
@@ -159,6 +162,7 @@ mod tests {
             name: Some("a".into()),
             state: Some("enabled".into()),
             counted: None,
+            born: None,
             doc: "{\"a\": 1.0}".into(),
         }
     }

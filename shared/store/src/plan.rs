@@ -54,7 +54,7 @@ pub(crate) enum Guard {
     Absent,
     /// It stands at this `rev`.
     Rev(u64),
-    /// It stands at this `rev` and says that this was counted for it.
+    /// It stands at this `rev`, is this job's, and says that this was counted for it.
     Counted(Expected),
     /// Nothing stands there, or a pointer to this target.
     Target(String),
@@ -197,11 +197,12 @@ impl Plan<'_> {
         row.set_due(next, || DueItem::Job(job.job_id.clone()));
         let now = Counted::of(job);
         row.counted = now.remark().map(str::to_owned);
+        row.born = tally::born(record);
         // Most writes of a job leave its switch alone; where this one does not, the row itself says so.
         let before = if record.rev <= 1 { Counted::Nothing } else { now };
         let guard = match before {
             Counted::Nothing => Guard::Absent,
-            Counted::Disabled | Counted::Enabled => Guard::Counted(Expected::new(&job.job_id, record.rev - 1, before)),
+            Counted::Disabled | Counted::Enabled => Guard::Counted(Expected::new(record, record.rev - 1, before)),
         };
         self.put(write, key, guard, &row)?;
         self.recount(write, &job.job_id, before, now);
@@ -216,7 +217,7 @@ impl Plan<'_> {
     fn remove_job(&mut self, write: usize, record: &JobRecord) {
         let id = &record.job.job_id;
         let before = Counted::of(&record.job);
-        let guard = Guard::Counted(Expected::new(id, record.rev, before));
+        let guard = Guard::Counted(Expected::new(record, record.rev, before));
         self.actions.push(Action::new(write, Key::job(id), Change::Delete, guard));
         self.recount(write, id, before, Counted::Nothing);
         if let Some(declared) = &record.job.declaration_key {
@@ -478,6 +479,7 @@ pub(crate) fn new_record(key: &Key, kind: &str, rev: u64, doc: String) -> Record
         name: None,
         state: None,
         counted: None,
+        born: None,
         doc,
     }
 }

@@ -11,7 +11,7 @@ use crate::item::Attributes;
 use crate::keys::Key;
 use crate::plan::{Action, Change, Guard};
 use crate::schema::{PK, SK, TTL};
-use crate::tally::{COUNTED, Expected};
+use crate::tally::{BORN, COUNTED, Expected};
 
 /// What a failed condition tells about the row it failed on.
 pub(crate) const ON_FAILURE: ReturnValuesOnConditionCheckFailure = ReturnValuesOnConditionCheckFailure::AllOld;
@@ -74,14 +74,18 @@ pub(crate) fn condition(guard: &Guard, terms: &mut Terms, now: i64) -> Option<St
             let (name, value) = (terms.name("rev"), terms.value("rev", number(*rev)));
             Some(format!("{name} = {value}"))
         }
-        Guard::Counted(Expected { rev, counted, .. }) => {
+        Guard::Counted(Expected { rev, born, counted, .. }) => {
             let (name, value) = (terms.name("rev"), terms.value("rev", number(*rev)));
             let remark = terms.name(COUNTED);
             let said = match counted.remark() {
                 None => format!("attribute_not_exists({remark})"),
                 Some(said) => format!("{remark} = {}", terms.value(COUNTED, AttributeValue::S(said.to_owned()))),
             };
-            Some(format!("{name} = {value} AND {said}"))
+            let own = born.as_ref().map(|born| {
+                let born = terms.value(BORN, AttributeValue::S(born.clone()));
+                format!(" AND {} = {born}", terms.name(BORN))
+            });
+            Some(format!("{name} = {value} AND {said}{}", own.unwrap_or_default()))
         }
         Guard::Target(target) => {
             let (name, value) = (terms.name("target"), terms.value("target", AttributeValue::S(target.clone())));

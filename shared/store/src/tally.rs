@@ -7,8 +7,7 @@
 //! would have its job counted again.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use nightshift_domain::JobId;
-use nightshift_domain::job::Job;
+use nightshift_domain::job::{Job, JobRecord};
 
 use crate::item::Attributes;
 use crate::keys::{self, Key};
@@ -16,6 +15,8 @@ use crate::plan::{Action, Change, Guard};
 
 /// The attribute of a job's row that says what was counted for it.
 pub(crate) const COUNTED: &str = "counted";
+/// The attribute of a job's row that tells it from another job that had its id before.
+pub(crate) const BORN: &str = "born";
 /// The number of a counter.
 pub(crate) const NUMBER: &str = "n";
 /// The number of jobs switched on, in a counter of jobs.
@@ -70,15 +71,17 @@ impl Counted {
 pub(crate) struct Expected {
     /// The `rev` its row stands at.
     pub(crate) rev: u64,
+    /// Which of the jobs that ever had its id it is, where that is known.
+    pub(crate) born: Option<String>,
     pub(crate) counted: Counted,
     /// The counter it is in.
     pub(crate) counter: Key,
 }
 
 impl Expected {
-    /// The job's row at `rev`, which is believed to say `counted`.
-    pub(crate) fn new(id: &JobId, rev: u64, counted: Counted) -> Self {
-        Self { rev, counted, counter: Key::jobs(keys::tally_shard(id)) }
+    /// The row of `record`'s job at `rev`, which is believed to say `counted`.
+    pub(crate) fn new(record: &JobRecord, rev: u64, counted: Counted) -> Self {
+        Self { rev, born: born(record), counted, counter: Key::jobs(keys::tally_shard(&record.job.job_id)) }
     }
 
     /// What the row says, where it stands at the `rev` but says something else.
@@ -87,6 +90,11 @@ impl Expected {
         let counted = Counted::read(found);
         (rev == Some(self.rev) && counted != self.counted).then_some(counted)
     }
+}
+
+/// What the row of a job says in [`BORN`].
+pub(crate) fn born(record: &JobRecord) -> Option<String> {
+    Some(record.born.clone()).filter(|born| !born.is_empty())
 }
 
 /// Counts a job that was counted as `before` as `after`.

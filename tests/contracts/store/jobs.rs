@@ -1,5 +1,6 @@
 //! Jobs and their declaration keys.
 
+use nightshift_domain::job::JobRecord;
 use nightshift_engine::ports::{Outcome, RunFilter, Write};
 
 use super::fixtures::{declared, first, job, job_id, live, run, write};
@@ -25,6 +26,27 @@ pub(crate) async fn removing_a_job_twice_is_applied(world: &World) {
         write(&*world.store, &[Write::RemoveJob(&record)]).await;
         write(&*world.store, &[Write::RemoveJob(&record)]).await;
     }
+}
+
+/// Whoever read the job that was removed finds another one at the same `rev`, and must not take it for it.
+pub(crate) async fn a_job_of_the_same_id_is_another_one(world: &World) {
+    let born = |born: &str| JobRecord { born: born.to_owned(), ..job("a", born) };
+    let (first, second) = (born("first"), born("second"));
+    write(&*world.store, &[Write::Job(&first)]).await;
+    write(&*world.store, &[Write::RemoveJob(&first)]).await;
+    write(&*world.store, &[Write::Job(&second)]).await;
+    let late = JobRecord { rev: 2, ..first.clone() };
+    let event = run("a", 0);
+    for writes in [vec![Write::Job(&late)], vec![Write::RemoveJob(&first)], vec![Write::Job(&late), live(&event)]] {
+        assert_eq!(world.store.commit(&writes).await.unwrap(), Outcome::Lost(0));
+    }
+    assert_eq!(world.store.job(&job_id("a")).await.unwrap(), Some(second.clone()));
+    let own = JobRecord { rev: 2, ..second };
+    write(&*world.store, &[Write::Job(&own)]).await;
+    // A release that knows nothing of this goes by `rev` alone.
+    let older = JobRecord { rev: 3, born: String::new(), ..own };
+    write(&*world.store, &[Write::Job(&older)]).await;
+    write(&*world.store, &[Write::RemoveJob(&older)]).await;
 }
 
 pub(crate) async fn a_removed_job_leaves_its_runs(world: &World) {

@@ -73,6 +73,7 @@ pub struct New {
 pub const NEW: &[New] = &[
     New { row: Row::Job, path: &["scheduledErrors"], how: How::Drops },
     New { row: Row::Job, path: &["incident"], how: How::Drops },
+    New { row: Row::Job, path: &["born"], how: How::Drops },
     New { row: Row::Job, path: &["job", "state", "lastFailureAlertAtMs"], how: How::Drops },
     New { row: Row::Job, path: &["job", "state", "lastFailureNotificationDelivered"], how: How::Drops },
     New { row: Row::Job, path: &["job", "state", "lastFailureNotificationDeliveryStatus"], how: How::Drops },

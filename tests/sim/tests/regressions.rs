@@ -128,3 +128,38 @@ fn a_repeat_that_stood_still_until_nobody_drops_it_is_not_sent() {
         "after":6,"times":1}},{"advance":{"seconds":210}}]}"#,
     );
 }
+
+/// It waited for its second with the row of the first job in its hands, whose `rev` the second one had, too.
+#[test]
+fn whoever_read_a_removed_job_does_not_write_it_over_another_of_its_id() {
+    must_pass(
+        r#"{"seed":8464238708201079719,"ops":[{"addJob":{"job":0,"shape":{"when":{"every":30},"path":"realtime",
+        "missed":"once","overlap":"skip","to":"nobody","session":false,"tools":false,"eager":false}}},
+        {"advance":{"seconds":2768}},{"advance":{"seconds":3431}},{"addJob":{"job":3,"shape":{"when":{"in":1},
+        "path":{"batch":{"minutes":1,"then_realtime":false}},"missed":"once","overlap":"skip","to":"nobody",
+        "session":false,"tools":false,"eager":false}}},{"remove":{"job":3}},{"addJob":{"job":3,
+        "shape":{"when":{"every":30},"path":"realtime","missed":"once","overlap":"skip","to":"nobody","session":false,
+        "tools":false,"eager":false}}},{"runNow":{"job":0}},{"advance":{"seconds":8915}},{"advance":{"seconds":6874}},
+        {"advance":{"seconds":660}},{"advance":{"seconds":43211}},{"advance":{"seconds":7285}},
+        {"advance":{"seconds":689}},{"advance":{"seconds":6567}}]}"#,
+    );
+}
+
+/// The same where the first job had been written more often: its schedule was taken for the second one's.
+#[test]
+fn a_fire_of_a_removed_job_is_not_judged_by_its_schedule_when_another_has_its_id() {
+    must_pass(
+        r#"{"seed":6684149274191393649,"ops":[{"window":{"seconds":1}},{"addJob":{"job":0,"shape":{"when":{"in":90},
+        "path":{"batch":{"minutes":60,"then_realtime":false}},"missed":"once","overlap":"skip","to":"nobody",
+        "session":false,"tools":false,"eager":false}}},{"addJob":{"job":1,"shape":{"when":{"in":133},
+        "path":{"batch":{"minutes":60,"then_realtime":false}},"missed":"once","overlap":"skip","to":"nobody",
+        "session":false,"tools":false,"eager":false}}},{"advance":{"seconds":1}},{"runNow":{"job":0}},
+        {"mishap":{"harm":"failBefore","whom":"effects","after":2,"times":1}},{"fireTwice":{"nth":172}},
+        {"runNow":{"job":2}},{"fireEarly":{"nth":145}},{"addJob":{"job":0,"shape":{"when":{"every":210},"path":"realtime",
+        "missed":"once","overlap":"skip","to":"nobody","session":false,"tools":false,"eager":false}}},
+        {"remove":{"job":0}},{"advance":{"seconds":1}},{"addJob":{"job":1,"shape":{"when":{"every":30},"path":"realtime",
+        "missed":"once","overlap":"skip","to":"nobody","session":false,"tools":false,"eager":false}}},
+        {"advance":{"seconds":90}},{"loseTimer":{"nth":39}},{"advance":{"seconds":9229}},{"switch":{"job":1,"on":false}},
+        {"runNow":{"job":0}}]}"#,
+    );
+}

@@ -13,6 +13,9 @@ use crate::alert::Incident;
 pub struct JobRecord {
     /// The job.
     pub job: Job,
+    /// Tells it from another job that had its id before it was removed. Empty in rows of before this was kept.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub born: String,
     /// Rises whenever its timing changes; timers of an older one are judged against the current schedule.
     pub generation: u64,
     /// Rises with every write.
@@ -67,6 +70,7 @@ impl JobRecord {
     pub fn new(job: Job) -> Self {
         Self {
             job,
+            born: String::new(),
             generation: 1,
             rev: 1,
             active: Vec::new(),
@@ -84,6 +88,11 @@ impl JobRecord {
             scheduled_errors: None,
             incident: Box::default(),
         }
+    }
+
+    /// Whether this is the same job as `other`, with the same timing: not one that was given its id after it was removed.
+    pub fn is_timed_as(&self, other: &Self) -> bool {
+        self.generation == other.generation && self.born == other.born
     }
 
     /// Forgets how it failed: somebody switched it on again.

@@ -42,7 +42,8 @@ pub(crate) async fn add_within(request: &Request<'_>, input: &Value, bound: Boun
             let make = |job: &Job| bounded(job, redeclare(job, input, &defaults)?, bound);
             return change(request, &config, &id, make).await;
         }
-        let mut record = JobRecord::new(parse_new(input, &defaults, made_up.clone())?);
+        let job = parse_new(input, &defaults, made_up.clone())?;
+        let mut record = JobRecord { born: request.stamp.ulid(), ..JobRecord::new(job) };
         let job = &mut record.job;
         bound(None, job)?;
         job.state.next_run_at_ms = next_start(job, &config, request.now).map(|at| at.timestamp_millis());

@@ -213,7 +213,7 @@ async fn settle(
         if how.dry_run {
             return Ok(JobOutcome::Added);
         }
-        let mut record = JobRecord::new(job.clone());
+        let mut record = JobRecord { born: request.stamp.ulid(), ..JobRecord::new(job.clone()) };
         record.job.state.next_run_at_ms = next_start(job, config, request.now).map(|at| at.timestamp_millis());
         let stored = store_form(deps, &record).await?;
         if deps.store.commit(&[Write::Job(&stored)]).await? == Outcome::Applied {

@@ -206,7 +206,7 @@ pub(super) async fn settle_timer(request: &Request<'_>, config: &Config, written
             }
             return Ok(());
         };
-        if there.generation == written.generation {
+        if there.is_timed_as(&written) {
             return Ok(());
         }
         set_timer(request, config, Some(&written), &there, true).await?;

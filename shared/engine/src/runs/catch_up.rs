@@ -70,7 +70,7 @@ pub(crate) async fn catch_up(
     why: Why,
 ) -> Result<CaughtUp, EngineError> {
     let store = &scene.deps.store;
-    let (id, generation) = (record.job.job_id.clone(), record.generation);
+    let id = record.job.job_id.clone();
     let mut done = CaughtUp { record: None, claimed: Vec::new(), recorded: 0 };
     let (mut record, mut races, mut known) = (record, 0, BTreeSet::new());
     let mut left = missed(scene, &record, timing, why);
@@ -92,7 +92,7 @@ pub(crate) async fn catch_up(
             return Err(EngineError::Contended { subject: format!("job {id}"), times: MAX_RACES });
         }
         match store.job(&id).await? {
-            Some(again) if again.job.enabled && again.generation == generation => {
+            Some(again) if again.job.enabled && again.is_timed_as(&record) => {
                 if at < chunk.rows.len() && again.rev == record.rev {
                     // A row that the job knows nothing of: one of an earlier job of this name. It stays as it is.
                     known.extend(present(scene, &id, &chunk).await?);

@@ -207,7 +207,7 @@ pub(crate) async fn claim_occurrence(
             }
             Outcome::Lost(0) => return Ok(Claim::Exists(key)),
             Outcome::Lost(_) => match deps.store.job(&record.job.job_id).await? {
-                Some(again) if again.job.enabled && again.generation == record.generation => record = again,
+                Some(again) if again.job.enabled && again.is_timed_as(&record) => record = again,
                 Some(again) if again.job.enabled => return Ok(Claim::Retimed),
                 Some(_) | None => return Ok(Claim::NoJob),
             },

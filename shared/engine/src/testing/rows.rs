@@ -28,6 +28,8 @@ const LARGEST: usize = 390 * 1024;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Row {
     pub(super) rev: u64,
+    /// Of a job: which of those that ever had its id it is.
+    pub(super) born: String,
     pub(super) text: String,
     /// Epoch seconds, as in the real table.
     pub(super) ttl: Option<i64>,
@@ -38,6 +40,11 @@ pub(super) struct Row {
 impl Row {
     pub(super) fn is_visible(&self, now: i64) -> bool {
         self.ttl.is_none_or(|ttl| ttl >= now)
+    }
+
+    /// Whether it is the row of whoever was born so, where that is known.
+    fn is_of(&self, born: &str) -> bool {
+        born.is_empty() || self.born == born
     }
 
     pub(super) fn read<T: DeserializeOwned>(&self, operation: &str) -> Result<T, StoreError> {
@@ -93,6 +100,7 @@ enum Change {
     Remove {
         place: Place,
         rev: u64,
+        born: String,
     },
     /// A row under the condition of another one of its commit: it becomes this, or goes.
     Set {
@@ -186,12 +194,12 @@ impl Rows {
             Change::Put { place, row } => match self.records.get(place) {
                 None if row.rev <= 1 => Fate::Fits,
                 Some(old) if row.rev <= 1 && !old.is_visible(now) => Fate::Fits,
-                Some(old) if row.rev > 1 && old.rev == row.rev - 1 => Fate::Fits,
+                Some(old) if row.rev > 1 && old.rev == row.rev - 1 && old.is_of(&row.born) => Fate::Fits,
                 Some(old) if old.rev == row.rev && old.text == row.text => Fate::Done,
                 None | Some(_) => Fate::Lost,
             },
-            Change::Remove { place, rev } => match self.records.get(place) {
-                Some(old) if old.rev == *rev => Fate::Fits,
+            Change::Remove { place, rev, born } => match self.records.get(place) {
+                Some(old) if old.rev == *rev && old.is_of(born) => Fate::Fits,
                 Some(_) => Fate::Lost,
                 None => Fate::Done,
             },
@@ -261,14 +269,16 @@ fn changes(writes: &[Write<'_>]) -> Result<Vec<(usize, Change)>, StoreError> {
         match write {
             Write::Job(record) => {
                 let job = record.job.job_id.clone();
-                add(due(put(Place::Job(job.clone()), record.rev, record, None)?, next_run_at(record)));
+                let row = put(Place::Job(job.clone()), record.rev, record, None)?;
+                add(due(own(row, &record.born), next_run_at(record)));
                 if let (1, Some(key)) = (record.rev, record.job.declaration_key.clone()) {
                     add(Change::Declare { key, job });
                 }
             }
             Write::RemoveJob(record) => {
                 let job = record.job.job_id.clone();
-                add(Change::Remove { place: Place::Job(job.clone()), rev: record.rev });
+                let born = record.born.clone();
+                add(Change::Remove { place: Place::Job(job.clone()), rev: record.rev, born });
                 if let Some(key) = record.job.declaration_key.clone() {
                     add(Change::Undeclare { key, job });
                 }
@@ -304,7 +314,11 @@ fn changes(writes: &[Write<'_>]) -> Result<Vec<(usize, Change)>, StoreError> {
                 add(put(Place::Sheet(sheet.shelf.clone(), sheet.name.clone()), sheet.rev, sheet, None)?);
             }
             Write::RemoveSheet { shelf, name, rev } => {
-                add(Change::Remove { place: Place::Sheet((*shelf).clone(), (*name).to_owned()), rev: *rev });
+                add(Change::Remove {
+                    place: Place::Sheet((*shelf).clone(), (*name).to_owned()),
+                    rev: *rev,
+                    born: String::new(),
+                });
             }
             Write::Session(change) => {
                 let of = &change.session;
@@ -320,7 +334,11 @@ fn changes(writes: &[Write<'_>]) -> Result<Vec<(usize, Change)>, StoreError> {
                 }
             }
             Write::RemoveSession(of) => {
-                add(Change::Remove { place: Place::Session(of.agent.clone(), of.name.clone()), rev: of.rev });
+                add(Change::Remove {
+                    place: Place::Session(of.agent.clone(), of.name.clone()),
+                    rev: of.rev,
+                    born: String::new(),
+                });
                 for kept in &of.kept {
                     let place = Place::Exchange(of.agent.clone(), of.name.clone(), kept.n);
                     add(Change::Set { place, row: None });
@@ -338,7 +356,9 @@ fn changes(writes: &[Write<'_>]) -> Result<Vec<(usize, Change)>, StoreError> {
             Write::Stop(stop) => {
                 add(put(Place::Stop(stop.provider.clone()), stop.rev, stop, Some(stop.expires_at()))?);
             }
-            Write::EndStop(stop) => add(Change::Remove { place: Place::Stop(stop.provider.clone()), rev: stop.rev }),
+            Write::EndStop(stop) => {
+                add(Change::Remove { place: Place::Stop(stop.provider.clone()), rev: stop.rev, born: String::new() });
+            }
             Write::Memo { memo, expires_at } => {
                 add(put(Place::Memo(memo.name.clone()), memo.rev, memo, *expires_at)?);
             }
@@ -369,7 +389,18 @@ fn put(
     if text.len() > LARGEST {
         return Err(StoreError { operation, kind: StoreErrorKind::Refused, source: None });
     }
-    Ok(Change::Put { place, row: Row { rev, text, ttl: expires_at.map(|at| at.timestamp()), due: None } })
+    Ok(Change::Put {
+        place,
+        row: Row { rev, born: String::new(), text, ttl: expires_at.map(|at| at.timestamp()), due: None },
+    })
+}
+
+/// The change of the row of a job that was born so.
+fn own(mut change: Change, born: &str) -> Change {
+    if let Change::Put { row, .. } = &mut change {
+        born.clone_into(&mut row.born);
+    }
+    change
 }
 
 /// The change with an entry in the due index.

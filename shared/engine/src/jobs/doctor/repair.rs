@@ -100,7 +100,7 @@ impl Visit<'_> {
         for _ in 0..MAX_RACES {
             set_timer(self.request, self.config, None, &record, true).await?;
             match self.request.deps.store.job(&id).await? {
-                Some(again) if again.generation != record.generation || again.job.enabled != record.job.enabled => {
+                Some(again) if !again.is_timed_as(&record) || again.job.enabled != record.job.enabled => {
                     record = again;
                 }
                 Some(_) => return Ok(()),
