@@ -32,7 +32,7 @@ impl fmt::Display for Found {
         for line in &self.failure.trace {
             writeln!(formatter, "    {line}")?;
         }
-        writeln!(formatter, "as a regression, for tests/sim/tests/regressions:")?;
+        writeln!(formatter, "as a regression, for tests/sim/src/regressions.rs:")?;
         writeln!(formatter, "{}", serde_json::to_string(&self.case).unwrap_or_default())
     }
 }

@@ -26,6 +26,7 @@ pub mod ops;
 pub mod outside;
 pub mod ports;
 pub mod queue;
+pub mod regressions;
 pub mod switch;
 pub mod tally;
 pub mod timers;

@@ -205,8 +205,8 @@ pub const LIST: &[Mutant] = &[
     Mutant {
         name: "cut-off-send-repeated",
         file: "shared/domain/src/delivery.rs",
-        before: "ChunkState::Sending { at } if repeat_is_safe(*at) => Step::Send,",
-        after: "ChunkState::Sending { at } if PLANTED || repeat_is_safe(*at) => Step::Send,",
+        before: "dedupes.is_some_and(|window| now + SEND_TIMEOUT <= at + window)",
+        after: "PLANTED || dedupes.is_some_and(|window| now + SEND_TIMEOUT <= at + window)",
         why: "a send that was cut off is repeated where nobody drops the repeat",
     },
     Mutant {
