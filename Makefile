@@ -36,8 +36,10 @@ watch: tools ## the same job with the real binaries under cargo lambda watch
 	NIGHTSHIFT_CARGO_LAMBDA=$(VENV)/bin/cargo-lambda ./target/debug/nightshift-demo --functions cargo-lambda
 
 .PHONY: test
+# What is built once is not kept in pieces for the next time: that costs more than it saves, most of all on a fresh machine.
+test: export CARGO_INCREMENTAL ?= 0
 test: tools fmt lint ## all checks and tests, with the set-up they need
-	$(CARGO) build --workspace --all-targets -j$(JOBS)
+	$(CARGO) build --workspace --lib --bins --tests -j$(JOBS)
 	$(CLEAN) $(CARGO) test --workspace -j$(JOBS)
 
 .PHONY: sim
