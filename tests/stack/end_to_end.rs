@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says what it skipped, and fails where it stands")]
 
+use nightshift_tests::chats::Chats;
 use nightshift_tests::local::{Local, batch_job};
 use serde_json::{Value, json};
 
@@ -329,6 +330,34 @@ async fn adding_a_job_says_when_its_batch_will_not_be_one() {
     astray["delivery"] = json!({ "mode": "announce", "channel": "fax", "to": "123" });
     let added = local.ok("cron.add", &astray).await;
     assert!(added["notes"][0].as_str().unwrap().contains("would not be delivered"), "{added:#}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn adding_a_job_says_what_would_go_astray() {
+    let local = Local::start().await;
+    let chats = Chats::serve().await;
+    local.configure(&json!({ "channels": chats.config(local.dir.path()) })).await;
+    for (field, value, said) in [
+        ("agentId", json!("opss"), "agent \"opss\" is not configured; as things stand \"main\" answers"),
+        (
+            "delivery",
+            json!({ "mode": "announce", "to": "4242" }),
+            "is a target of whichever channel its agent answered on last",
+        ),
+        (
+            "failureAlert",
+            json!({ "channel": "fax", "to": "1" }),
+            "nobody would be told of its failures: there is no channel",
+        ),
+        ("failureAlert", json!({ "channel": "slack" }), "nobody would be told of its failures"),
+    ] {
+        let mut job = batch_job("Where to?");
+        job["delivery"] = json!({ "mode": "announce", "channel": "console", "to": "owner" });
+        job[field] = value;
+        let added = local.ok("cron.add", &job).await;
+        let notes = added["notes"].as_array().unwrap_or_else(|| panic!("{field} has no note: {added:#}"));
+        assert!(notes.len() == 1 && notes[0].as_str().unwrap().contains(said), "{field}: {notes:#?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

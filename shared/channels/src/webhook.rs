@@ -36,7 +36,9 @@ pub(crate) struct Webhook {
 impl Channel for Webhook {
     fn target(&self, to: &str, _thread: Option<&str>) -> Result<Target, ChannelError> {
         let url = self.client.check(to).map_err(|error| {
-            ChannelError(format!("cron webhook delivery requires delivery.to to be a valid http(s) URL: {error}"))
+            ChannelError(format!(
+                "cron webhook delivery requires delivery.to to be a valid http(s) URL that may be posted to: {error}"
+            ))
         })?;
         Ok(Target { channel: "webhook".to_owned(), account: "default".to_owned(), to: url.into(), thread: None })
     }

@@ -8,6 +8,9 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::output::Output;
 
+/// The width of a terminal that does not say how wide it is.
+const UNSIZED: u16 = 80;
+
 /// What a cell says about the state of things.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tone {
@@ -31,7 +34,9 @@ pub(crate) struct Surface {
 impl Surface {
     /// The surface of `output`'s data.
     pub(crate) fn of(output: &Output) -> Self {
-        let asked = || if output.out_is_terminal() { Table::new().width() } else { None };
+        // A terminal that nobody gave a size says 0.
+        let told = || Table::new().width().filter(|width| *width > 0).unwrap_or(UNSIZED);
+        let asked = || output.out_is_terminal().then(told);
         Self { width: output.width().or_else(asked).unwrap_or(u16::MAX), colour: output.out_has_colour() }
     }
 }

@@ -183,6 +183,11 @@ async fn written(scene: Scene<'_>, chunk: &Chunk, expires_at: DateTime<Utc>) -> 
     Ok(scene.deps.store.commit(&[Write::Chunk { chunk, expires_at }]).await? == Outcome::Applied)
 }
 
+/// What a chunk is, for the log: `chunk 2 of 3 of final`.
+fn part(chunk: &Chunk) -> String {
+    format!("chunk {} of {} of {}", chunk.index + 1, chunk.of, chunk.origin)
+}
+
 /// One send, and what its outcome means for the row: one begun at `now`, after one at `unsure` that may have been taken.
 async fn send(
     scene: Scene<'_>,
@@ -198,11 +203,11 @@ async fn send(
     let at = scene.deps.clock.now();
     match answer {
         Ok(sent) => {
-            info!(run.id = %chunk.run, "chunk {} of run {} is sent as {}", chunk.index, chunk.run, sent.message_id);
+            info!(run.id = %chunk.run, "{} of run {} is sent as {}", part(chunk), chunk.run, sent.message_id);
             ChunkState::Sent { message_id: sent.message_id, at }
         }
         Err(SendError { kind, message, retry_after }) => {
-            warn!(run.id = %chunk.run, "chunk {} of run {} was not sent: {message}", chunk.index, chunk.run);
+            warn!(run.id = %chunk.run, "{} of run {} was not sent: {message}", part(chunk), chunk.run);
             match kind {
                 SendErrorKind::Refused => ChunkState::Refused { error: message },
                 SendErrorKind::Unknown => ChunkState::Unknown { at: unsure.unwrap_or(now), error: message },

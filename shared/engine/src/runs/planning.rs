@@ -1,7 +1,9 @@
 //! Plans a run before anything is paid: agent, model, path, target.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use nightshift_domain::alert::rules;
 use nightshift_domain::config::{Agent, Config, Provider};
+use nightshift_domain::delivery::channel_of;
 use nightshift_domain::job::{DeliveryMode, Job, Payload};
 use nightshift_domain::model::{Chosen, ModelInfo, known, thinking_for};
 use nightshift_domain::run::{
@@ -20,7 +22,7 @@ use super::Scene;
 use super::endpoint::endpoint;
 use super::picking::{Picked, pick};
 use super::prompt::system_prompt;
-use super::target::target;
+use super::target::{of_route, target};
 use super::texts::plan_text;
 
 /// Longest realtime turn of those.
@@ -140,9 +142,21 @@ pub async fn remarks(deps: &Deps, config: &Config, job: &Job) -> Vec<String> {
             "it is queued for the main session, whose heartbeat turn is not built yet: nothing answers it".to_owned(),
         );
     }
-    let (id, agent, _) = config.agent(job.agent_id.as_deref());
-    if let Ok(Err(message)) = target(deps, config, job.delivery.as_ref(), &id).await {
-        remarks.push(format!("as things stand it would not be delivered: {message}"));
+    let (id, agent, is_missing) = config.agent(job.agent_id.as_deref());
+    if let (true, Some(asked)) = (is_missing, &job.agent_id) {
+        remarks.push(format!("agent \"{}\" is not configured; as things stand \"{id}\" answers", asked.escape_debug()));
+    }
+    match target(deps, config, job.delivery.as_ref(), &id).await {
+        Ok(Err(message)) => remarks.push(format!("as things stand it would not be delivered: {message}")),
+        Ok(Ok(_)) => remarks.extend(wandering(deps, config, job)),
+        Err(_) => {}
+    }
+    if let Some(rules) = rules(job, config.cron.failure_alert.as_ref())
+        && !rules.route.primary
+        && let Ok(Err(why)) = of_route(deps, config, &rules.route, &id).await
+    {
+        let why = why.sentence("the alert", "the alert's to");
+        remarks.push(format!("as things stand nobody would be told of its failures: {why}"));
     }
     if let Payload::AgentTurn(turn) = &job.payload
         && let Ok(lineup) = lineup(config, turn, &agent)
@@ -151,6 +165,19 @@ pub async fn remarks(deps: &Deps, config: &Config, job: &Job) -> Vec<String> {
     }
     remarks.extend(batch_note(deps, config, job).await);
     remarks
+}
+
+/// That a target without a channel is one of whichever channel the agent answered on last; `None` where there is one only.
+fn wandering(deps: &Deps, config: &Config, job: &Job) -> Option<String> {
+    let delivery = job.delivery.as_ref().filter(|delivery| delivery.mode == DeliveryMode::Announce)?;
+    let is_named = delivery.channel.as_deref().is_some_and(|name| name != "last");
+    let to = delivery.to.as_deref().filter(|to| !is_named && channel_of(to).is_none())?;
+    (deps.channels.configured(config).len() > 1).then(|| {
+        format!(
+            "\"{}\" is a target of whichever channel its agent answered on last; delivery.channel would say which",
+            to.escape_debug()
+        )
+    })
 }
 
 /// That the batch `job` asks for will not be one; `None` where it will, or where that cannot be told now.
