@@ -190,6 +190,14 @@ pub fn verdict(chunks: &[Chunk]) -> DeliveryStatus {
     }
 }
 
+/// Why not all of a delivery arrived, for a person: `error`, and how much did, where that is not nothing.
+pub fn told_in_part(error: String, chunks: &[Chunk]) -> String {
+    match chunks.iter().filter(|chunk| matches!(chunk.state, ChunkState::Sent { .. })).count() {
+        0 => error,
+        arrived => format!("{error}; {arrived} of its {} parts arrived", chunks.len()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -267,6 +275,16 @@ mod tests {
         assert_eq!(overtaken(begun, after(20), Some(first), window), None);
         let unknown = overtaken(begun, after(21), Some(first), window);
         assert!(matches!(unknown, Some(ChunkState::Unknown { at, .. }) if at == first), "{unknown:?}");
+    }
+
+    #[test]
+    fn what_did_arrive_is_told_with_the_error() {
+        let at = DateTime::from_timestamp(1_795_219_200, 0).unwrap();
+        let refused = chunk(ChunkState::Refused { error: String::new() });
+        let sent = chunk(ChunkState::Sent { message_id: "1".into(), at });
+        let told = |chunks: &[Chunk]| told_in_part("Telegram refused it".to_owned(), chunks);
+        assert_eq!(told(std::slice::from_ref(&refused)), "Telegram refused it");
+        assert_eq!(told(&[sent.clone(), sent, refused]), "Telegram refused it; 2 of its 3 parts arrived");
     }
 
     #[test]

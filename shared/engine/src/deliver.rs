@@ -5,7 +5,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::RunKey;
-use nightshift_domain::delivery::{Chunk, ChunkState, verdict};
+use nightshift_domain::delivery::{Chunk, ChunkState, told_in_part, verdict};
 use nightshift_domain::event::{Envelope, Wake};
 use nightshift_domain::job::{DeliveryMode, DeliveryStatus};
 use nightshift_domain::run::{Event, Run, State, take};
@@ -109,7 +109,7 @@ async fn delivered(scene: Scene<'_>, key: &RunKey) -> Result<Delivered, EngineEr
             if status == DeliveryStatus::Delivered {
                 route::remember(scene, &run, &target).await?;
             }
-            let note = chunks.iter().find_map(|chunk| trouble(&chunk.state)).map(|note| in_part(note, &chunks));
+            let note = chunks.iter().find_map(|chunk| trouble(&chunk.state)).map(|error| told_in_part(error, &chunks));
             close_announced(scene, run, status, note, &text).await
         }
         Sending::Later(at, _) => later(scene, run, at).await,
@@ -133,14 +133,6 @@ fn trouble(state: &ChunkState) -> Option<String> {
     match state {
         ChunkState::Refused { error } | ChunkState::Unknown { error, .. } => Some(error.clone()),
         ChunkState::Planned | ChunkState::Sending { .. } | ChunkState::Sent { .. } | ChunkState::Failed { .. } => None,
-    }
-}
-
-/// The note, with how much arrived where that is neither nothing nor all.
-fn in_part(note: String, chunks: &[Chunk]) -> String {
-    match chunks.iter().filter(|chunk| matches!(chunk.state, ChunkState::Sent { .. })).count() {
-        0 => note,
-        arrived => format!("{note}; {arrived} of its {} parts arrived", chunks.len()),
     }
 }
 
