@@ -10,6 +10,7 @@
 
 mod compare;
 mod day;
+mod excuses;
 mod ledger;
 
 use std::path::Path;

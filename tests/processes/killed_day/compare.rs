@@ -8,25 +8,22 @@
 //! 3. A chat without idempotency keys is not sent a message again whose outcome is not known: the run says so.
 //! 4. An event whose attempts met the lease of one that was killed, and whose last attempt was killed too, is given up by
 //!    Lambda, with a dead letter that says so. Its run is taken up by the sweeper, and has to end as on the calm day.
+//! 5. Whether a create that a kill cut off was made is known after ten minutes, and where several batches could be it, only by
+//!    their rows: when they have ended. The time of its run may be up by then. Was it made, its answer, which is paid, is
+//!    used; was it not, the run had no batch, and says so where it tells why it failed.
 //!
 //! Each has to be found in the row of the run it happened to, and the process to have been killed while that run was live,
-//! twice where an answer was lost twice; a job's last words may differ where its last run's do, and
-//! sums by what their runs differ. Everything else is a fault of the product.
+//! twice where an answer was lost twice; a job's last words may differ where its last run's do, its alerts and its count of
+//! failures from such a run on, and sums by what their runs differ. Everything else is a fault of the product.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::run::LEASE;
 use serde_json::{Value, json};
 
+use super::excuses::{Excuse, Excuses, begun_again, ends_otherwise, excuses, interrupted, items};
 use super::ledger::{Ledger, RunBook};
-
-/// What the model is told of a call that a crash interrupted.
-const INTERRUPTED: &str = "the call was interrupted; whether it took effect is not known, so it was not repeated";
-/// What it is told of one that is asked for again and was carried out.
-const CARRIED_OUT: &str = "Done: this very call was carried out before.";
-/// What a delivery says that was cut off on a channel without idempotency keys.
-const CUT_OFF: &str = "unknown";
 
 /// What differs.
 #[derive(Debug, Default)]
@@ -43,101 +40,6 @@ const HELD_BY_TWIN: &str = "Twin";
 /// one minute, then two, read 2026-11-20).
 const ATTEMPTS_TAKE: TimeDelta = TimeDelta::minutes(3);
 
-/// Kills after which the tools of a hop are given up.
-const TOOL_STARTS: usize = 3;
-
-/// What a row says happened to its run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Excuse {
-    LostTwice,
-    ToolsGivenUp,
-    ToolCarriedOut,
-    ToolInterrupted,
-    MessageInterrupted,
-    DeliveryUnknown,
-}
-
-impl Excuse {
-    fn why(self) -> &'static str {
-        match self {
-            Self::LostTwice => "a realtime answer was lost twice",
-            Self::ToolsGivenUp => "the tools of a hop were interrupted three times",
-            Self::ToolCarriedOut => "an acting tool was interrupted, and known to be done",
-            Self::ToolInterrupted | Self::MessageInterrupted => "an acting tool was interrupted",
-            Self::DeliveryUnknown => "a message to a chat without idempotency keys was cut off",
-        }
-    }
-}
-
-type Excuses = BTreeMap<String, BTreeSet<Excuse>>;
-
-fn items<'a>(value: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
-    value[field].as_array().into_iter().flatten()
-}
-
-/// How often a realtime hop of the run was begun once more, as its events say.
-fn begun_again(run: &RunBook) -> i64 {
-    i64::try_from(resumed(run, "hop ")).unwrap()
-}
-
-/// How often tools of the run were begun once more.
-fn tools_begun_again(run: &RunBook) -> usize {
-    resumed(run, "the tools of hop ")
-}
-
-fn resumed(run: &RunBook, what: &str) -> usize {
-    let again = |event: &&Value| {
-        event["event"] == "resumed" && event["detail"].as_str().is_some_and(|detail| detail.starts_with(what))
-    };
-    items(&run.row, "events").filter(again).count()
-}
-
-fn interrupted(tool: &Value) -> bool {
-    (tool["state"] == "error" && tool["result"] == INTERRUPTED) || carried_out(tool)
-}
-
-fn carried_out(tool: &Value) -> bool {
-    tool["state"] == "ok" && tool["result"] == CARRIED_OUT
-}
-
-/// How many of the kills came while the run was live.
-fn kills_within(run: &RunBook, kills: &[DateTime<Utc>]) -> usize {
-    let instant = |field: &str| DateTime::from_timestamp_millis(run.row[field].as_i64()?);
-    let (Some(from), Some(to)) = (instant("createdAtMs"), instant("endedAtMs")) else { return 0 };
-    kills.iter().filter(|at| (from..=to).contains(at)).count()
-}
-
-/// What the run's row says may be other than on the calm day, as far as there were kills to cause it.
-fn excuses(run: &RunBook, kills: &[DateTime<Utc>]) -> BTreeSet<Excuse> {
-    let mut found = BTreeSet::new();
-    let kills = kills_within(run, kills);
-    if kills == 0 {
-        return found;
-    }
-    if kills > 1 && run.entry["error"]["code"] == "hop_too_long" && begun_again(run) > 0 {
-        found.insert(Excuse::LostTwice);
-    }
-    if kills >= TOOL_STARTS
-        && run.entry["error"]["code"] == "tools_too_long"
-        && tools_begun_again(run) + 1 == TOOL_STARTS
-    {
-        found.insert(Excuse::ToolsGivenUp);
-    }
-    for tool in items(&run.entry, "tools").filter(|tool| interrupted(tool)) {
-        found.insert(match tool["name"].as_str() {
-            _ if carried_out(tool) => Excuse::ToolCarriedOut,
-            Some("message") => Excuse::MessageInterrupted,
-            Some(_) | None => Excuse::ToolInterrupted,
-        });
-    }
-    // Only jobs whose chat has no keys: everywhere else a repeat is dropped, and nothing is unknown.
-    let keyless = ["clerk", "letter"].iter().any(|job| run.row["jobId"] == **job);
-    if keyless && run.entry["deliveryStatus"] == CUT_OFF {
-        found.insert(Excuse::DeliveryUnknown);
-    }
-    found
-}
-
 /// The entry without what `excuses` say may differ. `other` is the killed day's, which says from which hop on.
 fn without(entry: &Value, other: &Value, excuses: &BTreeSet<Excuse>) -> Value {
     let mut entry = entry.clone();
@@ -148,6 +50,15 @@ fn without(entry: &Value, other: &Value, excuses: &BTreeSet<Excuse>) -> Value {
     };
     if excuses.contains(&Excuse::DeliveryUnknown) {
         drop(&mut entry, &["deliveryStatus", "state"]);
+    }
+    if excuses.contains(&Excuse::NeverMade) && !entry["error"].is_null() {
+        entry["error"]["message"] = Value::Null;
+    }
+    if excuses.contains(&Excuse::FoundLate) {
+        let end = ["state", "status", "error", "text", "deliveryStatus", "costUsd", "realtimeCostUsd"];
+        drop(&mut entry, &end);
+        drop(&mut entry, &["path", "fallbackReason"]);
+        entry["hops"] = json!([]);
     }
     if excuses.contains(&Excuse::LostTwice) || excuses.contains(&Excuse::ToolsGivenUp) {
         drop(&mut entry, &["state", "status", "error", "text", "deliveryStatus", "costUsd", "realtimeCostUsd"]);
@@ -278,17 +189,31 @@ fn jobs(calm: &Ledger, rough: &Ledger, told: &Excuses, found: &mut Differences) 
         if one == other {
             continue;
         }
-        let prefix = format!("{id}_");
-        let last = rough.runs.keys().rfind(|key| key.starts_with(&prefix));
-        let excuse = last.and_then(|key| told[key].iter().next());
+        let last = rough.runs.keys().rfind(|key| is_of(id, key));
+        let excuse = last.and_then(|key| told[key].iter().next().copied());
         let same = |field: &str| one[field] == other[field];
-        match excuse {
-            Some(excuse) if ["enabled", "nextRunAtMs", "runningAtMs"].into_iter().all(same) => {
-                found.explained.push((excuse.why(), format!("job {id}")));
+        let as_planned = ["enabled", "nextRunAtMs", "runningAtMs"].into_iter().all(same);
+        let as_last = ["lastStatus", "lastError", "lastDeliveryStatus", "autoDisabled"].into_iter().all(same);
+        let counted = last.and_then(|key| ended_otherwise_until(key, told));
+        match (excuse, counted) {
+            (Some(excuse), _) if as_planned => found.explained.push((excuse.why(), format!("job {id}"))),
+            (None, Some(before)) if as_planned && as_last => {
+                found.explained.push((before.why(), format!("how often job {id} failed in a row")));
             }
-            Some(_) | None => found.bad.push(format!("job {id} differs:\nundisturbed {one:#}\nkilled {other:#}")),
+            _ => found.bad.push(format!("job {id} differs:\nundisturbed {one:#}\nkilled {other:#}")),
         }
     }
+}
+
+/// Whether the run called `key` is one of the job's.
+fn is_of(job: &str, key: &str) -> bool {
+    key.strip_prefix(job).is_some_and(|rest| rest.starts_with('_'))
+}
+
+/// Why the run called `key`, or one of its job before it, ended otherwise: what is said of failures in a row may differ.
+fn ended_otherwise_until(key: &str, told: &Excuses) -> Option<Excuse> {
+    let (job, _) = key.rsplit_once('_')?;
+    told.range(..=key.to_owned()).filter(|(run, _)| is_of(job, run)).find_map(|(_, excuses)| ends_otherwise(excuses))
 }
 
 /// What arrived, without the line of an alert that says when its run began.
@@ -304,6 +229,11 @@ fn but_for_the_start(arrived: &Value) -> Value {
 /// The line of an alert that says when its run began; of the same length, so that the later one is the greater one.
 fn start_told(arrived: &Value) -> Option<&str> {
     arrived["text"].as_str()?.lines().find(|line| line.starts_with("Run started: "))
+}
+
+/// Whether a delivery called `name` is one of the run's.
+fn names(name: &str, run: &str) -> bool {
+    name.strip_prefix(run).is_some_and(|rest| rest.starts_with('-'))
 }
 
 fn arrivals(calm: &Ledger, rough: &Ledger, told: &Excuses, found: &mut Differences) {
@@ -322,11 +252,17 @@ fn arrivals(calm: &Ledger, rough: &Ledger, told: &Excuses, found: &mut Differenc
                 .push(("it tells when its run began, which was later: an invocation was killed before", key.clone()));
             continue;
         }
-        let run = key.split(' ').nth(1).and_then(|key| key.split('-').next().map(|_| key)).unwrap_or(key);
-        let excuses = told.iter().find(|(name, _)| run.starts_with(&format!("{name}-"))).map(|(_, excuses)| excuses);
-        let may = excuses.and_then(|excuses| {
-            let all = [Excuse::LostTwice, Excuse::ToolsGivenUp, Excuse::MessageInterrupted];
-            all.into_iter().find(|excuse| excuses.contains(excuse))
+        // `<channel> <run>-<origin>-<chunk>`
+        let run = told.keys().find(|run| key.split_once(' ').is_some_and(|(_, name)| names(name, run)));
+        let may = run.and_then(|run| {
+            let own = ends_otherwise(&told[run]);
+            let cut = Excuse::MessageInterrupted;
+            let own = own.or(told[run].contains(&cut).then_some(cut));
+            let alert = || {
+                let why = told[run].contains(&Excuse::NeverMade).then_some(Excuse::NeverMade);
+                why.or_else(|| ended_otherwise_until(run, told))
+            };
+            own.or_else(|| key.contains("-alert-").then(alert).flatten())
         });
         match may {
             Some(excuse) => found.explained.push((excuse.why(), key.clone())),
@@ -383,6 +319,12 @@ fn money(calm: &Ledger, rough: &Ledger, told: &Excuses, found: &mut Differences)
         let ended_well = calm.batches.keys().find(|how| how.contains("\"succeeded\":1")).unwrap();
         *batches.entry(ended_well.clone()).or_default() += never;
     }
+    // One that was found late was not told to stop, and has an answer; one that was never made was told nothing.
+    let (late, unmade) = (count(told, Excuse::FoundLate), count(told, Excuse::NeverMade));
+    for (end, more) in [("\"succeeded\":1", -late), ("\"canceled\":1", late + unmade)].iter().filter(|(_, n)| *n != 0) {
+        let how = calm.batches.keys().find(|how| how.contains(end)).unwrap();
+        *batches.entry(how.clone()).or_default() += more;
+    }
     same("batches", &json!(calm.batches), &json!(batches), found);
     // Words that a model reads cost something; answers are counted in any case.
     let other_words = told.values().any(|excuses| excuses.iter().any(|excuse| *excuse != Excuse::DeliveryUnknown));
@@ -390,7 +332,7 @@ fn money(calm: &Ledger, rough: &Ledger, told: &Excuses, found: &mut Differences)
         bill.as_object().unwrap().values().map(|tokens| tokens["messages"].as_i64().unwrap()).sum()
     };
     if other_words {
-        let (one, other) = (json!(answers(&calm.batch_bill)), json!(answers(&rough.batch_bill) + never));
+        let (one, other) = (json!(answers(&calm.batch_bill)), json!(answers(&rough.batch_bill) + never - late));
         same("answers billed in batches", &one, &other, found);
     } else {
         same("the bill for batches", &calm.batch_bill, &rough.batch_bill, found);

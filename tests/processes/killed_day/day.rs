@@ -12,6 +12,9 @@ use serde_json::{Value, json};
 pub(crate) const CLOCK: &str = "manual:2026-11-20T06:00:00Z";
 /// Text that a chat takes in two messages only.
 const LONG: usize = 6_000;
+/// How long the jobs in a hurry wait for a batch: long enough for a create that a kill cut off to be taken for not done,
+/// after ten minutes, and sent once more.
+pub(crate) const MAX_WAIT: TimeDelta = TimeDelta::minutes(30);
 /// Files of the memory that the day writes.
 pub(crate) const MEMORY: &str = "/memories/log.md";
 
@@ -68,8 +71,8 @@ pub(crate) fn jobs(chats: &Chats) -> Vec<Value> {
     let realtime = json!({ "enabled": false });
     let chat = json!({ "channel": "telegram", "to": "-1001234567890" });
     let hook = json!({ "mode": "webhook", "channel": null, "to": format!("{}/hook", chats.url) });
-    // Long enough for a create that a kill cut off to be taken for not done, after ten minutes, and sent once more.
-    let slow = |on_timeout: &str| json!({ "enabled": true, "maxWaitMs": 1_800_000, "onTimeout": on_timeout });
+    let wait = MAX_WAIT.num_milliseconds();
+    let slow = |on_timeout: &str| json!({ "enabled": true, "maxWaitMs": wait, "onTimeout": on_timeout });
     let mut all = vec![
         job("brief", cron("0 7,11,15,19,23 * * *"), "[brief] What is new?", json!({})),
         job("letter", cron("0 9,17,21 * * *"), "[long] Write to everybody.", json!({ "delivery": chat })),
