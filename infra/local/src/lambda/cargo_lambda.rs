@@ -109,10 +109,12 @@ async fn listens(port: u16) -> bool {
 }
 
 /// What cargo and rustup need of the user's environment; the functions see it too, and nothing else of it.
-const TOOLCHAIN: [&str; 9] = [
+const TOOLCHAIN: [&str; 10] = [
     "PATH",
     "HOME",
     "CARGO_HOME",
+    // It is part of what cargo takes for another build: with another one, all would be built anew.
+    "CARGO_INCREMENTAL",
     "CARGO_TARGET_DIR",
     "RUSTUP_HOME",
     "RUSTUP_TOOLCHAIN",
