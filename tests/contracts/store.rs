@@ -137,6 +137,7 @@ contract![
     small::counters_add_up,
     small::an_event_is_queued_once_and_consumed_once,
     small::an_event_that_stands_is_not_changed_by_a_transaction,
+    small::an_event_that_is_over_is_not_queued_again_until_it_expires,
     small::of_two_writers_of_the_configuration_one_loses,
     small::the_first_answer_is_remembered_until_it_expires,
     stops::a_stop_is_written_once_renewed_and_ended_by_whoever_knows_how_it_stands,

@@ -8,6 +8,7 @@ mod doctor;
 mod end_to_end;
 mod examples;
 mod faults;
+mod heartbeats;
 mod mcp;
 mod moving;
 mod occurrences;

@@ -19,6 +19,12 @@ pub(crate) enum Fault {
     /// There is no such method.
     #[error("no method {0}")]
     NoMethod(String),
+    /// There is no such hook.
+    #[error("no hook {0}")]
+    NoHook(String),
+    /// The secret that a caller is to know cannot be had.
+    #[error("a secret cannot be had: {0}")]
+    NoSecret(String),
     /// The path takes another HTTP method.
     #[error("only {0} is served here")]
     Verb(&'static str),
@@ -76,6 +82,11 @@ impl Fault {
                 let message = format!("there is no method \"{}\"", name.escape_debug());
                 (404, say("unknown_method", message).hint(format!("the methods are {}", known.join(", "))))
             }
+            Self::NoHook(name) => {
+                let message = format!("there is no hook \"{}\"", name.escape_debug());
+                (404, say("unknown_hook", message).hint("wake and agent are there always, others in hooks.named"))
+            }
+            Self::NoSecret(_) => (503, say("unavailable", "the token of the hooks cannot be looked up now")),
             Self::Verb(verb) => {
                 (405, say("method_not_allowed", format!("only {verb} is served here")).hint(format!("use {verb}")))
             }

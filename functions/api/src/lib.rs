@@ -6,6 +6,8 @@
 
 mod auth;
 mod error;
+mod heartbeats;
+mod hooks;
 mod idempotency;
 mod methods;
 mod openapi;
@@ -101,6 +103,9 @@ async fn route(
         "/openapi.json" => return Ok(Answer { body: openapi::text().into(), replayed: false }),
         _ => {}
     }
+    if let Some(name) = path.strip_prefix("/hooks/") {
+        return Box::pin(hooks::handle(deps, request, invocation, verb, name)).await;
+    }
     let Some(name) = path.strip_prefix("/v1/") else { return Err(Fault::NoPath) };
     auth::check(deps, request.headers())?;
     let method = Method::named(name).ok_or_else(|| Fault::NoMethod(name.to_owned()))?;
@@ -108,9 +113,20 @@ async fn route(
         return Err(Fault::Verb("POST"));
     }
     let body = body(request.body().as_ref())?;
-    let now = deps.clock.now();
     let key = key(request.headers())?.filter(|_| method.changes_something());
     let guard = key.map(|key| Guard::new(method.name(), &key, &body));
+    guarded(deps, invocation, guard, async |request| Box::pin(method.call(request, &body)).await.map_err(Fault::from))
+        .await
+}
+
+/// Carries `call` out, once for all requests of one guard.
+async fn guarded(
+    deps: &Deps,
+    invocation: &Invocation,
+    guard: Option<Guard>,
+    call: impl AsyncFnOnce(&jobs::Request<'_>) -> Result<Value, Fault>,
+) -> Result<Answer, Fault> {
+    let now = deps.clock.now();
     let stamp = match &guard {
         None => Stamp::fresh(deps, now),
         Some(guard) => match guard.begin(deps, now).await? {
@@ -123,7 +139,7 @@ async fn route(
             }
         },
     };
-    let body = Box::pin(method.call(&jobs::Request { deps, invocation, now, stamp }, &body)).await?;
+    let body = call(&jobs::Request { deps, invocation, now, stamp }).await?;
     if let Some(guard) = &guard {
         guard.end(deps, &body, now).await;
     }

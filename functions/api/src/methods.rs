@@ -11,7 +11,7 @@ use nightshift_wire::{
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::{shelves, views};
+use crate::{heartbeats, shelves, views};
 
 /// Longest list; Lambda's limit of an answer is 6 MB (Lambda quotas page). Longer ones are cut to fewer rows.
 const LIST_MAX: usize = 4 * 1024 * 1024;
@@ -47,6 +47,10 @@ pub(crate) enum Method {
     Import,
     /// `system.event`.
     SystemEvent,
+    /// `heartbeat.last`.
+    HeartbeatLast,
+    /// `heartbeat.notes`.
+    HeartbeatNotes,
     /// `config.get`.
     ConfigGet,
     /// `config.apply`.
@@ -84,7 +88,7 @@ pub(crate) enum Method {
 }
 
 /// Every method.
-pub(crate) const METHODS: [Method; 31] = [
+pub(crate) const METHODS: [Method; 33] = [
     Method::List,
     Method::Get,
     Method::Add,
@@ -99,6 +103,8 @@ pub(crate) const METHODS: [Method; 31] = [
     Method::Doctor,
     Method::Import,
     Method::SystemEvent,
+    Method::HeartbeatLast,
+    Method::HeartbeatNotes,
     Method::ConfigGet,
     Method::ConfigApply,
     Method::ConfigSet,
@@ -151,6 +157,8 @@ impl Method {
             Self::Doctor => "cron.doctor",
             Self::Import => "cron.import",
             Self::SystemEvent => "system.event",
+            Self::HeartbeatLast => "heartbeat.last",
+            Self::HeartbeatNotes => "heartbeat.notes",
             Self::ConfigGet => "config.get",
             Self::ConfigApply => "config.apply",
             Self::ConfigSet => "config.set",
@@ -182,6 +190,7 @@ impl Method {
             | Self::Doctor
             | Self::Import
             | Self::SystemEvent
+            | Self::HeartbeatNotes
             | Self::SessionsRemove
             | Self::ConfigApply
             | Self::ConfigSet
@@ -195,6 +204,7 @@ impl Method {
             | Self::Runs
             | Self::RunGet
             | Self::Status
+            | Self::HeartbeatLast
             | Self::ConfigGet
             | Self::ConfigValidate
             | Self::Plan
@@ -263,8 +273,11 @@ impl Method {
                 Ok(shown(&ImportAnswer { ok: true, dry_run, notes, jobs, runs }))
             }
             Self::SystemEvent => {
-                Ok(shown(&EventAnswer { ok: true, event_id: jobs::system_event(request, input).await? }))
+                let event_id = Box::pin(jobs::system_event(request, input)).await?;
+                Ok(shown(&EventAnswer { ok: true, event_id }))
             }
+            Self::HeartbeatLast => heartbeats::last(request, input).await,
+            Self::HeartbeatNotes => heartbeats::notes(request, input).await,
             Self::ConfigGet => {
                 let (revision, config) = jobs::config_get(request, input).await?;
                 Ok(shown(&ConfigAnswer { revision, config }))

@@ -11,9 +11,9 @@ use nightshift_domain::config::Config;
 use nightshift_domain::event::{Envelope, Function};
 use nightshift_engine::ports::{
     Channel, Channels, Entropy, Invoker, JobTimer, Models, OpenChannelError, OpenModelError, OpenedModel, Outcome,
-    Page, PageRequest, TimerEntry, TimerError, TimerView, Timers, Write,
+    Page, PageRequest, Secret, Secrets, TimerEntry, TimerError, TimerView, Timers, Write,
 };
-use nightshift_engine::testing::{MemoryBlobs, MemoryStore, NoSecrets, NoWeb};
+use nightshift_engine::testing::{MemoryBlobs, MemoryStore, NoWeb};
 use nightshift_engine::{Deps, ManualClock, Settings};
 use serde_json::{Value, json};
 
@@ -88,8 +88,21 @@ impl Channels for Outside {
     }
 }
 
+#[path = "http/hooks.rs"]
+mod hooks;
 #[path = "http/openapi.rs"]
 mod openapi;
+
+/// What opens the hooks, and nothing else.
+#[derive(Debug)]
+struct OneSecret;
+
+#[async_trait]
+impl Secrets for OneSecret {
+    async fn resolve(&self, reference: &str) -> Result<Secret, String> {
+        if reference == "ssm:hook-token" { Ok(Secret::new("knock knock")) } else { Err("there is none".to_owned()) }
+    }
+}
 
 struct Api {
     deps: Deps,
@@ -116,7 +129,7 @@ fn api() -> Api {
         invoker: outside.clone(),
         models: outside.clone(),
         channels: outside.clone(),
-        secrets: Arc::new(NoSecrets),
+        secrets: Arc::new(OneSecret),
         web: Arc::new(NoWeb),
         settings: Settings { api_token_sha256: Some(TOKEN_SHA256.to_owned()), ..Settings::default() },
     };

@@ -1,17 +1,13 @@
-//! The `heartbeat` function: looks after an agent's main session.
+//! The `heartbeat` function: an agent's main session looks around, by its cadence or because somebody wakes it.
+//!
+//! At least once: an error means "invoke me again", and a repeat takes up whatever it finds.
 
-use nightshift_domain::event::{Envelope, Wake};
+use nightshift_domain::event::Envelope;
 use nightshift_engine::{Deps, EngineError, Invocation, heartbeat, runs};
-use serde_json::{Value, json};
-use tracing::warn;
+use serde_json::Value;
 
 /// Handles one envelope.
 pub async fn handle(deps: &Deps, envelope: Envelope, invocation: &Invocation) -> Result<Value, EngineError> {
-    let Wake::Heartbeat { a } = envelope.kind else {
-        warn!("heartbeat got an envelope for {}", envelope.kind.function().name());
-        return Ok(json!({ "outcome": "not mine" }));
-    };
     let config = runs::load_config(deps).await?;
-    let waiting = heartbeat::drain(runs::Scene { deps, invocation, config: &config }, &a).await?;
-    Ok(json!({ "waiting": waiting }))
+    Box::pin(heartbeat::handle(runs::Scene { deps, invocation, config: &config }, &envelope.kind)).await
 }

@@ -21,7 +21,7 @@ pub use route::{Route, Rules, rules};
 pub use text::{Style, text};
 
 /// Reasons of skips that somebody wished, or that follow from a failure which was counted: they are no failures to start.
-const WISHED: [&str; 4] = ["backoff", "next_check", "cron_disabled", "job_removed"];
+const WISHED: [&str; 6] = ["backoff", "next_check", "cron_disabled", "job_removed", "nothing_to_do", "quiet_hours"];
 /// Why a batch was not had although nothing forbids it. All other reasons are known beforehand, or asked for.
 const UNEXPECTED: &str = "batch_refused";
 /// The job asked to go on in realtime when its batch takes too long: that it was in one is shown by it.

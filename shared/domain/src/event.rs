@@ -69,7 +69,7 @@ pub enum Wake {
         /// The run.
         r: RunKey,
     },
-    /// An agent's main session may have events.
+    /// An agent's main session has something to look at that cannot wait for its next heartbeat.
     Heartbeat {
         /// The agent.
         a: String,
@@ -79,9 +79,12 @@ pub enum Wake {
 }
 
 impl Wake {
-    /// The function that takes this envelope.
+    /// The function that takes this envelope. An agent's heartbeats are runs of a built-in job, which have a function of
+    /// their own.
     pub fn function(&self) -> Function {
         match self {
+            Self::Job { j, .. } if j.heartbeat_agent().is_some() => Function::Heartbeat,
+            Self::Resume { r } if r.job_id().heartbeat_agent().is_some() => Function::Heartbeat,
             Self::Job { .. } | Self::Resume { .. } => Function::Trigger,
             Self::Poll { .. } | Self::Window { .. } | Self::Sweep => Function::Poll,
             Self::Deliver { .. } => Function::Deliver,

@@ -16,6 +16,11 @@ use crate::FieldError;
 /// Longest job id, so that every derived name fits.
 pub const JOB_ID_MAX: usize = 36;
 
+/// What the id of a heartbeat's built-in job begins with; the agent's follows.
+const HEARTBEAT: &str = "hb-";
+/// What the id of an agent's built-in job for inbound hooks begins with; the agent's follows.
+const HOOK: &str = "hk-";
+
 const SLOT_FORMAT: &str = "%Y%m%dT%H%M%SZ";
 /// Crockford's base 32, as ULIDs are written.
 const ALPHABET: &str = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -57,10 +62,58 @@ impl JobId {
         }
     }
 
+    /// The built-in job whose runs are the heartbeats of `agent`.
+    ///
+    /// # Errors
+    /// A name that no job id can be made of; no agent is configured with one.
+    pub fn heartbeat(agent: &str) -> Result<Self, FieldError> {
+        Self::parse(&format!("{HEARTBEAT}{agent}"))
+    }
+
+    /// The agent whose heartbeats are this job's runs.
+    pub fn heartbeat_agent(&self) -> Option<&str> {
+        self.0.strip_prefix(HEARTBEAT)
+    }
+
+    /// The built-in job whose runs are those that inbound hooks ask of `agent`.
+    ///
+    /// # Errors
+    /// As [`Self::heartbeat`].
+    pub fn hook(agent: &str) -> Result<Self, FieldError> {
+        Self::parse(&format!("{HOOK}{agent}"))
+    }
+
+    /// Whether its runs are those that inbound hooks ask for.
+    pub fn is_hook(&self) -> bool {
+        self.0.starts_with(HOOK)
+    }
+
+    /// Whether it is one of the product's own: nobody adds, changes or removes it by name.
+    pub fn is_built_in(&self) -> bool {
+        self.0.starts_with(HEARTBEAT) || self.0.starts_with(HOOK)
+    }
+
+    /// Refuses an id of the product's own.
+    pub fn not_built_in(self) -> Result<Self, FieldError> {
+        if !self.is_built_in() {
+            return Ok(self);
+        }
+        let message = format!("ids that begin with {HEARTBEAT} and {HOOK} are the product's own");
+        let fault = FieldError::new("reserved_job_id", "jobId", message);
+        Err(match self.heartbeat_agent() {
+            Some(agent) => fault
+                .hint(format!("{self} is a heartbeat: agents.entries.{agent}.heartbeat says when and how it beats")),
+            None if self.is_hook() => {
+                fault.hint(format!("{self} has the runs that hooks asked for; hooks are configured"))
+            }
+            None => fault.hint("choose another id"),
+        })
+    }
+
     /// The id of a job that comes from elsewhere: `text` where it can be one, else a name made of its digest, the same
     /// every time.
     pub fn imported(text: &str) -> Self {
-        Self::parse(text).unwrap_or_else(|_| {
+        Self::parse(text).and_then(Self::not_built_in).unwrap_or_else(|_| {
             let digest = Sha256::digest(text.as_bytes());
             Self(digest.iter().take(12).fold("import-".to_owned(), |id, byte| format!("{id}{byte:02x}")))
         })
@@ -163,6 +216,11 @@ impl RunKey {
         let attempt = parts.next()?.parse().ok()?;
         let hop = parts.next()?.parse().ok()?;
         Some((Self::parse(parts.next()?).ok()?, hop, attempt))
+    }
+
+    /// The name of the timer that wakes the main session again after this heartbeat failed.
+    pub fn wake_timer(&self) -> String {
+        format!("h-{self}")
     }
 
     /// The name of the run's `n`-th resume timer.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use chrono::{DateTime, Utc};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
@@ -77,6 +78,35 @@ pub struct Job {
     /// How it fares.
     #[serde(default)]
     pub state: JobState,
+}
+
+impl Job {
+    /// The built-in job whose runs are those that inbound hooks ask of `agent`. It has no time of its own.
+    pub fn of_hooks(id: JobId, agent: &str, now: DateTime<Utc>) -> Self {
+        let (now_ms, hour_ms) = (now.timestamp_millis(), 3_600_000);
+        Self {
+            job_id: id,
+            agent_id: Some(agent.to_owned()),
+            name: format!("Hooks of {agent}"),
+            description: None,
+            enabled: false,
+            delete_after_run: false,
+            created_at_ms: now_ms,
+            updated_at_ms: now_ms,
+            declaration_key: None,
+            schedule: Schedule::Every { every_ms: hour_ms, anchor_ms: now_ms },
+            session_target: SessionTarget::Isolated,
+            wake_mode: WakeMode::default(),
+            payload: Payload::AgentTurn(AgentTurn::default()),
+            // Each run has its own; of failures somebody is told who is configured for that.
+            delivery: Some(Delivery { mode: DeliveryMode::None, ..Delivery::default() }),
+            failure_alert: None,
+            missed: Missed::Skip,
+            max_lateness_ms: None,
+            overlap: Overlap::Allow,
+            state: JobState::default(),
+        }
+    }
 }
 
 /// Which session a job's turn belongs to: `main`, `isolated` or `session:<name>`.

@@ -10,6 +10,7 @@ pub mod cost;
 pub mod delivery;
 pub mod event;
 pub mod fault;
+pub mod heartbeat;
 pub mod ids;
 pub mod job;
 pub mod memory;

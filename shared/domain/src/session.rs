@@ -128,6 +128,9 @@ pub struct InSession {
     pub agent: String,
     /// Its name.
     pub name: String,
+    /// Whether it only keeps others from it, and neither goes on with what was said in it nor leaves anything there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub alone: bool,
     /// How the run stands to it.
     #[serde(default)]
     pub hold: Hold,

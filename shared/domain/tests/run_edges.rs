@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::batch::WindowId;
-use nightshift_domain::job::{AgentTurn, DeliveryStatus, OnTimeout};
+use nightshift_domain::job::{AgentTurn, DeliveryStatus, OnTimeout, WakeMode};
 use nightshift_domain::model::{ModelErrorKind, Reply, Role, StopReason};
 use nightshift_domain::money::Cost;
 use nightshift_domain::run::{
@@ -75,6 +75,8 @@ fn run(state: State, plan: Option<Plan>, cancel_requested: bool) -> Run {
         delivery: None,
         plan,
         session: None,
+        wakes: false,
+        beat: None,
         talk: Talk { calls: vec![call(1), call(2)], ..Talk::default() },
         hops: Vec::new(),
         planning_tries: 0,
@@ -99,6 +101,7 @@ fn states() -> Vec<State> {
         State::Due,
         State::Waiting { reason: WaitReason::Overlap },
         State::Waiting { reason: WaitReason::Session },
+        State::Waiting { reason: WaitReason::Heartbeat },
         State::Waiting { reason: WaitReason::Place { hop: 1, tries: 0 } },
         State::Delivering,
         State::Succeeded,
@@ -178,7 +181,7 @@ const KINDS: [ModelErrorKind; 13] = [
 /// A session that is being summarised.
 fn in_session() -> InSession {
     let cut = Cut { from: 2, messages: 2, again: false, done: false, summary: None };
-    InSession { agent: "main".into(), name: "work".into(), hold: Hold::Held, cut: Some(cut) }
+    InSession { agent: "main".into(), name: "work".into(), alone: false, hold: Hold::Held, cut: Some(cut) }
 }
 
 fn events() -> impl Iterator<Item = Event> {
@@ -189,7 +192,7 @@ fn events() -> impl Iterator<Item = Event> {
         Event::Refused { code: text(), message: text() },
         Event::PlaceFreed,
         Event::Skipped { reason: text() },
-        Event::Queued,
+        Event::Queued { note: None },
         Event::ToolsRan,
         Event::TimeRanOut,
         Event::Resumed,
@@ -245,8 +248,11 @@ fn walk(mut see: impl FnMut(&Run, &Event, &nightshift_domain::run::Transition)) 
                 compacting.session = Some(in_session());
                 let mut failed_before = before.clone();
                 failed_before.talk.failed_rows = 1;
-                for (before, event) in
-                    [before, compacting, failed_before].iter().flat_map(|run| events().map(move |event| (run, event)))
+                let task = Task::QueueEvent { wake: WakeMode::Now };
+                let queueing = Run { task, ..before.clone() };
+                for (before, event) in [before, compacting, failed_before, queueing]
+                    .iter()
+                    .flat_map(|run| events().map(move |event| (run, event)))
                 {
                     if let Ok(transition) = next(before, event.clone(), now()) {
                         see(before, &event, &transition);

@@ -12,10 +12,10 @@ use nightshift_domain::run::{Event, Run, State, take};
 use tracing::debug;
 
 use crate::error::EngineError;
-use crate::ports::OpenChannelError;
+use crate::ports::{OpenChannelError, SystemEvent};
 use crate::runs::Scene;
 use crate::runs::commit::{Along, Moved, apply, save};
-use crate::runs::drive::{not_by_a_twin, system_event};
+use crate::runs::drive::{not_by_a_twin, system_event, wake_heartbeat};
 use crate::runs::route;
 
 mod alerts;
@@ -173,9 +173,15 @@ async fn close_announced(
 ) -> Result<Delivered, EngineError> {
     let announced = run.delivery.as_ref().is_some_and(|delivery| delivery.mode == DeliveryMode::Announce);
     let summary = format!("Cron: {}", shorten(text));
-    let event = announced.then(|| system_event(scene, &run, summary));
+    // What a heartbeat said, its session knows. Of others it is told; that is no reason for a turn unless the job says so.
+    let quiet = !run.wakes;
+    let event = (announced && run.beat.is_none()).then(|| SystemEvent { quiet, ..system_event(scene, &run, summary) });
     let along = Along { event: event.as_ref(), ..Along::default() };
-    close_along(scene, run, (status, note), along).await
+    let delivered = close_along(scene, run, (status, note), along).await?;
+    if let Some(event) = event.filter(|event| !event.quiet) {
+        wake_heartbeat(scene, &event.agent).await?;
+    }
+    Ok(delivered)
 }
 
 /// Closes a run, and sends the alerts that are due for that right here.

@@ -230,7 +230,13 @@ impl Store for DynamoStore {
     /// Strongly consistent.
     async fn events(&self, agent: &str) -> Result<Vec<SystemEvent>, StoreError> {
         let list = List::of_table(keys::session_partition(agent), Some(EVENT_PREFIX.to_owned()));
-        self.all(&format!("list the events of agent {agent}"), &list).await
+        let all: Vec<SystemEvent> = self.all(&format!("list the events of agent {agent}"), &list).await?;
+        Ok(all.into_iter().filter(|event| event.fate.is_none()).collect())
+    }
+
+    /// Strongly consistent.
+    async fn event(&self, agent: &str, id: &str) -> Result<Option<SystemEvent>, StoreError> {
+        self.record(&format!("read event {id} of agent {agent}"), &Key::event(agent, id)).await
     }
 
     /// # Crash safety

@@ -109,6 +109,7 @@ pub(crate) fn actions(operation: &str, writes: &[Write<'_>]) -> Result<Vec<Actio
                 plan.actions.push(Action::new(index, key, Change::Delete, Guard::Rev(*rev)));
             }
             Write::Event(event) => plan.event(index, event)?,
+            Write::EventMoved(event) => plan.event_moved(index, event)?,
             Write::Session(change) => plan.session(index, change)?,
             Write::RemoveSession(session) => plan.remove_session(index, session),
             Write::HoldPlace { place, run } => plan.hold(index, *place, run)?,
@@ -152,7 +153,7 @@ pub(crate) fn subject(writes: &[Write<'_>]) -> String {
         Some(Write::Shelf(shelf)) => format!("the index of {}", shelf.id),
         Some(Write::Sheet(sheet)) => format!("a text of {}", sheet.shelf),
         Some(Write::RemoveSheet { shelf, .. }) => format!("the removal of a text of {shelf}"),
-        Some(Write::Event(event)) => format!("event {}", event.id),
+        Some(Write::Event(event) | Write::EventMoved(event)) => format!("event {}", event.id),
         Some(Write::Session(session::Change { session, .. })) => session_named(session),
         Some(Write::RemoveSession(session)) => format!("the removal of {}", session_named(session)),
         Some(Write::HoldPlace { place, run } | Write::FreePlace { place, run }) => {
@@ -377,6 +378,14 @@ impl Plan<'_> {
         let attributes = self.attributes(&row)?;
         self.actions.push(Action::new(write, key, Change::Ensure(attributes), Guard::None));
         Ok(())
+    }
+
+    /// Its condition is that of the run, or of the session, which it is written with.
+    fn event_moved(&mut self, write: usize, event: &SystemEvent) -> Result<(), StoreError> {
+        let key = Key::event(&event.agent, &event.id);
+        let mut row = self.record(&key, "event", 1, event)?;
+        row.ttl = Some(event.expires_at.timestamp());
+        self.put(write, key, Guard::None, &row)
     }
 
     /// The guard holds for the run that has the place already, so that a repeat goes through.

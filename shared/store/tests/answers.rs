@@ -80,7 +80,7 @@ async fn answer(mut stream: TcpStream, left: &Mutex<VecDeque<Answer>>) {
 
 fn event() -> SystemEvent {
     let at = DateTime::from_timestamp(2_000_000_000, 0).unwrap();
-    SystemEvent { agent: "main".into(), id: "1".into(), text: "hello".into(), at, expires_at: at }
+    SystemEvent::new("main".into(), "1".into(), "hello".into(), at, at)
 }
 
 /// Commits an event and a count (two rows) or the count alone (one), moving the clock on whenever the store waits.

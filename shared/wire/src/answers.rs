@@ -185,6 +185,17 @@ pub struct EventAnswer {
     pub event_id: String,
 }
 
+/// `POST /hooks/agent` and `/hooks/<name>`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HookAnswer {
+    /// The turn is begun.
+    pub ok: bool,
+    /// Its run.
+    #[schemars(with = "nightshift_domain::RunKey")]
+    pub run_id: String,
+}
+
 /// `config.get`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

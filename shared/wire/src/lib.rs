@@ -7,6 +7,7 @@ mod answers;
 mod doctor;
 mod error;
 mod exit;
+mod heartbeat;
 mod plan;
 pub mod profile;
 pub mod requests;
@@ -22,11 +23,13 @@ pub const NOW_HEADER: &str = "nightshift-now-ms";
 
 pub use answers::{
     CancelAnswer, ConfigAnswer, ConfigApplied, ConfigValidated, CostAnswer, CostRow, CostSum, EventAnswer,
-    HealthAnswer, ImportAnswer, JobAnswer, JobPage, RemoveAnswer, RunAnswer, RunPage, StatusAnswer, StopView,
+    HealthAnswer, HookAnswer, ImportAnswer, JobAnswer, JobPage, RemoveAnswer, RunAnswer, RunPage, StatusAnswer,
+    StopView,
 };
 pub use doctor::{DoctorAnswer, FindingView};
 pub use error::{ApiError, ErrorBody};
 pub use exit::ExitCode;
+pub use heartbeat::{HeartbeatAnswer, NotesAnswer};
 pub use nightshift_domain::job::import::{Dropped, JobOutcome, JobReport, RefusedRun, RunsReport};
 pub use plan::{AwsKind, AwsView, PlanAnswer, PlannedStart, SkippedTime};
 pub use run::{BatchView, FailureView, HopView, RunView, SUMMARY_CHARS, summary_of};

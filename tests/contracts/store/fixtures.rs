@@ -87,13 +87,8 @@ pub(crate) fn chunk(run: &Run, origin: &str, index: u32) -> Chunk {
 }
 
 pub(crate) fn event(agent: &str, id: &str) -> SystemEvent {
-    SystemEvent {
-        agent: agent.to_owned(),
-        id: id.to_owned(),
-        text: format!("text of {id}"),
-        at: start(),
-        expires_at: start() + TimeDelta::hours(1),
-    }
+    let text = format!("text of {id}");
+    SystemEvent::new(agent.to_owned(), id.to_owned(), text, start(), start() + TimeDelta::hours(1))
 }
 
 pub(crate) fn live(run: &Run) -> Write<'_> {

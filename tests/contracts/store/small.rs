@@ -91,6 +91,26 @@ pub(crate) async fn an_event_that_stands_is_not_changed_by_a_transaction(world: 
     assert_eq!(world.store.events("main").await.unwrap(), [first]);
 }
 
+pub(crate) async fn an_event_that_is_over_is_not_queued_again_until_it_expires(world: &World) {
+    let store = &*world.store;
+    let (queued, by) = (event("main", "1"), run("hb-main", 0));
+    write(store, &[Write::Event(&queued), Write::Event(&event("main", "2"))]).await;
+    assert_eq!(store.event("main", "1").await.unwrap(), Some(queued.clone()));
+    assert_eq!(store.event("other", "1").await.unwrap(), None);
+    let (tried, over) = (queued.tried(&by.key, start()), queued.over(&by.key, true, start()));
+    write(store, &[live(&by), Write::EventMoved(&tried)]).await;
+    assert_eq!(store.events("main").await.unwrap(), [tried, event("main", "2")]);
+    let ended = after(&by, State::Succeeded);
+    write(store, &[live(&ended), Write::EventMoved(&over)]).await;
+    assert_eq!(store.events("main").await.unwrap(), [event("main", "2")]);
+    // A repeat of what queued it.
+    write(store, &[Write::Event(&queued)]).await;
+    assert_eq!(store.event("main", "1").await.unwrap(), Some(over.clone()));
+    assert_eq!(store.events("main").await.unwrap(), [event("main", "2")]);
+    world.clock.advance(over.expires_at - start() + TimeDelta::seconds(1));
+    assert_eq!(store.event("main", "1").await.unwrap(), None);
+}
+
 pub(crate) async fn of_two_writers_of_the_configuration_one_loses(world: &World) {
     let store = &*world.store;
     assert_eq!(store.config().await.unwrap(), (0, Value::Null));

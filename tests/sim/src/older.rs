@@ -125,6 +125,7 @@ impl Authors {
                 | Write::Sheet(_)
                 | Write::RemoveSheet { .. }
                 | Write::Event(_)
+                | Write::EventMoved(_)
                 | Write::HoldPlace { .. }
                 | Write::FreePlace { .. }
                 | Write::Queue { .. }
@@ -304,6 +305,10 @@ impl Store for ReleaseStore {
 
     async fn events(&self, agent: &str) -> Result<Vec<SystemEvent>, StoreError> {
         self.inner.events(agent).await
+    }
+
+    async fn event(&self, agent: &str, id: &str) -> Result<Option<SystemEvent>, StoreError> {
+        self.inner.event(agent, id).await
     }
 
     async fn consume_events(&self, agent: &str, ids: &[String]) -> Result<(), StoreError> {

@@ -8,8 +8,9 @@ use nightshift_engine::ports::TimerError;
 use nightshift_wire::schema::Schemas;
 use nightshift_wire::{
     CancelAnswer, ConfigAnswer, ConfigApplied, ConfigValidated, CostAnswer, DoctorAnswer, DocumentAnswer, DocumentList,
-    DocumentPut, EventAnswer, ImportAnswer, JobAnswer, JobPage, MemoryAnswer, MemoryList, MemoryPut, PlanAnswer,
-    RemoveAnswer, RunAnswer, RunPage, RunView, SessionAnswer, SessionPage, StatusAnswer, requests,
+    DocumentPut, EventAnswer, HeartbeatAnswer, ImportAnswer, JobAnswer, JobPage, MemoryAnswer, MemoryList, MemoryPut,
+    NotesAnswer, PlanAnswer, RemoveAnswer, RunAnswer, RunPage, RunView, SessionAnswer, SessionPage, StatusAnswer,
+    requests,
 };
 use schemars::JsonSchema;
 use serde_json::{Map, Value, json};
@@ -70,7 +71,11 @@ pub(super) fn describe(method: Method, schemas: &mut Schemas) -> Operation {
         Method::Runs => of.line::<requests::ListRuns, RunPage>(&[LackConfig, LackBlobs]),
         Method::RunGet => of.line::<requests::GetRun, RunView>(&[MissRun, LackBlobs]),
         Method::Status => of.line::<requests::GetStatus, StatusAnswer>(&[LackConfig]),
-        Method::SystemEvent => of.line::<requests::SendEvent, EventAnswer>(&[LackConfig, LackTimers]),
+        Method::SystemEvent => of.line::<requests::SendEvent, EventAnswer>(&[Race, LackConfig, LackTimers]),
+        Method::HeartbeatLast => of.line::<requests::LastHeartbeat, HeartbeatAnswer>(&[LackConfig]),
+        Method::HeartbeatNotes => {
+            of.line::<requests::HeartbeatNotes, NotesAnswer>(&[MeetText, Race, LackConfig, LackTimers, LackBlobs])
+        }
         Method::ConfigGet => of.line::<requests::GetConfig, ConfigAnswer>(&[]),
         Method::ConfigSet => of.line::<requests::SetConfig, ConfigApplied>(&[MeetRevision, Race, LackTimers]),
         Method::ConfigUnset => of.line::<requests::UnsetConfig, ConfigApplied>(&[MeetRevision, Race, LackTimers]),

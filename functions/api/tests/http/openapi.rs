@@ -162,7 +162,8 @@ async fn with_sessions(api: &Api, run_id: &Value) {
     let key = RunKey::parse(run_id.as_str().unwrap()).unwrap();
     let mut run = store.run(&key).await.unwrap().unwrap();
     run.rev += 1;
-    run.session = Some(InSession { agent: "main".into(), name: "busy".into(), hold: Hold::Held, cut: None });
+    run.session =
+        Some(InSession { agent: "main".into(), name: "busy".into(), alone: false, hold: Hold::Held, cut: None });
     let said = |role, text: &str| Said { role, content: Text::Inline(json!(text).to_string()) };
     let said = vec![said(Role::User, "Well?"), said(Role::Assistant, "All is well.")];
     let exchange = Exchange { n: 0, run: key.clone(), at: now, said, bytes: 20 };
@@ -237,6 +238,15 @@ async fn every_method_answers_and_refuses_as_described() {
         ("cron.import", json!({ "jobs": 7 })),
         ("cron.cost", json!({ "by": "day" })),
         ("cron.cost", json!({ "by": "weather" })),
+        ("heartbeat.last", json!({})),
+        ("heartbeat.last", json!({ "agentId": "main" })),
+        ("heartbeat.last", json!({ "agentId": "no agent" })),
+        ("heartbeat.notes", json!({})),
+        ("heartbeat.notes", json!({ "text": "Is the door shut?" })),
+        ("heartbeat.notes", json!({ "text": "Is it?", "expectedRevision": 7 })),
+        ("heartbeat.notes", json!({ "text": 7 })),
+        ("heartbeat.notes", json!({})),
+        ("heartbeat.last", json!({})),
         ("sessions.list", json!({})),
         ("sessions.list", json!({ "limit": 0 })),
         ("sessions.get", json!({ "name": "standup" })),

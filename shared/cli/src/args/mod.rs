@@ -9,6 +9,7 @@ mod clear;
 mod config;
 mod cost;
 mod foreign;
+mod heartbeat;
 mod job;
 mod plan;
 mod runs;
@@ -23,6 +24,7 @@ pub use clear::ClearFlags;
 pub use config::{ApplyArgs, Config, GetArgs, SetArgs, UnsetArgs, ValidateArgs};
 pub use cost::{CostArgs, CostBy};
 pub use foreign::{Flags, Foreign, ForeignCommand, OfConnections, OfEvents, OfJobs, Refused};
+pub use heartbeat::{Heartbeat, HeartbeatArgs, NotesArgs};
 pub use job::{AddArgs, BatchFlags, DeliveryFlags, EditArgs, PayloadFlags, RuleFlags, ScheduleFlags};
 pub use plan::{DoctorArgs, PlanArgs};
 pub use runs::{CancelArgs, MOST_RUNS, RunArgs, RunsArgs};
@@ -103,6 +105,10 @@ pub enum Command {
     /// The agent's main session
     #[command(subcommand)]
     System(System),
+
+    /// Heartbeats: the agent's main session looking around by itself
+    #[command(subcommand)]
+    Heartbeat(Heartbeat),
 
     /// Named sessions, whose history stays from run to run
     #[command(subcommand)]
@@ -265,6 +271,10 @@ pub struct EventArgs {
     /// What to tell the session
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub text: String,
+
+    /// Whose session; the default agent's without it
+    #[arg(long, value_name = "ID")]
+    pub agent: Option<String>,
 
     /// When the session looks at it
     #[arg(long, value_name = "MODE", value_enum, default_value_t = Wake::NextHeartbeat)]

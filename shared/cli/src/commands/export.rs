@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use nightshift_domain::JobId;
 use nightshift_wire::{RunView, SUMMARY_CHARS};
 use serde_json::{Map, Value, json};
 
@@ -16,10 +17,12 @@ const PAGE: u32 = 200;
 
 pub(super) async fn export(session: &mut Session<'_>, args: &ExportArgs) -> anyhow::Result<()> {
     let jobs = pages(session, "cron.list", &json!({ "limit": PAGE, "includeDisabled": true }), "jobs").await?;
-    let mut document = json!({ "version": 1, "jobs": jobs.into_iter().map(job).collect::<Vec<_>>() });
+    let own = jobs.into_iter().filter(|job| !is_built_in(job)).map(job);
+    let mut document = json!({ "version": 1, "jobs": own.collect::<Vec<_>>() });
     if args.runs {
         let mut entries = Vec::new();
-        for row in pages(session, "cron.runs", &json!({ "limit": PAGE }), "runs").await? {
+        let rows = pages(session, "cron.runs", &json!({ "limit": PAGE }), "runs").await?;
+        for row in rows.into_iter().filter(|row| !is_built_in(row)) {
             let run: RunView = read(&row)?;
             if run.is_over() {
                 entries.push(entry(&whole(session, run).await?));
@@ -57,6 +60,11 @@ async fn pages(session: &mut Session<'_>, method: &str, request: &Value, rows: &
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => return Ok(all),
         }
     }
+}
+
+/// Whether it is a job of the product's own, or a run of one: heartbeats and hooks come with the configuration.
+fn is_built_in(row: &Value) -> bool {
+    row["jobId"].as_str().and_then(|id| JobId::parse(id).ok()).is_some_and(|id| id.is_built_in())
 }
 
 /// A job with its id where the store has it.

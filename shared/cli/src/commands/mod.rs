@@ -13,6 +13,7 @@ mod config;
 mod cost;
 mod doctor;
 mod export;
+mod heartbeat;
 mod history;
 mod import;
 mod jobs;
@@ -67,11 +68,12 @@ pub(crate) async fn dispatch(cli: Cli, output: &mut Output) -> anyhow::Result<()
         Command::System(System::Event(args)) => system::event(&mut session, &args).await,
         Command::System(System::Heartbeat(_)) => Err(foreign(
             "system heartbeat",
-            "heartbeats are part of each agent's configuration: `nightshift config get`",
+            "`nightshift heartbeat last` shows them; agents.*.heartbeat in the configuration switches them",
         )),
         Command::System(System::Presence(_)) => {
             Err(foreign("system presence", "there is no gateway whose clients could be present"))
         }
+        Command::Heartbeat(command) => heartbeat::heartbeat(&mut session, &command).await,
         Command::Sessions(sessions) => match sessions {
             Sessions::List(args) => sessions::list(&mut session, &args).await,
             Sessions::Show(args) => sessions::show(&mut session, &args).await,

@@ -13,7 +13,11 @@ use crate::table::{one_line, pairs};
 
 pub(super) async fn event(session: &mut Session<'_>, args: &EventArgs) -> anyhow::Result<()> {
     refuse(&args.foreign)?;
-    let answer = session.call("system.event", &json!({"text": args.text, "mode": args.mode.word()})).await?;
+    let mut request = json!({"text": args.text, "mode": args.mode.word()});
+    if let Some(agent) = &args.agent {
+        request["agentId"] = json!(agent);
+    }
+    let answer = session.call("system.event", &request).await?;
     if !session.json_wanted(&answer) {
         session.output.data("ok");
     }

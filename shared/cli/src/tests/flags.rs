@@ -102,6 +102,7 @@ fn refused(cli: &Cli) -> Option<Foreign> {
         Command::System(System::Event(args)) => args.foreign.given(),
         Command::Cron(_)
         | Command::System(_)
+        | Command::Heartbeat(_)
         | Command::Config(_)
         | Command::Documents(_)
         | Command::Memory(_)
@@ -119,6 +120,7 @@ fn sent(cli: &Cli) -> Option<Value> {
         Command::Cron(Cron::Edit(args)) => request::edit(args, None, now).ok(),
         Command::Cron(_)
         | Command::System(_)
+        | Command::Heartbeat(_)
         | Command::Config(_)
         | Command::Documents(_)
         | Command::Memory(_)

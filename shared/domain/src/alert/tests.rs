@@ -54,6 +54,8 @@ fn run(record: &JobRecord, hour: i64, origin: Origin) -> (Run, DateTime<Utc>) {
         delivery: record.job.delivery.clone(),
         plan: None,
         session: None,
+        wakes: false,
+        beat: None,
         talk: Talk::default(),
         hops: Vec::new(),
         planning_tries: 0,

@@ -134,7 +134,8 @@ fn either<P, T>(own: Option<&P>, defaults: Option<&P>, field: impl Fn(&P) -> Opt
 pub struct Heartbeat {
     /// The cadence, as a duration; `30m` unless given, `0m` is off.
     pub every: Option<String>,
-    /// The channel its answer goes to; `last` unless given, the target of the agent's last successful send.
+    /// Where its answer goes; `last` unless given, the target of the agent's last successful send. `owner` is the agent's
+    /// `defaultRoute`, `none` is nowhere; else a channel.
     pub target: Option<String>,
     /// The place there.
     pub to: Option<String>,
@@ -168,7 +169,7 @@ pub struct ActiveHours {
 pub struct HeartbeatRules {
     /// The cadence, as a duration; `0m` is off.
     pub every: String,
-    /// The channel its answer goes to.
+    /// The channel its answer goes to, or `last`, `owner`, `none`.
     pub target: String,
     /// The place there.
     pub to: Option<String>,

@@ -254,6 +254,7 @@ const HEARTBEAT_TARGET: Shape = Shape::Word(&[
     "imessage",
     "console",
     "last",
+    "owner",
     "none",
 ]);
 

@@ -191,7 +191,7 @@ fn id(fields: Fields<'_>, otherwise: JobId, faults: &mut Faults) -> JobId {
         Some(Value::String(text)) => Some(text.trim().to_owned()),
         Some(_) | None => fields.text("jobId", faults),
     };
-    match text.map(|text| JobId::parse(&text)) {
+    match text.map(|text| JobId::parse(&text).and_then(JobId::not_built_in)) {
         None => otherwise,
         Some(Ok(id)) => id,
         Some(Err(fault)) => {

@@ -1,6 +1,6 @@
 //! What a run's progress does to its job.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{AutoDisabled, JobRecord, RunStatus};
 use crate::RunKey;
@@ -9,6 +9,9 @@ use crate::schedule::Schedule;
 
 /// Failures in a row of scheduled runs after which a recurring job is disabled.
 pub const DISABLE_AFTER: u32 = 10;
+
+/// How long a main session pauses after somebody stopped its heartbeat.
+const AFTER_A_STOP: TimeDelta = TimeDelta::minutes(15);
 
 /// The ladder's last step, which repeats for as long as a job fails.
 const LAST_STEP: u32 = 4;
@@ -98,6 +101,10 @@ fn finish(step: &mut JobStep, read: &JobRecord, run: &Run, now: DateTime<Utc>) {
             step.record.last_hops = u32::try_from(run.used().count()).ok();
         }
     }
+    // Whoever stops a heartbeat does not want to see it again at once.
+    if matches!(run.state, State::Canceled) && job.job_id.heartbeat_agent().is_some() {
+        step.record.hold_until = Some(now + AFTER_A_STOP);
+    }
     let failures = step.record.scheduled_errors.unwrap_or(0);
     let one_shot = matches!(job.schedule, Schedule::At { .. });
     let succeeded = status == RunStatus::Ok;
@@ -116,6 +123,8 @@ fn finish(step: &mut JobStep, read: &JobRecord, run: &Run, now: DateTime<Utc>) {
         && run.origin == Origin::Schedule
         && failures >= DISABLE_AFTER
         && job.enabled
+        // What it is on or off by is its agent's configuration; its pause after failures holds all the same.
+        && !job.job_id.is_built_in()
     {
         job.enabled = false;
         job.state.next_run_at_ms = None;

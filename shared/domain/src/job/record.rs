@@ -57,6 +57,9 @@ pub struct JobRecord {
     /// The timer service refused its expression, so that it runs as a chain of one-shots.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub chained: bool,
+    /// Its row was written and its timer may not be set yet; of jobs that nobody repeats a request for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unarmed: bool,
     /// Failures in a row of its scheduled runs; those it is told of by hand are none. `None` in rows of before this was kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheduled_errors: Option<u32>,
@@ -85,6 +88,7 @@ impl JobRecord {
             stray_fires: 0,
             message_blob: None,
             chained: false,
+            unarmed: false,
             scheduled_errors: None,
             incident: Box::default(),
         }

@@ -28,8 +28,11 @@ pub enum Event {
         /// Why.
         reason: String,
     },
-    /// A main-session event was queued; there is no turn.
-    Queued,
+    /// Its text was queued for the main session; there is no turn of its own.
+    Queued {
+        /// What a person should know of that.
+        note: Option<String>,
+    },
     /// The model answered a realtime hop.
     Replied(Reply),
     /// A realtime hop failed.
@@ -122,6 +125,8 @@ pub enum Effect {
     ArmResume(DateTime<Utc>),
     /// Have the answer delivered.
     Deliver,
+    /// Wake the agent's main session.
+    WakeHeartbeat,
     /// Close the run: the job's state, counters, timers.
     Close,
 }
@@ -199,7 +204,7 @@ impl Event {
             Self::Refused { .. } => "refused",
             Self::PlaceFreed => "place freed",
             Self::Skipped { .. } => "skipped",
-            Self::Queued => "queued",
+            Self::Queued { .. } => "queued",
             Self::Replied(_) => "replied",
             Self::ModelFailed { .. } => "model failed",
             Self::ToolsRan => "tools ran",

@@ -72,7 +72,7 @@ pub fn attention_at(run: &Run) -> Option<DateTime<Utc>> {
     match &run.state {
         State::Paused { resume_at, .. } => Some(*resume_at),
         // A look that found it has to wait on puts it behind whatever is due meanwhile: those that wait never hide the rest.
-        State::Waiting { reason: WaitReason::Overlap | WaitReason::Session } => {
+        State::Waiting { reason: WaitReason::Overlap | WaitReason::Session | WaitReason::Heartbeat } => {
             Some(run.seen_waiting.map_or(run.state_since, |seen| seen.max(run.state_since)) + STILL)
         }
         // Whoever seals its window comes first.

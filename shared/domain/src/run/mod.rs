@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::alert::Alerts;
 use crate::delivery::Target;
+use crate::heartbeat::Beat;
 use crate::job::{AgentTurn, Delivery, DeliveryStatus, OnTimeout, RunStatus, WakeMode};
 use crate::model::{Role, ThinkingMode};
 use crate::money::Cost;
@@ -99,6 +100,12 @@ pub struct Run {
     /// The named session it goes on with; a fresh one otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<InSession>,
+    /// Whether the summary of its answer wakes the main session, as its job says.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub wakes: bool,
+    /// Its part as a heartbeat of its agent, where it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beat: Option<Beat>,
     /// What was said after the first message, and the tools that were called.
     #[serde(default)]
     pub talk: Talk,

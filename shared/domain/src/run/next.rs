@@ -3,11 +3,11 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::AttemptId;
-use crate::job::DeliveryStatus;
+use crate::job::{DeliveryStatus, WakeMode};
 use crate::model::ModelErrorKind;
 
 use super::event::{Effect, Event, Rejected, RowResult, Transition};
-use super::{Call, CancelReason, Path, Run, State, WaitReason};
+use super::{Call, CancelReason, Path, Run, State, Task, WaitReason};
 
 mod moves;
 
@@ -105,10 +105,18 @@ impl Stepper {
             Event::ModelFailed { kind, message, .. } => self.fail(kind.code(), message),
             Event::Refused { code, message } => self.fail(&code, message),
             Event::Skipped { reason } => self.end(State::Skipped { reason: reason.clone() }, "skipped", Some(reason)),
-            Event::Queued => {
-                let note = "it waits there: the heartbeat turn that answers it is not built yet".to_owned();
-                self.end(State::Succeeded, "queued for the main session", Some(note))
-            }
+            Event::Queued { note } => match self.run.task {
+                // It is done when the heartbeat that takes it up is.
+                Task::QueueEvent { wake: WakeMode::Now } => {
+                    let reason = WaitReason::Heartbeat;
+                    self.rest(State::Waiting { reason }, "queued for the main session", note);
+                    self.effects.push(Effect::WakeHeartbeat);
+                    true
+                }
+                Task::QueueEvent { wake: WakeMode::NextHeartbeat } | Task::Turn => {
+                    self.end(State::Succeeded, "queued for the main session", note)
+                }
+            },
             Event::CancelRequested => self.end(State::Canceled, "canceled", None),
             _ => false,
         }
@@ -122,6 +130,9 @@ impl Stepper {
                     self.effects.push(Effect::Plan);
                     true
                 }
+                WaitReason::Heartbeat => {
+                    self.end(State::Succeeded, "done", Some("a heartbeat of the main session took it up".to_owned()))
+                }
                 // The turn's time stands still while it waits for something that is not its own doing.
                 WaitReason::Place { hop, tries } => {
                     let waited = self.now - self.run.state_since;
@@ -131,6 +142,7 @@ impl Stepper {
                     self.call(hop, tries)
                 }
             },
+            Event::Refused { code, message } if reason == WaitReason::Heartbeat => self.fail(&code, message),
             Event::Skipped { reason } => self.end(State::Skipped { reason: reason.clone() }, "skipped", Some(reason)),
             Event::CancelRequested => self.end(State::Canceled, "canceled", None),
             _ => false,

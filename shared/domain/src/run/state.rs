@@ -119,6 +119,8 @@ pub enum WaitReason {
     Overlap,
     /// The session it goes on with, which another run has.
     Session,
+    /// The heartbeat that answers what it queued for its agent's main session.
+    Heartbeat,
     /// One of the places that bound how many realtime turns are in flight.
     Place {
         /// The hop to go on with.
@@ -165,7 +167,7 @@ impl State {
         }
     }
 
-    /// What it waits for, where it waits: `overlap`, `session`, `place` or `window`.
+    /// What it waits for, where it waits: `overlap`, `session`, `heartbeat`, `place` or `window`.
     pub fn waits_for(&self) -> Option<&'static str> {
         if self.window().is_some() {
             return Some("window");
@@ -174,6 +176,7 @@ impl State {
         Some(match reason {
             WaitReason::Overlap => "overlap",
             WaitReason::Session => "session",
+            WaitReason::Heartbeat => "heartbeat",
             WaitReason::Place { .. } => "place",
         })
     }

@@ -2,7 +2,7 @@
 //!
 //! Guarantee: whether a run is closed here or by `deliver`, the same code decides that nothing is sent and closes it.
 
-use nightshift_domain::delivery::{Target, deliverable};
+use nightshift_domain::delivery::{Target, acknowledges, deliverable};
 use nightshift_domain::job::{DeliveryMode, DeliveryStatus};
 use nightshift_domain::run::{Event, Run, State};
 
@@ -35,6 +35,10 @@ pub(super) async fn output(scene: Scene<'_>, run: &Run) -> Result<Output, Engine
         Some(answer) => load_text(scene.deps, &run.key, answer).await?,
         None => String::new(),
     };
+    // What a heartbeat adds to its word that all is well is for nobody, if it is short.
+    if run.beat.is_some() && acknowledges(&text) {
+        return Ok(Output::Nothing(DeliveryStatus::Suppressed, Some("heartbeat".to_owned())));
+    }
     let text = match deliverable(&text) {
         Ok(text) => text.into_owned(),
         Err(reason) => return Ok(Output::Nothing(DeliveryStatus::Suppressed, Some(reason.to_owned()))),

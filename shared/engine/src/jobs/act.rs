@@ -12,10 +12,11 @@ use tracing::info;
 use crate::deps::Deps;
 use crate::ports::{Entropy, SystemEvent, Write};
 use crate::runs::occurrence::Timing;
-use crate::runs::{Claim, INLINE_MAX, Occurrence, Scene, claim_manual, claim_occurrence, load_config};
+use crate::runs::{Claim, INLINE_MAX, Occurrence, Scene, Wish, claim_manual, claim_occurrence, load_config};
 
+use super::heartbeats::arm;
 use super::params::Params;
-use super::{MAX_RACES, Refusal, Request};
+use super::{MAX_RACES, Refusal, Request, Stamp};
 
 /// What came of asking for a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +37,11 @@ impl Entropy for Drawn {
     }
 }
 
+/// The world with the chance of the request's stamp, so that a repeat makes the same ids.
+pub(super) fn drawn(request: &Request<'_>) -> Deps {
+    Deps { entropy: Arc::new(Drawn(request.stamp.bits)), ..request.deps.clone() }
+}
+
 /// Runs a job now: `{jobId, mode?}`. `force` (the default) always runs it; `if-enabled` unless it is switched off; `due`
 /// only if its next run has come and nobody started it.
 ///
@@ -48,6 +54,9 @@ pub async fn run_now(request: &Request<'_>, input: &Value) -> Result<Ran, Refusa
     let id = params.needed_job();
     let mode = params.words("mode", "modes", &["force", "due", "if-enabled"]).first().copied().unwrap_or("force");
     let id = params.needed(id)?;
+    if id.is_hook() {
+        return Err(id.not_built_in().err().into_iter().collect::<Vec<_>>().into());
+    }
     let deps = request.deps;
     let no_job = || Refusal::NoJob(id.to_string());
     let record = deps.store.job(&id).await?.ok_or_else(no_job)?;
@@ -61,8 +70,8 @@ pub async fn run_now(request: &Request<'_>, input: &Value) -> Result<Ran, Refusa
         }
     } else {
         let config = load_config(deps).await?;
-        let drawn = Deps { entropy: Arc::new(Drawn(request.stamp.bits)), ..deps.clone() };
-        claim_manual(&drawn, &config, record, request.stamp.at).await?.ok_or_else(no_job)?
+        let wish = Wish { asked: true, ..Wish::default() };
+        claim_manual(&drawn(request), &config, record, request.stamp.at, wish).await?.ok_or_else(no_job)?
     };
     info!(run.id = %key, job.id = %id, "run {key} was asked for");
     let wake = Wake::Resume { r: key.clone() };
@@ -141,11 +150,17 @@ pub async fn cancel(request: &Request<'_>, input: &Value) -> Result<Canceled, Re
     Err(Refusal::Changed(format!("run {key}")))
 }
 
+/// The id of the event that a request with this stamp queues.
+pub fn event_id(stamp: &Stamp) -> String {
+    format!("{}-{}", stamp.at.format("%Y%m%dT%H%M%SZ"), stamp.ulid())
+}
+
 /// Queues a text for an agent's main session: `{text, mode?, agentId?}`; with mode `now` a heartbeat starts at once.
 /// Answers the event's id.
 ///
 /// # Crash safety
-/// The event's id is made of the stamp, so that a repeat queues the same event; waking twice is harmless.
+/// The cadence is armed first. The event's id is made of the stamp, so that a repeat queues the same event; with `now` it is
+/// one transaction with the heartbeat that answers it, whose hand-over the sweeper makes up for.
 pub async fn system_event(request: &Request<'_>, input: &Value) -> Result<String, Refusal> {
     let mut params = Params::new(input, &["text", "mode", "agentId"]);
     let text = params.text("text").map(str::to_owned);
@@ -165,18 +180,20 @@ pub async fn system_event(request: &Request<'_>, input: &Value) -> Result<String
     let deps = request.deps;
     let config = load_config(deps).await?;
     let (agent, _, _) = config.agent(agent.as_deref());
-    let event = SystemEvent {
-        agent: agent.clone(),
-        id: format!("{}-{}", request.stamp.at.format("%Y%m%dT%H%M%SZ"), request.stamp.ulid()),
-        text,
-        at: request.stamp.at,
-        expires_at: request.now + config.cron.retention.events(),
-    };
-    let _ = deps.store.commit(&[Write::Event(&event)]).await?;
-    info!(agent.id = %agent, event.id = %event.id, "an event is queued for the main session of {agent}");
-    if wake == WakeMode::Now {
-        let wake = Wake::Heartbeat { a: agent };
-        deps.invoker.invoke(wake.function(), &Envelope::new(wake)).await?;
+    let id = event_id(&request.stamp);
+    let expires_at = request.now + config.cron.retention.events();
+    let event = SystemEvent::new(agent.clone(), id, text, request.stamp.at, expires_at);
+    let record = arm(request, &config, &agent).await?;
+    if wake == WakeMode::NextHeartbeat {
+        let _ = deps.store.commit(&[Write::Event(&event)]).await?;
+        info!(agent.id = %agent, event.id = %event.id, "an event is queued for the main session of {agent}");
+        return Ok(event.id);
     }
+    let wish = Wish { woken: true, event: Some(&event), ..Wish::default() };
+    let gone = || Refusal::Changed(format!("the heartbeat of {agent}"));
+    let key = claim_manual(&drawn(request), &config, record, request.stamp.at, wish).await?.ok_or_else(gone)?;
+    info!(agent.id = %agent, event.id = %event.id, run.id = %key, "an event wakes the main session of {agent}");
+    let wake = Wake::Resume { r: key };
+    deps.invoker.invoke(wake.function(), &Envelope::new(wake)).await?;
     Ok(event.id)
 }

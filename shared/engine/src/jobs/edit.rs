@@ -111,6 +111,7 @@ pub(crate) async fn update_within(request: &Request<'_>, input: &Value, bound: B
         params.fault(FieldError::new("missing_field", "patch", "patch is missing").hint("{\"enabled\": false}"));
     }
     let (id, patch) = params.needed(id.zip(patch))?;
+    let id = id.not_built_in().map_err(|fault| Refusal::Invalid(vec![fault]))?;
     let config = load_config(request.deps).await?;
     let defaults = request.defaults(&config);
     change(request, &config, &id, |job| bounded(job, apply_patch(job, patch, &defaults)?, bound)).await
@@ -166,7 +167,7 @@ async fn change(
 pub async fn remove(request: &Request<'_>, input: &Value) -> Result<(), Refusal> {
     let mut params = Params::new(input, &["jobId", "id", "cancelRuns"]);
     let (id, cancel_runs) = (params.needed_job(), params.flag("cancelRuns").unwrap_or(false));
-    let id = params.needed(id)?;
+    let id = params.needed(id)?.not_built_in().map_err(|fault| Refusal::Invalid(vec![fault]))?;
     let deps = request.deps;
     let config = load_config(deps).await?;
     if cancel_runs && let Some(record) = deps.store.job(&id).await? {

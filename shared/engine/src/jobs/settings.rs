@@ -11,7 +11,7 @@ use crate::ports::{Outcome, PageRequest, Write};
 
 use super::params::Params;
 use super::timing::{default_zone, in_flight, next_start, set_timer, settle_timer};
-use super::{MAX_RACES, Refusal, Request};
+use super::{MAX_RACES, Refusal, Request, heartbeats};
 
 /// What came of a new configuration.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,7 +52,8 @@ pub fn config_validate(request: &Request<'_>, input: &Value) -> Result<Validated
     Ok(Validated { faults, notes })
 }
 
-/// Replaces the document: `{config, expectedRevision?}`. Jobs that follow a zone which changed are moved to it.
+/// Replaces the document: `{config, expectedRevision?}`. Jobs that follow a zone which changed are moved to it, and heartbeats
+/// beat as it says.
 ///
 /// # Crash safety
 /// One conditional write of the document, then the jobs one by one, each its row and its timer. Stopped among them, the rest
@@ -178,7 +179,9 @@ async fn write(
         let jobs_moved = match Config::stored(&document) {
             Ok((new, _)) => {
                 let old = Config::stored(&current).ok().filter(|_| !idle && !request.stamp.repeated);
-                move_followers(request, &Follow { new: &new, old: old.as_ref().map(|(old, _)| old) }).await?
+                let old = old.as_ref().map(|(old, _)| old);
+                heartbeats::follow(request, &new, old).await?;
+                move_followers(request, &Follow { new: &new, old }).await?
             }
             // Nothing was written, and what stands there is for `config.apply` to repair.
             Err(_) => 0,

@@ -148,7 +148,7 @@ fn path(params: &mut Params<'_>) -> Option<MemoryPath> {
 }
 
 /// The field `text` as it is, blanks at its ends too.
-fn whole_text(params: &mut Params<'_>) -> Option<String> {
+pub(super) fn whole_text(params: &mut Params<'_>) -> Option<String> {
     let Some(text) = params.get("text") else {
         params.fault(FieldError::new("missing_field", "text", "text is missing"));
         return None;
@@ -160,7 +160,7 @@ fn whole_text(params: &mut Params<'_>) -> Option<String> {
     read
 }
 
-fn agent(params: &mut Params<'_>) -> Option<String> {
+pub(super) fn agent(params: &mut Params<'_>) -> Option<String> {
     // One that is left out is the default agent's; an empty one is somebody's mistake.
     let id = params.text("agentId").or_else(|| params.get("agentId").and_then(Value::as_str).map(str::trim))?;
     let good = (1..=33).contains(&id.len()) && id.chars().all(|each| each.is_ascii_alphanumeric() || each == '-');
@@ -172,7 +172,7 @@ fn agent(params: &mut Params<'_>) -> Option<String> {
 }
 
 /// The memory of `agent`, the default one where none is named.
-async fn memory_of(request: &Request<'_>, agent: Option<String>) -> Result<ShelfId, Refusal> {
+pub(super) async fn memory_of(request: &Request<'_>, agent: Option<String>) -> Result<ShelfId, Refusal> {
     Ok(ShelfId::Memory(match agent {
         Some(agent) => agent,
         None => load_config(request.deps).await?.agent(None).0,
@@ -199,7 +199,7 @@ fn check(name: &str, expected: Option<u64>, entry: Option<&Entry>) -> Result<(),
     }
 }
 
-async fn get(request: &Request<'_>, id: &ShelfId, name: &str) -> Result<Kept, Refusal> {
+pub(super) async fn get(request: &Request<'_>, id: &ShelfId, name: &str) -> Result<Kept, Refusal> {
     let store = request.deps.store.as_ref();
     for _ in 0..MAX_RACES {
         let shelf = store.shelf(id).await?;
@@ -211,7 +211,7 @@ async fn get(request: &Request<'_>, id: &ShelfId, name: &str) -> Result<Kept, Re
     Err(changed(id))
 }
 
-async fn put(
+pub(super) async fn put(
     request: &Request<'_>,
     id: &ShelfId,
     name: &str,

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use nightshift_domain::batch::{Batch, Collected, Window, WindowId};
 use nightshift_domain::config::Config;
 use nightshift_domain::delivery::Chunk;
+pub use nightshift_domain::heartbeat::SystemEvent;
 use nightshift_domain::job::JobRecord;
 use nightshift_domain::run::{EndpointCall, Run};
 use nightshift_domain::session::{Change, Exchange, Session};
@@ -71,6 +72,9 @@ pub enum Write<'a> {
     },
     /// A system event for an agent's main session; a repeat of the same id changes nothing.
     Event(&'a SystemEvent),
+    /// A system event as it stands now, whatever stood there: who holds the main session writes it, with the turn that saw
+    /// it, or who takes it back.
+    EventMoved(&'a SystemEvent),
     /// Takes one of the places that bound how many realtime turns are in flight; lost where another run has it. A commit may
     /// name a place once.
     HoldPlace {
@@ -206,22 +210,6 @@ pub struct Memo {
     pub rev: u64,
 }
 
-/// A text queued for an agent's main session.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SystemEvent {
-    /// The agent.
-    pub agent: String,
-    /// Sorts and identifies: derived from what caused it, so that a repeat is the same event.
-    pub id: String,
-    /// The text.
-    pub text: String,
-    /// When it was queued.
-    pub at: DateTime<Utc>,
-    /// When it is stale.
-    pub expires_at: DateTime<Utc>,
-}
-
 /// What became of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
@@ -321,8 +309,10 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// A note by its name.
     async fn memo(&self, name: &str) -> Result<Option<Memo>, StoreError>;
 
-    /// Queued events of an agent's main session, oldest first.
+    /// Queued events of an agent's main session, oldest first: those of which nothing became yet.
     async fn events(&self, agent: &str) -> Result<Vec<SystemEvent>, StoreError>;
+    /// An event of an agent's main session, queued or not.
+    async fn event(&self, agent: &str, id: &str) -> Result<Option<SystemEvent>, StoreError>;
     /// Takes events off the queue; repeats are harmless.
     async fn consume_events(&self, agent: &str, ids: &[String]) -> Result<(), StoreError>;
 

@@ -3,7 +3,10 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::alert::on_ended;
 use nightshift_domain::config::Config;
-use nightshift_domain::job::{AgentTurn, Job, JobRecord, Overlap, Payload, RunStatus, SessionTarget, prune_before};
+use nightshift_domain::heartbeat::{Beat, MAIN, SystemEvent};
+use nightshift_domain::job::{
+    AgentTurn, Job, JobRecord, Overlap, Payload, RunStatus, SessionTarget, WakeMode, prune_before,
+};
 use nightshift_domain::money::Cost;
 use nightshift_domain::run::{Books, LEASE, Lease, Origin, Run, State, Talk, Task, Text, WaitReason};
 use nightshift_domain::schedule::Schedule;
@@ -49,9 +52,14 @@ pub async fn new_run(
     now: DateTime<Utc>,
 ) -> Result<Run, EngineError> {
     let job = &record.job;
+    if job.job_id.heartbeat_agent().is_some() {
+        // What it is told is known when it has the main session.
+        return Ok(bare_run(record, key, origin, Text::Inline(String::new()), now));
+    }
     let message = load_message(deps, record).await?;
     let text = match &job.payload {
         Payload::SystemEvent { .. } => message,
+        Payload::AgentTurn(_) if job.job_id.is_hook() => format!("[hook {}] {message}", job.name),
         Payload::AgentTurn(_) => format!("[cron:{} {}] {message}", job.job_id, job.name),
     };
     let prompt = run_text(deps, &key, text).await?;
@@ -89,6 +97,8 @@ pub(super) fn bare_run(record: &JobRecord, key: RunKey, origin: Origin, prompt: 
         delivery: job.delivery.clone().filter(|_| job.session_target != SessionTarget::Main),
         plan: None,
         session: in_session(job),
+        wakes: job.wake_mode == WakeMode::Now,
+        beat: job.job_id.heartbeat_agent().is_some().then(Beat::default),
         talk: Talk { expected_hops: record.last_hops, ..Talk::default() },
         hops: Vec::new(),
         planning_tries: 0,
@@ -111,9 +121,13 @@ pub(super) fn bare_run(record: &JobRecord, key: RunKey, origin: Origin, prompt: 
 /// The session a job's runs go on with. What is queued for the main session is not a turn of its own.
 fn in_session(job: &Job) -> Option<InSession> {
     let agent = job.agent_id.clone().unwrap_or_else(|| "main".to_owned());
+    if job.job_id.heartbeat_agent().is_some() {
+        let alone = job.session_target == SessionTarget::Isolated;
+        return Some(InSession { agent, name: MAIN.to_owned(), alone, hold: Hold::None, cut: None });
+    }
     match (&job.session_target, &job.payload) {
         (SessionTarget::Named(name), Payload::AgentTurn(_)) => {
-            Some(InSession { agent, name: name.clone(), hold: Hold::None, cut: None })
+            Some(InSession { agent, name: name.clone(), alone: false, hold: Hold::None, cut: None })
         }
         (SessionTarget::Main | SessionTarget::Isolated | SessionTarget::Named(_), _) => None,
     }
@@ -256,7 +270,20 @@ fn claimed(
     updated
 }
 
-/// Writes a run that somebody asked for; it runs beside whatever is live. The caller hands it to `trigger`.
+/// What is wished of a run that is asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Wish<'a> {
+    /// Somebody asked for it by name: a heartbeat is a turn then even where there is nothing to do.
+    pub asked: bool,
+    /// An event woke the main session for it.
+    pub woken: bool,
+    /// What is queued for its main session with the run's row: the run owns it until its turn is over.
+    pub event: Option<&'a SystemEvent>,
+    /// What the run does, where that is not what its job says.
+    pub job: Option<&'a Job>,
+}
+
+/// Writes a run that somebody asked for; it runs beside whatever is live. The caller hands it to its function.
 ///
 /// # Crash safety
 /// One transaction; a run whose hand-over was lost stands in the due index.
@@ -265,18 +292,31 @@ pub(crate) async fn claim_manual(
     config: &Config,
     mut record: JobRecord,
     now: DateTime<Utc>,
+    wish: Wish<'_>,
 ) -> Result<Option<RunKey>, EngineError> {
     let ulid = new_ulid(deps, now);
     let key = RunKey::manual(&record.job.job_id, &ulid);
     for _ in 0..MAX_RACES {
-        let run = new_run(deps, &record, key.clone(), Origin::Manual, now).await?;
+        let mut run = match wish.job {
+            None => new_run(deps, &record, key.clone(), Origin::Manual, now).await?,
+            Some(asked) => {
+                let job = Job { job_id: record.job.job_id.clone(), ..asked.clone() };
+                let source = JobRecord { job, message_blob: None, ..record.clone() };
+                new_run(deps, &source, key.clone(), Origin::Manual, now).await?
+            }
+        };
+        if let Some(beat) = &mut run.beat {
+            (beat.asked, beat.woken) = (wish.asked, wish.woken);
+        }
         let mut updated = record.clone();
         updated.rev += 1;
         updated.sequence += 1;
         updated.active.push(key.clone());
         updated.job.state.running_at_ms.get_or_insert(now.timestamp_millis());
         let prune_to = prune_before(&mut updated, run.slot, config.cron.retention.runs_per_job);
-        match deps.store.commit(&[Write::Run { run: &run, expires_at: None }, Write::Job(&updated)]).await? {
+        let mut writes = vec![Write::Run { run: &run, expires_at: None }, Write::Job(&updated)];
+        writes.extend(wish.event.map(Write::Event));
+        match deps.store.commit(&writes).await? {
             Outcome::Applied => {
                 prune(deps.store.as_ref(), &run.job_id, prune_to, now).await;
                 return Ok(Some(key));

@@ -15,6 +15,7 @@ use tracing::{debug, info, warn};
 
 use crate::deps::Deps;
 use crate::error::EngineError;
+use crate::heartbeat::{self, Seen};
 use crate::jobs::timer_for;
 use crate::ports::{Outcome, SystemEvent, Write};
 
@@ -49,6 +50,8 @@ pub(crate) struct Along<'a> {
     pub count: Option<&'a str>,
     /// What is known of the model's context, in tokens; for a run that takes its session.
     pub room: Option<u64>,
+    /// What a heartbeat has before it when it is planned.
+    pub seen: Option<&'a Seen>,
     /// Whether the caller sends the alerts about the run's end himself.
     pub sends_alerts: bool,
     /// Whether the run holds an answer that was paid and stands nowhere else: it is not given up for a failure that passes.
@@ -76,14 +79,16 @@ async fn applied(scene: Scene<'_>, run: &Run, event: Event, along: Along<'_>) ->
     let name = event.name();
     let mut run = Cow::Borrowed(run);
     for _ in 0..MAX_RACES {
-        let prepare = || prepared(scene, &run, event.clone(), along.room, now);
+        let prepare = || prepared(scene, &run, event.clone(), &along, now);
         let Some(prepared) = patiently(scene.deps, along.dear, prepare).await? else { return Ok(None) };
-        let Prepared { mut after, effects, change, woken, litter, record } = prepared;
+        let Prepared { mut after, effects, change, woken, told, events, more, litter, record } = prepared;
         let step = record.as_ref().and_then(|record| on_run_moved(record, &run.state, &after, now));
         let step = step.map(|step| raised(after_a_pause(step, scene, now), scene, &mut after, now));
-        match write(scene, &run, &after, step.as_ref(), change.as_ref(), &along).await? {
+        let beside = Beside { step: step.as_ref(), session: change.as_ref(), events: &events };
+        match write(scene, &run, &after, beside, &along).await? {
             Written::All => {
                 info!(run.id = %after.key, run.state = after.state.name(), "run {} is {} ({name})", after.key, after.state.name());
+                let hold_until = step.as_ref().and_then(|step| step.record.hold_until);
                 if let (Some(step), Some(record)) = (step, &record) {
                     drop_timer(scene, &step, record, now).await?;
                     if let Some(waiter) = step.wake {
@@ -93,7 +98,7 @@ async fn applied(scene: Scene<'_>, run: &Run, event: Event, along: Along<'_>) ->
                         end_waiting(scene.deps, record).await;
                     }
                 }
-                if let Some(waiter) = woken {
+                for waiter in woken.into_iter().chain(told) {
                     wake(scene, waiter).await?;
                 }
                 if !litter.is_empty() {
@@ -105,6 +110,7 @@ async fn applied(scene: Scene<'_>, run: &Run, event: Event, along: Along<'_>) ->
                 if !along.sends_alerts {
                     hand_over_alerts(scene, &after).await?;
                 }
+                heartbeat::go_on(scene, &after, more, hold_until).await;
                 return Ok(Some(Moved { run: after, effects }));
             }
             Written::RunMoved => {
@@ -128,6 +134,12 @@ struct Prepared {
     change: Option<Change>,
     /// Who has the session next.
     woken: Option<RunKey>,
+    /// The runs whose events its turn answered.
+    told: Vec<RunKey>,
+    /// Events that it moves.
+    events: Vec<SystemEvent>,
+    /// Whether events are left that are to wake the session.
+    more: bool,
     /// Blobs that nothing names then.
     litter: Vec<String>,
     /// Its job, where that is concerned.
@@ -139,7 +151,7 @@ async fn prepared(
     scene: Scene<'_>,
     run: &Run,
     event: Event,
-    room: Option<u64>,
+    along: &Along<'_>,
     now: DateTime<Utc>,
 ) -> Result<Option<Prepared>, EngineError> {
     let transition = match next(run, event, now) {
@@ -150,10 +162,14 @@ async fn prepared(
         }
     };
     let transition = windows::gathered(scene, transition, now);
-    let Stepped { transition, change, wake: woken, litter } = sessions::step(scene, run, transition, room, now).await?;
+    let stepped = sessions::step(scene, run, transition, along.room, along.seen, now).await?;
+    let Stepped { transition, change, wake: woken, mut events, more, litter } = stepped;
     let Some(Transition { run: after, effects }) = seated(scene, run, transition, now).await? else { return Ok(None) };
     let record = if concerns_job(&run.state, &after) { scene.deps.store.job(&after.job_id).await? } else { None };
-    Ok(Some(Prepared { after, effects, change, woken, litter, record }))
+    events.extend(heartbeat::taken_back(scene, run, &after).await?);
+    let told = events.iter().filter(|event| event.fate.is_some()).filter_map(|event| event.run.clone());
+    let told = told.filter(|waiting| *waiting != run.key).collect();
+    Ok(Some(Prepared { after, effects, change, woken, told, events, more, litter, record }))
 }
 
 /// The run that a write of ours was lost for, on top of the bookings made since it was read; `None` where somebody moved it.
@@ -193,7 +209,9 @@ fn is_queued(state: &State) -> bool {
 /// row yet, and the sweep sees to that.
 fn after_a_pause(mut step: JobStep, scene: Scene<'_>, now: DateTime<Utc>) -> JobStep {
     let record = &step.record;
-    if matches!(record.job.schedule, Schedule::At { .. }) {
+    // Heartbeats that are woken again and again fail between its beats: those are recorded as they come, so that a lost timer
+    // is seen.
+    if matches!(record.job.schedule, Schedule::At { .. }) || record.job.job_id.is_built_in() {
         return step;
     }
     let (Some(until), Some(next)) = (record.hold_until, record.job.state.next_run_at_ms) else { return step };
@@ -240,12 +258,22 @@ enum Written {
     SessionMoved,
 }
 
+/// What is written beside a run.
+#[derive(Clone, Copy)]
+struct Beside<'a> {
+    /// Its job's step.
+    step: Option<&'a JobStep>,
+    /// Its session's change.
+    session: Option<&'a Change>,
+    /// Events of the main session.
+    events: &'a [SystemEvent],
+}
+
 async fn write(
     scene: Scene<'_>,
     before: &Run,
     after: &Run,
-    step: Option<&JobStep>,
-    session: Option<&Change>,
+    Beside { step, session, events }: Beside<'_>,
     along: &Along<'_>,
 ) -> Result<Written, EngineError> {
     let expires_at = after.ended_at.map(|ended| ended + run_retention(scene));
@@ -282,9 +310,8 @@ async fn write(
         let settled = matches!(batch.state, BatchState::Settled { .. });
         writes.push(Write::Batch { batch, expires_at: settled.then(|| scene.deps.clock.now() + run_retention(scene)) });
     }
-    if let Some(event) = along.event {
-        writes.push(Write::Event(event));
-    }
+    writes.extend(along.event.map(Write::Event));
+    writes.extend(events.iter().map(Write::EventMoved));
     if let Some(name) = along.count.filter(|_| after.plan.is_some()) {
         writes.push(Write::Count { name, by: 1 });
     }

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use chrono::{DateTime, Utc};
 use nightshift_domain::event::{Envelope, Wake};
 use nightshift_domain::ids::slot_text;
+use nightshift_domain::job::WakeMode;
 use nightshift_domain::run::{Effect, Event, Held, Run, State, Task, WaitReason, take};
 use nightshift_domain::{AttemptId, RunKey};
 use tracing::{debug, info};
@@ -12,9 +13,10 @@ use tracing::{debug, info};
 use crate::batches;
 use crate::deliver::close_where_it_is;
 use crate::error::EngineError;
+use crate::heartbeat;
+use crate::jobs::armed;
 use crate::ports::SystemEvent;
 
-use super::Scene;
 use super::booking;
 use super::commit::{Along, Moved, apply, save};
 use super::patience::patiently;
@@ -25,6 +27,7 @@ use super::submit::submit;
 use super::texts::load_text;
 use super::tools::run_tools;
 use super::windows;
+use super::{Scene, load_config};
 
 /// What taking up a run came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +76,10 @@ pub async fn drive(scene: Scene<'_>, run: Run, effects: Vec<Effect>) -> Result<(
                 hand_on(scene, &run).await?;
                 continue;
             }
+            Effect::WakeHeartbeat => {
+                wake_heartbeat(scene, &run.agent_id).await?;
+                continue;
+            }
             // What a close has to do was done with its write.
             Effect::Close => continue,
         };
@@ -102,34 +109,66 @@ pub(crate) async fn hand_to_deliver(scene: Scene<'_>, run: &RunKey) -> Result<()
 
 async fn planned(scene: Scene<'_>, run: &Run) -> Result<Option<Moved>, EngineError> {
     match run.task {
-        Task::QueueEvent { wake } => {
-            let text = load_text(scene.deps, &run.key, &run.prompt).await?;
-            let event = system_event(scene, run, text);
-            let moved = apply(scene, run, Event::Queued, Along { event: Some(&event), ..Along::default() }).await?;
-            if moved.is_some() && wake == nightshift_domain::job::WakeMode::Now {
-                let wake = Wake::Heartbeat { a: run.agent_id.clone() };
-                scene.deps.invoker.invoke(wake.function(), &Envelope::new(wake)).await?;
-            }
-            Ok(moved)
-        }
+        Task::QueueEvent { wake } => Box::pin(queued(scene, run.clone(), wake)).await,
         Task::Turn => {
             let planned = plan(scene, run).await?;
-            let along = Along { count: planned.count.as_deref(), room: planned.room, ..Along::default() };
+            let (count, seen) = (planned.count.as_deref(), planned.seen.as_deref());
+            let along = Along { count, room: planned.room, seen, ..Along::default() };
             apply(scene, run, planned.event, along).await
         }
     }
 }
 
+/// Queues a run's text for its agent's main session, and sees that the session looks around at all.
+///
+/// # Crash safety
+/// The cadence is armed first, which may be repeated; then one conditional write of the run with its event.
+async fn queued(scene: Scene<'_>, mut run: Run, wake: WakeMode) -> Result<Option<Moved>, EngineError> {
+    // Its fire may have slept since the configuration was read, and the cadence follows it.
+    let config = load_config(scene.deps).await?;
+    let scene = Scene { config: &config, ..scene };
+    // The run keeps the agent whose session has its event, whatever the configuration says later.
+    let (agent, _, is_missing) = config.agent(Some(&run.agent_id));
+    if is_missing {
+        let detail = format!("agent \"{}\" is not configured; it is put before \"{agent}\"", run.agent_id);
+        run.log(scene.deps.clock.now(), "another agent", Some(detail));
+    }
+    run.agent_id = agent;
+    let record = armed(scene, &run.agent_id).await?;
+    let text = load_text(scene.deps, &run.key, &run.prompt).await?;
+    let event = SystemEvent {
+        run: (wake == WakeMode::Now).then(|| run.key.clone()),
+        model: run.turn.model.clone(),
+        thinking: run.turn.thinking,
+        ..system_event(scene, &run, text)
+    };
+    let note = match wake {
+        WakeMode::Now => Some("it waits for the heartbeat that answers it".to_owned()),
+        WakeMode::NextHeartbeat if !record.job.enabled => {
+            Some(format!("the heartbeat of {} is off: it waits until something else wakes it", run.agent_id))
+        }
+        WakeMode::NextHeartbeat => None,
+    };
+    apply(scene, &run, Event::Queued { note }, Along { event: Some(&event), ..Along::default() }).await
+}
+
 /// A run's text for its agent's main session, under an id that a repeat has too.
 pub(crate) fn system_event(scene: Scene<'_>, run: &Run, text: String) -> SystemEvent {
     let now = scene.deps.clock.now();
-    SystemEvent {
-        agent: run.agent_id.clone(),
-        id: format!("{}-{}", slot_text(run.slot), run.key),
-        text,
-        at: now,
-        expires_at: now + scene.config.cron.retention.events(),
-    }
+    let agent = scene.config.agent(Some(&run.agent_id)).0;
+    SystemEvent::new(agent, event_id(run), text, now, now + scene.config.cron.retention.events())
+}
+
+/// The id of the event that comes of `run`.
+pub(crate) fn event_id(run: &Run) -> String {
+    format!("{}-{}", slot_text(run.slot), run.key)
+}
+
+/// Wakes the main session of `agent`. A repeat finds nothing to do.
+pub(crate) async fn wake_heartbeat(scene: Scene<'_>, agent: &str) -> Result<(), EngineError> {
+    let wake = Wake::Heartbeat { a: agent.to_owned() };
+    scene.deps.invoker.invoke(wake.function(), &Envelope::new(wake)).await?;
+    Ok(())
 }
 
 /// The run under a lease of ours; `None` where somebody else holds it.
@@ -219,6 +258,14 @@ pub async fn resume(scene: Scene<'_>, key: &RunKey) -> Result<Resumed, EngineErr
             }
         }
     }
+    if matches!(run.state, State::Waiting { reason: WaitReason::Heartbeat }) {
+        let Some(event) = heartbeat::outcome(scene, &run).await? else {
+            wake_heartbeat(scene, &run.agent_id).await?;
+            return waits_on(scene, run).await;
+        };
+        apply(scene, &run, event, Along::default()).await?;
+        return Ok(Resumed::Driven);
+    }
     if matches!(run.state, State::Waiting { reason: WaitReason::Session }) {
         if scene.deps.store.job(&run.job_id).await?.is_none() {
             let event = Event::Skipped { reason: "job_removed".to_owned() };
@@ -298,6 +345,9 @@ async fn waits_on(scene: Scene<'_>, mut run: Run) -> Result<Resumed, EngineError
 
 /// Whether there is something to be done about a run that waits for another one: its turn has come, or its job is gone.
 pub(crate) async fn is_its_turn(scene: Scene<'_>, run: &Run) -> Result<bool, EngineError> {
+    if matches!(run.state, State::Waiting { reason: WaitReason::Heartbeat }) {
+        return heartbeat::has_news(scene, run).await;
+    }
     if matches!(run.state, State::Waiting { reason: WaitReason::Session }) {
         let job = scene.deps.store.job(&run.job_id).await?;
         return Ok(job.is_none() || sessions::is_free(scene, run).await?);

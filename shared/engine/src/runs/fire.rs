@@ -8,6 +8,7 @@ use nightshift_domain::{JobId, RunKey};
 use tracing::{debug, info};
 
 use crate::error::EngineError;
+use crate::heartbeat;
 use crate::jobs::timer_for;
 use crate::ports::{Outcome, TimerSpec, Write};
 
@@ -142,6 +143,10 @@ async fn fired(scene: Scene<'_>, fire: &Fire, swept: bool) -> Result<Fired, Engi
         () if record.job.is_too_late(late) => Some("too_late"),
         () if held => Some("backoff"),
         () => None,
+    };
+    let skip = match skip {
+        Some(reason) => Some(reason),
+        None => heartbeat::reason_to_rest(scene, &record, start).await?,
     };
     let behind = recorded > 0 && record.job.missed == Missed::All;
     // What was missed before it was counted with its rows.

@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::alert::rules;
 use nightshift_domain::config::{Agent, Config, Provider};
 use nightshift_domain::delivery::channel_of;
+use nightshift_domain::heartbeat::{delivery as heartbeat_delivery, is_homeless};
 use nightshift_domain::job::{DeliveryMode, Job, Payload};
 use nightshift_domain::model::{Chosen, ModelInfo, known, thinking_for};
 use nightshift_domain::run::{
@@ -16,6 +17,7 @@ use tracing::info;
 use crate::clock;
 use crate::deps::Deps;
 use crate::error::EngineError;
+use crate::heartbeat::{self, Look, Seen};
 use crate::ports::OpenedModel;
 
 use super::Scene;
@@ -38,22 +40,36 @@ pub(super) struct Planned {
     pub count: Option<String>,
     /// What is known of the model's context, in tokens.
     pub room: Option<u64>,
+    /// What a heartbeat has before it.
+    pub seen: Option<Box<Seen>>,
 }
 
 impl From<Event> for Planned {
     fn from(event: Event) -> Self {
-        Self { event, count: None, room: None }
+        Self { event, count: None, room: None, seen: None }
     }
 }
 
 /// Plans `run`. Reads only (and writes one content-addressed blob for a long system prompt), so a repeat is harmless.
 pub(super) async fn plan(scene: Scene<'_>, run: &Run) -> Result<Planned, EngineError> {
     let now = scene.deps.clock.now();
+    let mut seen = match heartbeat::look(scene, run).await? {
+        Look::NoBeat => None,
+        Look::Nothing(reason) => return Ok(Event::Skipped { reason: reason.to_owned() }.into()),
+        Look::Sees(seen) => Some(seen),
+    };
+    let bare = run;
+    let mut with_events = seen.as_ref().map(|seen| seen.in_hands_of(bare));
+    let run = with_events.as_ref().unwrap_or(bare);
     let (agent_id, agent, unknown_agent) = scene.config.agent(Some(&run.agent_id));
     let defaults = &scene.config.agents.defaults;
     let mut notes = Vec::new();
     if unknown_agent {
         notes.push(format!("agent \"{}\" is not configured; \"{agent_id}\" answers", run.agent_id));
+    }
+    if run.beat.is_some() && is_homeless(&scene.config.heartbeat_of(&agent), &agent) {
+        let message = format!("the heartbeat of {agent_id} is for its owner, and its defaultRoute is not configured");
+        return Ok(refused("delivery_target", message).into());
     }
     let target = match target(scene.deps, scene.config, run.delivery.as_ref(), &agent_id).await? {
         Ok(target) => target,
@@ -63,7 +79,18 @@ pub(super) async fn plan(scene: Scene<'_>, run: &Run) -> Result<Planned, EngineE
         }
         Err(message) => return Ok(refused("delivery_target", message).into()),
     };
-    let Picked { which, left, candidate, credential, info } = match pick(scene, run, &agent, &mut notes).await {
+    let mut picked = pick(scene, run, &agent, &mut notes).await;
+    if picked.as_ref().is_err_and(|event| is_for_good(event))
+        && let Some(seen) = &mut seen
+        && let Some(wanted) = seen.refuse_model()
+    {
+        // An event whose model cannot be had is no reason for the others to wait, nor for itself.
+        notes.push(format!("an event wants the model \"{}\", which cannot be used", wanted.escape_debug()));
+        with_events = Some(seen.in_hands_of(bare));
+        picked = pick(scene, with_events.as_ref().unwrap_or(bare), &agent, &mut notes).await;
+    }
+    let run = with_events.as_ref().unwrap_or(bare);
+    let Picked { which, left, candidate, credential, info } = match picked {
         Ok(picked) => picked,
         Err(event) => return Ok((*event).into()),
     };
@@ -127,7 +154,12 @@ pub(super) async fn plan(scene: Scene<'_>, run: &Run) -> Result<Planned, EngineE
         notes,
     };
     let count = fallback.map(|fallback| format!("fallback.{}", fallback.code()));
-    Ok(Planned { event: Event::Planned(Box::new(plan)), count, room: info.max_input_tokens })
+    Ok(Planned { event: Event::Planned(Box::new(plan)), count, room: info.max_input_tokens, seen })
+}
+
+/// Whether what kept a run from being planned is there tomorrow too.
+fn is_for_good(event: &Event) -> bool {
+    matches!(event, Event::Refused { .. }) || matches!(event, Event::ModelFailed { kind, .. } if !kind.is_transient())
 }
 
 /// How long `cron.add` waits for what a provider says of a model.
@@ -137,12 +169,18 @@ const NOTE_TIMEOUT: TimeDelta = TimeDelta::seconds(3);
 /// decides, under the configuration of its time.
 pub async fn remarks(deps: &Deps, config: &Config, job: &Job) -> Vec<String> {
     let mut remarks = Vec::new();
-    if matches!(job.payload, Payload::SystemEvent { .. }) {
-        remarks.push(
-            "it is queued for the main session, whose heartbeat turn is not built yet: nothing answers it".to_owned(),
-        );
-    }
     let (id, agent, is_missing) = config.agent(job.agent_id.as_deref());
+    if matches!(job.payload, Payload::SystemEvent { .. }) {
+        remarks.extend(heartbeat::remark(config, job));
+        let rules = config.heartbeat_of(&agent);
+        if is_homeless(&rules, &agent) {
+            remarks.push(format!("the heartbeat of {id} is for its owner, and its defaultRoute is not configured"));
+        }
+        let delivery = heartbeat_delivery(&rules, &agent);
+        if let Ok(Err(message)) = target(deps, config, Some(&delivery), &id).await {
+            remarks.push(format!("as things stand what {id} says to it would not be delivered: {message}"));
+        }
+    }
     if let (true, Some(asked)) = (is_missing, &job.agent_id) {
         remarks.push(format!("agent \"{}\" is not configured; as things stand \"{id}\" answers", asked.escape_debug()));
     }
@@ -158,10 +196,18 @@ pub async fn remarks(deps: &Deps, config: &Config, job: &Job) -> Vec<String> {
         let why = why.sentence("the alert", "the alert's to");
         remarks.push(format!("as things stand nobody would be told of its failures: {why}"));
     }
-    if let Payload::AgentTurn(turn) = &job.payload
-        && let Ok(lineup) = lineup(config, turn, &agent)
-    {
-        remarks.extend(lineup.notes);
+    match &job.payload {
+        Payload::AgentTurn(turn) => {
+            remarks.extend(lineup(config, turn, &agent).into_iter().flat_map(|lineup| lineup.notes));
+        }
+        Payload::SystemEvent { model: Some(model), .. } => {
+            let found = config.model_ref(model).ok().and_then(|(provider, _)| config.provider(&provider));
+            if found.is_none() {
+                let model = model.escape_debug();
+                remarks.push(format!("the model \"{model}\" cannot be used; the heartbeat has the agent's then"));
+            }
+        }
+        Payload::SystemEvent { model: None, .. } => {}
     }
     remarks.extend(batch_note(deps, config, job).await);
     remarks

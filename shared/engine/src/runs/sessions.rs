@@ -11,6 +11,7 @@
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt, stream};
 use nightshift_domain::RunKey;
+use nightshift_domain::delivery::acknowledges;
 use nightshift_domain::model::{HopRequest, Reply, Role, TurnMessage};
 use nightshift_domain::run::{Run, Said, State, Text, Transition};
 use nightshift_domain::session::{
@@ -22,6 +23,8 @@ use tracing::{info, warn};
 
 use crate::deps::Deps;
 use crate::error::EngineError;
+use crate::heartbeat::{Seen, events_after};
+use crate::ports::SystemEvent;
 
 use super::Scene;
 use super::texts::{TALK_INLINE_MAX, digest, keep_under, load_text};
@@ -38,13 +41,17 @@ pub(crate) struct Stepped {
     pub change: Option<Change>,
     /// Who is to be woken after it.
     pub wake: Option<RunKey>,
+    /// Events of the main session that its turn leaves otherwise than it found them.
+    pub events: Vec<SystemEvent>,
+    /// Whether events are left that are to wake the session.
+    pub more: bool,
     /// Blobs that nothing names any more after it.
     pub litter: Vec<String>,
 }
 
 impl From<Transition> for Stepped {
     fn from(transition: Transition) -> Self {
-        Self { transition, change: None, wake: None, litter: Vec::new() }
+        Self { transition, change: None, wake: None, events: Vec::new(), more: false, litter: Vec::new() }
     }
 }
 
@@ -54,13 +61,14 @@ pub(crate) async fn step(
     before: &Run,
     transition: Transition,
     room: Option<u64>,
+    seen: Option<&Seen>,
     now: DateTime<Utc>,
 ) -> Result<Stepped, EngineError> {
     let Some(mine) = &before.session else { return Ok(transition.into()) };
     let after = &transition.run.state;
     match mine.hold {
         Hold::None | Hold::Queued if before.plan.is_none() && transition.run.plan.is_some() && !after.is_terminal() => {
-            take(scene, before, transition, room, now).await
+            take(scene, before, transition, (room, seen), now).await
         }
         Hold::Queued if !lines_up(after) => leave(scene, transition).await,
         Hold::Held if !keeps(after) => release(scene, transition, now).await,
@@ -118,20 +126,35 @@ async fn take(
     scene: Scene<'_>,
     before: &Run,
     mut transition: Transition,
-    room: Option<u64>,
+    (room, seen): (Option<u64>, Option<&Seen>),
     now: DateTime<Utc>,
 ) -> Result<Stepped, EngineError> {
     let run = &before.key;
     let Some(mine) = &mut transition.run.session else { return Ok(transition.into()) };
     if mine.hold == Hold::None {
-        mine.agent = scene.config.agent(Some(&before.agent_id)).0;
+        let agent = before.job_id.heartbeat_agent().map(str::to_owned);
+        mine.agent = agent.unwrap_or_else(|| scene.config.agent(Some(&before.agent_id)).0);
     }
     let stored = scene.deps.store.session(&mine.agent, &mine.name).await?;
     let session = stored.unwrap_or_else(|| Session::new(&mine.agent, &mine.name, now));
     let (why, wake) = match line(scene, &session, run).await? {
+        // After the session's row was read, whose write is the condition: no other turn has them in hand.
+        Line::Free(_) if !are_queued(scene, &session.agent, seen).await? => {
+            let waits = Transition::behind(before, "what it was to see was taken up by another".to_owned(), now);
+            return Ok(Stepped { wake: Some(run.clone()), ..waits.into() });
+        }
         Line::Free(gone) => {
-            let exchanges = exchanges(scene.deps, &session).await?;
             mine.hold = Hold::Held;
+            let alone = mine.alone;
+            if let Some(seen) = seen {
+                seen.put_into(&mut transition.run);
+            }
+            if alone {
+                let change = Some(session.taken(run, &gone));
+                return Ok(Stepped { change, ..transition.into() });
+            }
+            let exchanges = exchanges(scene.deps, &session).await?;
+            let Some(mine) = &mut transition.run.session else { return Ok(transition.into()) };
             mine.cut = session.cut(room, &exchanges);
             if mine.cut.is_some() {
                 let detail = format!("session {} is long, about {} tokens", session.name, session.tokens());
@@ -152,6 +175,13 @@ async fn take(
         its.hold = if change.is_some() || session.waiting.contains(run) { Hold::Queued } else { Hold::None };
     }
     Ok(Stepped { change, wake, ..waits.into() })
+}
+
+/// Whether nobody took up what a heartbeat saw when it was planned.
+async fn are_queued(scene: Scene<'_>, agent: &str, seen: Option<&Seen>) -> Result<bool, EngineError> {
+    let Some(seen) = seen.filter(|seen| !seen.events.is_empty()) else { return Ok(true) };
+    let queue = scene.deps.store.events(agent).await?;
+    Ok(seen.events.iter().all(|id| queue.iter().any(|event| event.id == *id)))
 }
 
 /// The run leaves the line.
@@ -176,8 +206,14 @@ async fn release(scene: Scene<'_>, mut transition: Transition, now: DateTime<Utc
         warn!(run.id = %key, "run {key} ends and its session is not its own any more");
         return Ok(transition.into());
     };
+    let (mut events, mut prompt, mut more) = (Vec::new(), None, false);
+    if transition.run.beat.is_some() {
+        let after = events_after(scene, &transition.run, &mine.agent, now).await?;
+        (events, prompt, more) = (after.moved, Some(after.kept), after.more);
+    }
     let put = match transition.run.state {
-        State::Delivering => Some(exchange(scene.deps, &transition.run, &session, now).await?),
+        State::Delivering if mine.alone => None,
+        State::Delivering => exchange(scene.deps, &transition.run, &session, prompt, now).await?,
         State::Due
         | State::Waiting { .. }
         | State::Running { .. }
@@ -204,7 +240,7 @@ async fn release(scene: Scene<'_>, mut transition: Transition, now: DateTime<Utc
         litter.extend(dropped.flat_map(|one| blobs(&one)));
     }
     let wake = next_in_line(&change.session);
-    Ok(Stepped { transition, change: Some(change), wake, litter })
+    Ok(Stepped { transition, change: Some(change), wake, events, more, litter })
 }
 
 fn next_in_line(session: &Session) -> Option<RunKey> {
@@ -260,9 +296,18 @@ pub(crate) fn blob(text: &Text) -> Option<String> {
     }
 }
 
-/// What `run` leaves in its session.
-async fn exchange(deps: &Deps, run: &Run, session: &Session, now: DateTime<Utc>) -> Result<Exchange, EngineError> {
-    let prompt = load_text(deps, &run.key, &run.prompt).await?;
+/// What `run` leaves in its session, where it leaves anything. `prompt` stands for its own there.
+async fn exchange(
+    deps: &Deps,
+    run: &Run,
+    session: &Session,
+    prompt: Option<String>,
+    now: DateTime<Utc>,
+) -> Result<Option<Exchange>, EngineError> {
+    let prompt = match prompt {
+        Some(prompt) => prompt,
+        None => load_text(deps, &run.key, &run.prompt).await?,
+    };
     let (mut texts, mut tools) = (Vec::new(), Vec::new());
     for said in run.talk.said.iter().filter(|said| said.role == Role::Assistant) {
         let content = load_text(deps, &run.key, &said.content).await?;
@@ -287,7 +332,13 @@ async fn exchange(deps: &Deps, run: &Run, session: &Session, now: DateTime<Utc>)
         }
     }
     if let Some(answer) = &run.answer {
-        texts.push(load_text(deps, &run.key, answer).await?);
+        let answer = load_text(deps, &run.key, answer).await?;
+        // A heartbeat that saw nothing and did nothing is not worth remembering, and there are many of them.
+        let is_idle = run.beat.as_ref().is_some_and(|beat| beat.events.is_empty()) && named.is_empty();
+        if is_idle && texts.is_empty() && acknowledges(&answer) {
+            return Ok(None);
+        }
+        texts.push(answer);
     }
     let answer = answer_kept(texts.iter().map(String::as_str), &named);
     let (mut said, mut bytes) = (Vec::new(), 0);
@@ -296,7 +347,7 @@ async fn exchange(deps: &Deps, run: &Run, session: &Session, now: DateTime<Utc>)
         bytes += length;
         said.push(Said { role, content });
     }
-    Ok(Exchange { n: session.next, run: run.key.clone(), at: now, said, bytes })
+    Ok(Some(Exchange { n: session.next, run: run.key.clone(), at: now, said, bytes }))
 }
 
 /// A block of any kind; only the type is sure to be what it seems.

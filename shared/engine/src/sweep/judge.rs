@@ -78,10 +78,12 @@ pub(crate) fn run(run: &Run, about: &About, now: DateTime<Utc>) -> Verdict {
         return Verdict::Well(due + PATIENCE);
     }
     match &run.state {
-        State::Waiting { reason: WaitReason::Overlap | WaitReason::Session } if !about.its_turn => {
+        State::Waiting { reason: WaitReason::Overlap | WaitReason::Session | WaitReason::Heartbeat }
+            if !about.its_turn =>
+        {
             Verdict::Well(now + WELL_FOR)
         }
-        State::Waiting { reason: WaitReason::Overlap | WaitReason::Session } => lost(
+        State::Waiting { reason: WaitReason::Overlap | WaitReason::Session | WaitReason::Heartbeat } => lost(
             FindingKind::NeverWoken,
             format!("run {key} waits since {}, and its turn has come", instant(run.state_since)),
         ),

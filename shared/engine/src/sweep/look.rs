@@ -72,7 +72,8 @@ async fn about(scene: Scene<'_>, known: &mut Known, run: &Run) -> Result<About, 
     } else if run.lease.is_none() && run.timers > 0 {
         about.timer = armed(scene, &run.key.resume_timer(run.timers)).await?;
     }
-    if matches!(run.state, State::Waiting { reason: WaitReason::Overlap | WaitReason::Session }) {
+    if matches!(run.state, State::Waiting { reason: WaitReason::Overlap | WaitReason::Session | WaitReason::Heartbeat })
+    {
         about.its_turn = is_its_turn(scene, run).await?;
     }
     Ok(about)

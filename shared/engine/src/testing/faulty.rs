@@ -197,6 +197,10 @@ impl Store for Faulty {
         self.inner.events(agent).await
     }
 
+    async fn event(&self, agent: &str, id: &str) -> Result<Option<SystemEvent>, StoreError> {
+        self.inner.event(agent, id).await
+    }
+
     async fn consume_events(&self, agent: &str, ids: &[String]) -> Result<(), StoreError> {
         self.inner.consume_events(agent, ids).await
     }

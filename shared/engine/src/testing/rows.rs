@@ -126,6 +126,7 @@ enum Change {
         batch: AttemptId,
     },
     Event(SystemEvent),
+    EventMoved(SystemEvent),
     Hold {
         place: u32,
         run: RunKey,
@@ -222,6 +223,7 @@ impl Rows {
             },
             Change::Release { .. }
             | Change::Event(_)
+            | Change::EventMoved(_)
             | Change::Set { .. }
             | Change::Free { .. }
             | Change::Queue { .. }
@@ -247,6 +249,7 @@ impl Rows {
             Change::Event(event) => {
                 self.events.entry((event.agent.clone(), event.id.clone())).or_insert(event);
             }
+            Change::EventMoved(event) => drop(self.events.insert((event.agent.clone(), event.id.clone()), event)),
             Change::Hold { place, run } => drop(self.places.insert(place, run)),
             Change::Free { place, run } => {
                 if self.places.get(&place) == Some(&run) {
@@ -345,6 +348,7 @@ fn changes(writes: &[Write<'_>]) -> Result<Vec<(usize, Change)>, StoreError> {
                 }
             }
             Write::Event(event) => add(Change::Event((*event).clone())),
+            Write::EventMoved(event) => add(Change::EventMoved((*event).clone())),
             Write::HoldPlace { place, run } => add(Change::Hold { place: *place, run: (*run).clone() }),
             Write::FreePlace { place, run } => add(Change::Free { place: *place, run: (*run).clone() }),
             Write::Queue { run, since } => {
@@ -431,7 +435,8 @@ fn check(changes: &[(usize, Change)]) -> Result<(), StoreError> {
         | Change::Undeclare { .. }
         | Change::Remote { .. }
         | Change::Release { .. }
-        | Change::Event(_) => false,
+        | Change::Event(_)
+        | Change::EventMoved(_) => false,
     });
     if bad || changes.len() > MOST_ROWS {
         let operation = "write a commit with too many rows, a row twice, or a name that is none".to_owned();

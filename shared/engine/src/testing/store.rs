@@ -141,8 +141,15 @@ impl Store for MemoryStore {
     async fn events(&self, agent: &str) -> Result<Vec<SystemEvent>, StoreError> {
         let now = self.now();
         let rows = self.rows();
-        let fresh = |event: &&SystemEvent| event.agent == agent && event.expires_at.timestamp() >= now;
-        Ok(rows.events.values().filter(fresh).cloned().collect())
+        let queued =
+            |event: &&SystemEvent| event.agent == agent && event.fate.is_none() && event.expires_at.timestamp() >= now;
+        Ok(rows.events.values().filter(queued).cloned().collect())
+    }
+
+    async fn event(&self, agent: &str, id: &str) -> Result<Option<SystemEvent>, StoreError> {
+        let now = self.now();
+        let found = self.rows().events.get(&(agent.to_owned(), id.to_owned())).cloned();
+        Ok(found.filter(|event| event.expires_at.timestamp() >= now))
     }
 
     async fn consume_events(&self, agent: &str, ids: &[String]) -> Result<(), StoreError> {

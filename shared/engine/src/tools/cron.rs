@@ -142,7 +142,13 @@ impl<'a> Desk<'a> {
         };
         let id = JobId::parse(text.trim())?;
         let record = self.request.deps.store.job(&id).await?;
-        Ok((id, record.filter(|record| self.owns(record.job.agent_id.as_deref()))))
+        Ok((id, record.filter(|record| self.keeps(record))))
+    }
+
+    /// Whether the job is one the agent may look at and change. Its heartbeat is not: one that could start itself would never
+    /// end.
+    fn keeps(&self, record: &JobRecord) -> bool {
+        self.owns(record.job.agent_id.as_deref()) && !record.job.job_id.is_built_in()
     }
 
     async fn own(&self, input: &Value) -> Result<JobRecord, Refusal> {
@@ -156,7 +162,7 @@ impl<'a> Desk<'a> {
         loop {
             let page = self.request.deps.store.jobs(&PageRequest { limit: 200, cursor }).await?;
             looked_at += page.items.len();
-            let own = page.items.into_iter().filter(|record| self.owns(record.job.agent_id.as_deref()));
+            let own = page.items.into_iter().filter(|record| self.keeps(record));
             jobs.extend(own.map(|record| record.job));
             cursor = page.next;
             if cursor.is_none() || looked_at >= LOOKED_AT_MOST {

@@ -8,6 +8,7 @@
 //! Conventions: `null` is the same as leaving an optional field out. Texts and words are described in the form to write; the
 //! server also takes words in any letter case and cuts off blanks around a text.
 
+mod heartbeat;
 mod job;
 mod jobs;
 mod other;
@@ -17,6 +18,7 @@ mod runs;
 mod sessions;
 mod shelves;
 
+pub use heartbeat::{HeartbeatNotes, LastHeartbeat};
 pub use job::{
     AgentTurnPayload, AtSchedule, BatchInput, CronSchedule, EverySchedule, JobInput, PayloadInput, ScheduleInput,
     StateInput, SystemEventPayload,

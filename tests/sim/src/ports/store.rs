@@ -72,6 +72,7 @@ fn word(write: &Write<'_>) -> &'static str {
         Write::Sheet(_) => "Sheet",
         Write::RemoveSheet { .. } => "RemoveSheet",
         Write::Event(_) => "Event",
+        Write::EventMoved(_) => "EventMoved",
         Write::HoldPlace { .. } => "HoldPlace",
         Write::FreePlace { .. } => "FreePlace",
         Write::Queue { .. } => "Queue",
@@ -165,6 +166,10 @@ impl Store for GatedStore {
 
     async fn events(&self, agent: &str) -> Result<Vec<SystemEvent>, StoreError> {
         self.read("events", self.inner.events(agent)).await
+    }
+
+    async fn event(&self, agent: &str, id: &str) -> Result<Option<SystemEvent>, StoreError> {
+        self.read("event", self.inner.event(agent, id)).await
     }
 
     async fn consume_events(&self, agent: &str, ids: &[String]) -> Result<(), StoreError> {

@@ -79,6 +79,8 @@ fn read(entry: &Value, now: DateTime<Utc>) -> Result<PastRun, String> {
         delivery: None,
         plan: plan(entry, ended_at),
         session: None,
+        wakes: false,
+        beat: None,
         talk: Talk::default(),
         hops: hops(entry, ended_at),
         planning_tries: 0,

@@ -22,7 +22,7 @@ fn standing(n: u32, state: State, hold: Hold) -> Run {
         "key": key(n), "jobId": "daily", "jobName": "Daily", "agentId": "main", "origin": "schedule", "slot": at,
         "sequence": 1, "task": { "task": "turn" }, "createdAt": at, "startedAt": null, "endedAt": null, "state": state,
         "stateSince": at, "rev": 1, "turn": { "message": "" }, "prompt": { "inline": "p" }, "delivery": null,
-        "session": InSession { agent: "main".into(), name: "work".into(), hold, cut: None },
+        "session": InSession { agent: "main".into(), name: "work".into(), alone: false, hold, cut: None },
     });
     serde_json::from_value(run).unwrap()
 }
@@ -60,7 +60,7 @@ impl World {
         let transition = next(run, event, self.clock.now()).unwrap();
         let config = Config::default();
         let scene = Scene { deps: &self.deps, invocation: &self.invocation, config: &config };
-        step(scene, run, transition, None, self.clock.now()).await.unwrap()
+        step(scene, run, transition, None, None, self.clock.now()).await.unwrap()
     }
 }
 
