@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use nightshift_engine::ManualClock;
 use nightshift_sim::case::{Watch, beginning, play, play_in};
-use nightshift_sim::hunt::made_up;
+use nightshift_sim::hunt::{Kind, made_up};
 use nightshift_sim::outside::Outside;
 use nightshift_sim::tally::Tally;
 use nightshift_store::{DynamoStore, create_table};
@@ -57,7 +57,7 @@ async fn the_same_cases_are_the_same_worlds_on_dynamodb() {
         if tally.operations >= wanted {
             break;
         }
-        let case = made_up(SEED, number).unwrap();
+        let case = made_up(Kind::Jobs, SEED, number).unwrap();
         // A table for each case: what one leaves must not be seen by the next.
         let table = format!("case-{number}");
         create_table(&client, &table).await.unwrap();

@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::diary::Diary;
 use crate::invariants::{self, Depth, Seen};
 use crate::lambda::Wish;
-use crate::ops::{Op, job_id};
+use crate::ops::{Op, job_id, reminder};
 use crate::outside::Outside;
 use crate::tally::Tally;
 use crate::world::{SWEEP, Violation, World};
@@ -122,7 +122,10 @@ fn broken(error: &dyn fmt::Debug) -> Violation {
 
 async fn tell(world: &mut World, ops: &[Op], mending: TimeDelta) -> Result<(), (Option<usize>, Vec<Violation>)> {
     let mut diary = Diary::default();
-    let documents = world.outside.store.put_config(&json!({}), 0).await;
+    let has_session = ops.iter().any(|op| matches!(op, Op::Remind { .. } | Op::Tell { .. } | Op::Beat { .. }));
+    let route = json!({ "channel": "telegram", "to": "chat-main" });
+    let main = json!({ "agents": { "entries": { "main": { "defaultRoute": route } } } });
+    let documents = world.outside.store.put_config(&if has_session { main } else { json!({}) }, 0).await;
     documents.map_err(|error| (None, vec![broken(&error)]))?;
     for (n, op) in ops.iter().enumerate() {
         let now = world.now();
@@ -157,6 +160,12 @@ async fn apply(world: &mut World, op: Op) -> Result<(), Violation> {
     match op {
         Op::Advance { seconds } => world.advance(TimeDelta::seconds(i64::from(seconds))).await?,
         Op::AddJob { job, shape } => world.ask(Wish::Add(shape.json(job, now))),
+        Op::Remind { job, seconds, now: wakes } => world.ask(Wish::Add(reminder(job, seconds, wakes, now))),
+        Op::Tell { now: wakes } => {
+            let mode = if wakes { "now" } else { "next-heartbeat" };
+            world.ask(Wish::Tell(json!({ "text": "Look at this.", "mode": mode })));
+        }
+        Op::Beat { minutes } => world.ask(Wish::Config(cadence(minutes))),
         Op::EditJob { job, edit } => world.ask(Wish::Update(edit.json(job, now))),
         Op::Switch { job, on } => {
             world.ask(Wish::Update(json!({ "jobId": job_id(job), "patch": { "enabled": on } })));
@@ -213,6 +222,11 @@ async fn apply(world: &mut World, op: Op) -> Result<(), Violation> {
     Ok(())
 }
 
+/// How often the main session looks around.
+fn cadence(minutes: u32) -> serde_json::Value {
+    json!({ "path": "agents.defaults.heartbeat.every", "value": format!("{minutes}m") })
+}
+
 fn pick<T>(from: &[T], nth: u8) -> Option<&T> {
     from.get(usize::from(nth).checked_rem(from.len())?)
 }
@@ -242,8 +256,12 @@ async fn settle(
     if calm {
         sound(mended(world).await)?;
     }
-    for id in invariants::ids() {
+    for id in invariants::ids().iter().filter(|id| !id.is_built_in()) {
         world.ask(Wish::Remove(json!({ "jobId": id })));
+    }
+    if seen.jobs.iter().any(|record| record.job.job_id.is_built_in()) {
+        // Whatever waits for the main session is for it to answer.
+        world.ask(Wish::Config(cadence(30)));
     }
     Box::pin(world.quiesce()).await.map_err(one)?;
     let until = world.now() + REST_WITHIN;

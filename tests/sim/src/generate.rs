@@ -22,6 +22,57 @@ pub fn case() -> impl Strategy<Value = Case> {
     })
 }
 
+/// The days of a main session: texts are put before it by jobs and by hand, and it looks around by itself.
+pub fn main_session() -> impl Strategy<Value = Case> {
+    let beat = || prop_oneof![1 => Just(0u32), 3 => 5..90u32].prop_map(|minutes| Op::Beat { minutes });
+    let remind = || {
+        (0..4u8, prop_oneof![1..120u32, 120..4_000u32], any::<bool>()).prop_map(|(job, seconds, now)| Op::Remind {
+            job,
+            seconds,
+            now,
+        })
+    };
+    let tell = || any::<bool>().prop_map(|now| Op::Tell { now });
+    let answer = || {
+        (prop_oneof![3 => 1..60u32, 1 => 60..900u32], say())
+            .prop_map(|(takes, say)| Op::Provider(Plan::Answer(AnswerPlan { takes, say })))
+    };
+    let calm = move || {
+        prop_oneof![
+            20 => step(),
+            8 => remind(),
+            8 => tell(),
+            2 => beat(),
+            2 => (0..4u8).prop_map(|job| Op::RunNow { job }),
+            2 => any::<u8>().prop_map(|nth| Op::Cancel { nth }),
+            1 => (0..4u8, shape()).prop_map(|(job, shape)| Op::AddJob { job, shape }),
+            1 => (0..4u8).prop_map(|job| Op::Remove { job }),
+            4 => answer(),
+        ]
+    };
+    let rough = move || {
+        prop_oneof![
+            24 => calm(),
+            2 => any::<u8>().prop_map(|nth| Op::FireEarly { nth }),
+            3 => any::<u8>().prop_map(|nth| Op::FireTwice { nth }),
+            2 => (any::<u8>(), 1..4_000u32).prop_map(|(nth, seconds)| Op::FireLate { nth, seconds }),
+            1 => any::<u8>().prop_map(|nth| Op::LoseTimer { nth }),
+            3 => (1..4u8).prop_map(|envelopes| Op::Twice { envelopes }),
+            14 => mishap().prop_map(Op::Mishap),
+            1 => (1..3u32).prop_map(|calls| Op::Provider(Plan::Refuse { how: Refusal::Overloaded, calls })),
+            1 => any::<bool>().prop_map(|gone| Op::Provider(Plan::KeyGone(gone))),
+            1 => Just(SendPlan::Refused).prop_map(Op::Send),
+            1 => (1..4u32).prop_map(|most| Op::Places { most }),
+            1 => any::<bool>().prop_map(|repair| Op::Doctor { repair }),
+        ]
+    };
+    let ops = prop_oneof![
+        6 => prop::collection::vec(rough(), 9..50),
+        1 => prop::collection::vec(calm(), 9..50),
+    ];
+    (any::<u64>().no_shrink(), ops).prop_map(|(seed, ops)| Case { seed, ops })
+}
+
 /// What happens on a day on which nothing breaks: [`Op::is_calm`].
 fn calm() -> impl Strategy<Value = Op> {
     prop_oneof![

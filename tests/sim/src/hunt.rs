@@ -8,14 +8,25 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use crate::case::{Case, Failure, Played, Watch, play};
-use crate::generate::case;
+use crate::generate;
 
 /// How often a smaller case is tried.
 const SMALLER_TRIES: u32 = 3_000;
 
+/// What a case is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Jobs, and their batches.
+    Jobs,
+    /// A main session.
+    MainSession,
+}
+
 /// A case that fails.
 #[derive(Debug)]
 pub struct Found {
+    /// What it is about.
+    pub kind: Kind,
     /// The seed it was made up from.
     pub seed: u64,
     /// Its number.
@@ -28,7 +39,7 @@ pub struct Found {
 
 impl fmt::Display for Found {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(formatter, "case {} of seed {} fails {}", self.number, self.seed, self.failure)?;
+        writeln!(formatter, "case {} ({:?}) of seed {} fails {}", self.number, self.kind, self.seed, self.failure)?;
         for line in &self.failure.trace {
             writeln!(formatter, "    {line}")?;
         }
@@ -38,23 +49,26 @@ impl fmt::Display for Found {
 }
 
 /// A tree of the case numbered `number` of `seed`, which knows how to grow smaller.
-fn tree(seed: u64, number: u64) -> Option<impl ValueTree<Value = Case>> {
+fn tree(kind: Kind, seed: u64, number: u64) -> Option<Box<dyn ValueTree<Value = Case>>> {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     bytes[8..16].copy_from_slice(&number.to_le_bytes());
     let config = Config { failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
-    case().new_tree(&mut runner).ok()
+    match kind {
+        Kind::Jobs => generate::case().boxed().new_tree(&mut runner).ok(),
+        Kind::MainSession => generate::main_session().boxed().new_tree(&mut runner).ok(),
+    }
 }
 
 /// The case numbered `number` of `seed`.
-pub fn made_up(seed: u64, number: u64) -> Option<Case> {
-    tree(seed, number).map(|tree| tree.current())
+pub fn made_up(kind: Kind, seed: u64, number: u64) -> Option<Case> {
+    tree(kind, seed, number).map(|tree| tree.current())
 }
 
 /// Plays the case numbered `number` of `seed`.
-pub fn try_one(seed: u64, number: u64) -> Result<Played, Box<Found>> {
-    let Some(mut tree) = tree(seed, number) else {
+pub fn try_one(kind: Kind, seed: u64, number: u64) -> Result<Played, Box<Found>> {
+    let Some(mut tree) = tree(kind, seed, number) else {
         return Ok(Played { tally: crate::tally::Tally::default(), digest: 0 });
     };
     let case = tree.current();
@@ -81,5 +95,5 @@ pub fn try_one(seed: u64, number: u64) -> Result<Played, Box<Found>> {
         };
     }
     let failure = play(&smallest, Watch::Lines).err().unwrap_or(failure);
-    Err(Box::new(Found { seed, number, case: smallest, failure }))
+    Err(Box::new(Found { kind, seed, number, case: smallest, failure }))
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::batch::{Batch, BatchState, Roll, WindowId};
+use nightshift_domain::heartbeat::SystemEvent;
 use nightshift_domain::job::{DeliveryStatus, JobRecord};
 use nightshift_domain::run::{LEASE, Run, State, WaitReason, attention_at};
 use nightshift_domain::stop::Stop;
@@ -11,6 +12,7 @@ use nightshift_domain::{AttemptId, JobId, RunKey};
 use nightshift_engine::ports::{DueItem, PageRequest, Places, RunFilter, Store, StoreError};
 
 use crate::ledger;
+use crate::main_session;
 use crate::ops::{JOBS, job_id};
 use crate::provider::{BillLine, BilledVia, SimBatch};
 use crate::world::{SWEEP, Violation, World};
@@ -43,11 +45,13 @@ pub struct Seen {
     pub places: Places,
     /// Sessions that a run has.
     pub busy_sessions: Vec<String>,
+    /// Events that wait for the main session, where all is looked at.
+    pub events: Vec<SystemEvent>,
 }
 
 /// The ids of all jobs there can be.
 pub fn ids() -> Vec<JobId> {
-    (0..JOBS).filter_map(|job| JobId::parse(&job_id(job)).ok()).collect()
+    (0..JOBS).filter_map(|job| JobId::parse(&job_id(job)).ok()).chain(JobId::heartbeat("main")).collect()
 }
 
 /// How much of the table is looked at.
@@ -109,10 +113,12 @@ async fn seen(store: &dyn Store, now: DateTime<Utc>, depth: Depth, remotes: &[St
             known.extend(store.batch(&id).await?);
         }
     }
+    let events = if depth == Depth::All { store.events("main").await? } else { Vec::new() };
     let page = PageRequest { limit: 200, cursor: None };
     let sessions = store.sessions("main", &page).await?.items;
     let busy = sessions.into_iter().filter(|session| session.holder.is_some()).map(|session| session.name);
-    Ok(Seen { now, jobs, runs, batches, halves, windows, stops, known, due, places, busy_sessions: busy.collect() })
+    let busy_sessions = busy.collect();
+    Ok(Seen { now, jobs, runs, batches, halves, windows, stops, known, due, places, busy_sessions, events })
 }
 
 async fn all_runs(store: &dyn Store) -> Result<Vec<Run>, StoreError> {
@@ -180,6 +186,7 @@ pub fn always(world: &World, seen: &Seen) -> Vec<Violation> {
     rule("a job counts its live runs, and no others", miscounted(seen));
     rule("a place is held by the run that has it", misplaced(seen));
     rule("what is given up is explained by a fault", unexplained(world));
+    rule("an event is answered by one turn", main_session::answered_twice(&seen.runs));
     found
 }
 
@@ -204,6 +211,7 @@ pub fn at_rest(world: &World, seen: &Seen) -> Vec<Violation> {
         "no stop outlasts its reason",
         seen.stops.iter().filter(|stop| stop.holds(seen.now)).map(Stop::sentence).collect(),
     );
+    rule("an event is answered, or given up by those who saw it", main_session::lost(world, seen));
     rule("nothing is left over", left_over(world, seen));
     found
 }
@@ -366,13 +374,18 @@ fn misreported(world: &World, seen: &Seen) -> Vec<String> {
 }
 
 fn left_over(world: &World, seen: &Seen) -> Vec<String> {
-    let mut said: Vec<String> = seen.due.iter().map(|item| format!("{item:?} is still due some day")).collect();
-    said.extend(seen.jobs.iter().map(|record| format!("job {} is still there", record.job.job_id)));
+    let stays = |id: &JobId| id.is_built_in();
+    let due = seen.due.iter().filter(|item| !matches!(item, DueItem::Job(id) if stays(id)));
+    let mut said: Vec<String> = due.map(|item| format!("{item:?} is still due some day")).collect();
+    let jobs = seen.jobs.iter().map(|record| &record.job.job_id).filter(|id| !stays(id));
+    said.extend(jobs.map(|id| format!("job {id} is still there")));
     said.extend(seen.places.held.iter().map(|(place, run)| format!("place {place} is still held for {run}")));
     said.extend(seen.places.queue.iter().map(|run| format!("{run} still waits for a place")));
     said.extend(seen.busy_sessions.iter().map(|name| format!("session {name} is still held")));
     said.extend(world.queued().iter().map(|queued| format!("{} is still to be run", queued.task.name())));
     let timers = world.outside.timers.all().into_iter().filter(|(view, _)| view.name != SWEEP);
+    // The main session goes on looking around.
+    let timers = timers.filter(|(view, _)| !view.name.starts_with("j-hb-"));
     said.extend(timers.map(|(view, at)| format!("timer {} is still there, for {at:?}", view.name)));
     said
 }

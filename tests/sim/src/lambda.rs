@@ -30,6 +30,8 @@ pub enum Wish {
     Run(Value),
     /// A run stopped: `cron.cancel`.
     Cancel(Value),
+    /// A text before the main session: `system.event`.
+    Tell(Value),
     /// A value in the configuration: `config.set`.
     Config(Value),
     /// What is wrong, and mended where that is asked: `cron.doctor`.
@@ -161,6 +163,7 @@ async fn ask(request: &Request<'_>, wish: &Wish) -> Result<(), Refusal> {
         Wish::Remove(input) => Box::pin(jobs::remove(request, input)).await.map(drop),
         Wish::Run(input) => Box::pin(jobs::run_now(request, input)).await.map(drop),
         Wish::Cancel(input) => Box::pin(jobs::cancel(request, input)).await.map(drop),
+        Wish::Tell(input) => Box::pin(jobs::system_event(request, input)).await.map(drop),
         Wish::Config(input) => Box::pin(jobs::config_set(request, input)).await.map(drop),
         Wish::Doctor(input) => Box::pin(jobs::doctor(request, input)).await.map(drop),
     }

@@ -8,6 +8,7 @@
 pub mod channel;
 pub mod gate;
 pub mod ledger;
+pub mod main_session;
 pub mod provider;
 
 pub mod case;

@@ -237,6 +237,41 @@ pub const LIST: &[Mutant] = &[
         after: ".filter(|stop| stop.holds(now) && !PLANTED)?;",
         why: "requests go on being sent to a provider that refuses them for want of money",
     },
+    Mutant {
+        name: "answered-event-stays",
+        file: "shared/engine/src/heartbeat/queue.rs",
+        before: "return Some(event.over(&run.key, true, now));",
+        after: "return (!PLANTED).then(|| event.over(&run.key, true, now));",
+        why: "every heartbeat answers the same event again",
+    },
+    Mutant {
+        name: "failed-turn-takes-events",
+        file: "shared/engine/src/heartbeat/queue.rs",
+        before: "(is_paid || run.state == State::Canceled).then(|| event.tried(&run.key, now))",
+        after: "if PLANTED {\n            return Some(event.over(&run.key, true, now));\n        }\n        (is_paid || run.state == State::Canceled).then(|| event.tried(&run.key, now))",
+        why: "a reminder is lost with the turn that failed before it could pass it on",
+    },
+    Mutant {
+        name: "events-not-looked-at-again",
+        file: "shared/engine/src/runs/sessions.rs",
+        before: "let Some(seen) = seen.filter(|seen| !seen.events.is_empty()) else { return Ok(true) };",
+        after: "let Some(seen) = seen.filter(|seen| !PLANTED && !seen.events.is_empty()) else { return Ok(true) };",
+        why: "two heartbeats at the same time pass the same reminder on",
+    },
+    Mutant {
+        name: "waiting-run-not-told",
+        file: "shared/engine/src/runs/commit.rs",
+        before: "for waiter in woken.into_iter().chain(told) {",
+        after: "for waiter in woken.into_iter().chain(told.into_iter().filter(|_| !PLANTED)) {",
+        why: "a reminder's run stays open until the sweep comes by",
+    },
+    Mutant {
+        name: "session-not-woken-again",
+        file: "shared/engine/src/heartbeat/waiting.rs",
+        before: "scene.deps.timers.arm(&run.key.wake_timer(), at, &wake).await.map_err(EngineError::from)",
+        after: "if PLANTED { Ok(()) } else { scene.deps.timers.arm(&run.key.wake_timer(), at, &wake).await.map_err(EngineError::from) }",
+        why: "what was to wake the session waits for the sweep after a turn that failed",
+    },
 ];
 
 #[cfg(test)]

@@ -23,6 +23,25 @@ pub enum Op {
         /// What it is like.
         shape: Shape,
     },
+    /// A job is added that puts a text before the main session, once.
+    Remind {
+        /// The place for jobs.
+        job: u8,
+        /// In so many seconds.
+        seconds: u32,
+        /// Whether that wakes the session.
+        now: bool,
+    },
+    /// Somebody puts a text before the main session.
+    Tell {
+        /// Whether that wakes it.
+        now: bool,
+    },
+    /// The main session is to look around every so many minutes.
+    Beat {
+        /// How many; 0 is never.
+        minutes: u32,
+    },
     /// A job is changed.
     EditJob {
         /// Its place.
@@ -113,6 +132,9 @@ impl Op {
         match self {
             Self::Advance { .. }
             | Self::AddJob { .. }
+            | Self::Remind { .. }
+            | Self::Tell { .. }
+            | Self::Beat { .. }
             | Self::EditJob { .. }
             | Self::Switch { .. }
             | Self::Remove { .. }
@@ -262,6 +284,15 @@ impl When {
             Self::Daily(hour) => json!({ "kind": "cron", "expr": format!("7 {} * * *", hour % 24) }),
         }
     }
+}
+
+/// The request that adds a reminder.
+pub fn reminder(job: u8, seconds: u32, wakes: bool, now: chrono::DateTime<chrono::Utc>) -> Value {
+    json!({
+        "jobId": job_id(job), "name": job_id(job), "schedule": When::In(seconds).json(now), "sessionTarget": "main",
+        "wakeMode": if wakes { "now" } else { "next-heartbeat" },
+        "payload": { "kind": "systemEvent", "text": "Think of it." },
+    })
 }
 
 impl Way {

@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use nightshift_domain::event::{Envelope, Wake};
-use nightshift_engine::jobs::Stamp;
+use nightshift_engine::jobs::{self, Stamp};
 use nightshift_engine::ports::TimerError;
 use nightshift_engine::{Clock, Deps, Invocation};
 
@@ -85,6 +85,8 @@ pub struct World {
     pub held: BTreeMap<String, DateTime<Utc>>,
     /// Envelopes that were given up.
     pub dead: Vec<DeadLetter>,
+    /// The ids of events that somebody queued, and was told so.
+    pub told: BTreeSet<String>,
     /// When sweeps got through without a fault, or found nothing to do.
     pub swept: Vec<DateTime<Utc>>,
     /// How much was done.
@@ -133,6 +135,7 @@ impl World {
             twice_next: 0,
             held: BTreeMap::new(),
             dead: Vec::new(),
+            told: BTreeSet::new(),
             swept: Vec::new(),
             tally: Tally::default(),
             trace: Trace::default(),
@@ -398,6 +401,9 @@ impl World {
         self.trace.line(|| format!("{now} {n} ends: {finish:?}"));
         match finish {
             Finish::Done => {
+                if let Task::Ask { wish: Wish::Tell(_), stamp } = &execution.queued.task {
+                    self.told.insert(jobs::event_id(stamp));
+                }
                 let sweep = matches!(&execution.queued.task, Task::Envelope(one) if matches!(one.kind, Wake::Sweep));
                 if sweep && !execution.hurt {
                     self.swept.push(now);

@@ -15,7 +15,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use nightshift_sim::case::{Watch, play};
-use nightshift_sim::hunt::made_up;
+use nightshift_sim::hunt::{Kind, made_up};
 use nightshift_sim::mutants::{AWAKE, LIST, Mutant};
 use nightshift_sim::regressions;
 use serde::{Deserialize, Serialize};
@@ -68,7 +68,10 @@ fn played(seed: &str, cases: &str) -> io::Result<bool> {
     let mut verdict = Verdict { cases: 0, operations: 0, broken: None };
     let known =
         regressions::LIST.iter().map(|one| one.case().map_err(io::Error::other)).collect::<Result<Vec<_>, _>>()?;
-    for case in known.into_iter().chain((0..cases).filter_map(|n| made_up(seed, n))) {
+    let kinds = [Kind::Jobs, Kind::MainSession];
+    // In turns, so that a bug of either is found soon.
+    let made = (0..cases).flat_map(|n| kinds.map(|kind| made_up(kind, seed, n)).into_iter().flatten());
+    for case in known.into_iter().chain(made) {
         verdict.cases += 1;
         match play(&case, Watch::Rules) {
             Ok(_) => verdict.operations += case.ops.len() as u64,
