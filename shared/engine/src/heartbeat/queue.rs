@@ -117,7 +117,7 @@ pub(super) async fn queued(scene: Scene<'_>, agent: &str) -> Result<Vec<SystemEv
 }
 
 /// Why the occurrence of an agent's cadence that is to start at `start` is skipped; `None` for one that is to be a turn, and
-/// for any other job's. Reads only.
+/// for any other job's. Reads, but for events that go unanswered.
 pub(crate) async fn reason_to_rest(
     scene: Scene<'_>,
     record: &JobRecord,
@@ -132,7 +132,8 @@ pub(crate) async fn reason_to_rest(
     Ok(is_idle(&rules, &queue, &notes).then_some(NOTHING_TO_DO))
 }
 
-/// What `run`, which is to be planned, has before it. Reads, but for events that go unanswered and one content-addressed blob for a long prompt.
+/// What `run`, which is to be planned, has before it. Reads, but for events that go unanswered and one content-addressed blob
+/// for a long prompt.
 pub(crate) async fn look(scene: Scene<'_>, run: &Run) -> Result<Look, EngineError> {
     let Some(beat) = &run.beat else { return Ok(Look::NoBeat) };
     // Planned anew for another model: what it was told stays as it is.
