@@ -330,7 +330,7 @@ async fn play_all(text: &str, is_command: bool) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn every_command_line_does_what_it_says() {
-    assert_eq!(play_all(include_str!("../data/commands.txt"), true).await, 28);
+    assert_eq!(play_all(include_str!("../data/commands.txt"), true).await, 30);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -212,7 +212,8 @@ fn has_cadence(schedule: &Schedule, wanted: u64) -> bool {
 pub fn delivery(rules: &HeartbeatRules, agent: &Agent) -> Delivery {
     let (mode, to) = (DeliveryMode::Announce, rules.to.clone());
     match (rules.target.as_str(), &agent.default_route) {
-        ("none", _) => Delivery { mode: DeliveryMode::None, ..Delivery::default() },
+        // Without a place of the owner's it is refused before anything is paid (`is_homeless`), and nobody else is told of it.
+        ("none", _) | ("owner", None) => Delivery { mode: DeliveryMode::None, ..Delivery::default() },
         ("owner", Some(route)) => Delivery {
             mode,
             channel: Some(route.channel.clone()),
@@ -220,8 +221,7 @@ pub fn delivery(rules: &HeartbeatRules, agent: &Agent) -> Delivery {
             account_id: route.account_id.clone(),
             ..Delivery::default()
         },
-        // Without a route of the owner's a heartbeat is refused before anything is paid: see `is_homeless`.
-        ("owner" | "last", _) => Delivery { mode, to, ..Delivery::default() },
+        ("last", _) => Delivery { mode, to, ..Delivery::default() },
         (channel, _) => Delivery { mode, channel: Some(channel.to_owned()), to, ..Delivery::default() },
     }
 }
