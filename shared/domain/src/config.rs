@@ -17,7 +17,7 @@ use crate::money::PriceRow;
 
 mod check;
 mod diff;
-mod leaf;
+pub(crate) mod leaf;
 mod limits;
 mod parts;
 mod path;

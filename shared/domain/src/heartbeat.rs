@@ -12,11 +12,13 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use crate::RunKey;
+use crate::config::leaf::minutes;
 use crate::config::{ActiveHours, Agent, Config, HeartbeatRules};
 use crate::job::{
     AgentTurn, BatchPolicy, Delivery, DeliveryMode, Job, JobState, Missed, Overlap, Payload, SessionTarget, Thinking,
     WakeMode, zone_of,
 };
+use crate::run::{Event, Run, State};
 use crate::schedule::{Schedule, parse_duration};
 
 /// The session of an agent that its heartbeats go on with.
@@ -122,6 +124,67 @@ impl SystemEvent {
     pub fn tried(&self, by: &RunKey, now: DateTime<Utc>) -> Self {
         let tried = Self { tries: self.tries + 1, ..self.clone() };
         if tried.tries >= MOST_TRIES { tried.over(by, false, now) } else { tried }
+    }
+}
+
+/// What a run that waits for its event is told of it at `now`; `None` while it is queued. `event` is its row, where it is
+/// there.
+pub fn outcome(event: Option<&SystemEvent>, now: DateTime<Utc>) -> Option<Event> {
+    match event {
+        Some(SystemEvent { fate: Some(fate), .. }) if fate.answered => Some(Event::PlaceFreed),
+        Some(SystemEvent { fate: Some(fate), tries, .. }) => Some(Event::Refused {
+            code: "heartbeat_failed".to_owned(),
+            message: format!("{tries} heartbeats that saw it failed, the last one was {}", fate.by),
+        }),
+        Some(event) if event.expires_at > now => None,
+        Some(_) | None => Some(Event::Refused {
+            code: "event_expired".to_owned(),
+            message: "no heartbeat took it up in the time that events are kept".to_owned(),
+        }),
+    }
+}
+
+/// A queue without what no turn will answer any more, and the ids of that: events that are stale at `now`, and of more than
+/// `most` the oldest, those first that nobody asked a turn for. One that a run waits for stays.
+pub fn shortened(queue: Vec<SystemEvent>, most: usize, now: DateTime<Utc>) -> (Vec<SystemEvent>, Vec<String>) {
+    let (mut fresh, stale): (Vec<_>, Vec<_>) = queue.into_iter().partition(|event| event.expires_at > now);
+    let mut surplus = fresh.len().saturating_sub(most);
+    let mut leaving: Vec<String> = stale.into_iter().map(|event| event.id).collect();
+    for only_quiet in [true, false] {
+        fresh.retain(|event| {
+            let goes = surplus > 0 && event.run.is_none() && (event.quiet || !only_quiet);
+            if goes {
+                surplus -= 1;
+                leaving.push(event.id.clone());
+            }
+            !goes
+        });
+    }
+    (fresh, leaving)
+}
+
+/// What becomes of `events`, which `run` had in hand, with the write that ends its turn at `now`. They are over after one that
+/// ended well; one that was paid and failed, or that somebody stopped, counts; after any other they stay as they are.
+pub fn left_by(run: &Run, events: &[SystemEvent], now: DateTime<Utc>) -> Vec<SystemEvent> {
+    // A call that nobody heard of again may have been paid too.
+    let is_paid = !run.hops.is_empty() || run.books.unanswered() > 0;
+    match &run.state {
+        State::Delivering => events.iter().map(|event| event.over(&run.key, true, now)).collect(),
+        State::Failed { .. } if !is_paid => Vec::new(),
+        State::Failed { .. } | State::Canceled => events.iter().map(|event| event.tried(&run.key, now)).collect(),
+        State::Due
+        | State::Waiting { .. }
+        | State::Running { .. }
+        | State::Tools { .. }
+        | State::Paused { .. }
+        | State::Ready { .. }
+        | State::Submitting { .. }
+        | State::Submitted { .. }
+        | State::Canceling { .. }
+        | State::Succeeded
+        | State::DeliveryFailed
+        | State::DeliveryUnknown
+        | State::Skipped { .. } => Vec::new(),
     }
 }
 
@@ -241,10 +304,6 @@ pub fn is_awake(rules: &HeartbeatRules, agent: &str, config: &Config, at: DateTi
 }
 
 fn within(hours: &ActiveHours, time: NaiveTime) -> bool {
-    let minutes = |text: &str| -> Option<u32> {
-        let (hours, minutes) = text.split_once(':')?;
-        Some(hours.parse::<u32>().ok()? * 60 + minutes.parse::<u32>().ok()?)
-    };
     let (Some(start), Some(end)) = (minutes(&hours.start), minutes(&hours.end)) else { return true };
     let now = time.hour() * 60 + time.minute();
     if start <= end { (start..end).contains(&now) } else { now >= start || now < end }
@@ -254,6 +313,15 @@ fn within(hours: &ActiveHours, time: NaiveTime) -> bool {
 /// are no notes, and nobody configured a prompt.
 pub fn is_idle(rules: &HeartbeatRules, queue: &[SystemEvent], notes: &str) -> bool {
     rules.prompt.is_none() && is_blank(notes) && queue.iter().all(|event| event.quiet)
+}
+
+impl Beat {
+    /// Whether the heartbeat is a turn, with this before it: one that somebody asked for always, one that an event woke while
+    /// any waits that asks for a turn, any other unless it is idle.
+    pub fn is_turn(&self, rules: &HeartbeatRules, queue: &[SystemEvent], notes: &str) -> bool {
+        let is_answered = self.woken && queue.iter().all(|event| event.quiet);
+        self.asked || !(is_answered || is_idle(rules, queue, notes))
+    }
 }
 
 /// Whether notes have nothing to act on: blank lines, headings, comments, fences and list items without a text.

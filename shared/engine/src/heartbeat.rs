@@ -61,7 +61,8 @@ pub async fn handle(scene: Scene<'_>, envelope: &Wake) -> Result<Value, EngineEr
 /// The heartbeat's row is one transaction with its job, before anything is paid. A repeat begins another one, which finds
 /// nothing to do and says so.
 pub async fn wake(scene: Scene<'_>, agent: &str) -> Result<Woken, EngineError> {
-    let queue = queued(scene, agent).await?;
+    let now = scene.deps.clock.now();
+    let queue = queued(scene, agent, now).await?;
     let Some(newest) = queue.iter().filter(|event| !event.quiet).map(|event| event.at).max() else {
         debug!(agent.id = agent, "nothing waits for the main session of {agent}");
         return Ok(Woken::Nothing);
@@ -74,7 +75,6 @@ pub async fn wake(scene: Scene<'_>, agent: &str) -> Result<Woken, EngineError> {
             return taken_up(scene, key.clone()).await;
         }
     }
-    let now = scene.deps.clock.now();
     let wish = Wish { woken: true, ..Wish::default() };
     let Some(key) = claim_manual(scene.deps, scene.config, record, now, wish).await? else {
         return Ok(Woken::Nothing);

@@ -102,8 +102,9 @@ pub struct RunView {
     /// The named session it goes on with; none where its session is its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
-    /// What it waits for, where it does: `overlap` (the job's earlier run), `session` (another run has it), `place` (one of
-    /// the places for realtime turns) or `window` (other hops to share a batch with).
+    /// What it waits for, where it does: `overlap` (the job's earlier run), `session` (another run has it), `heartbeat` (an
+    /// answer to what it queued), `place` (one of the places for realtime turns) or `window` (other hops to share a batch
+    /// with).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits_for: Option<String>,
     /// When the window ends that it waits in, epoch ms.

@@ -239,16 +239,16 @@ pub const LIST: &[Mutant] = &[
     },
     Mutant {
         name: "answered-event-stays",
-        file: "shared/engine/src/heartbeat/queue.rs",
-        before: "return Some(event.over(&run.key, true, now));",
-        after: "return (!PLANTED).then(|| event.over(&run.key, true, now));",
+        file: "shared/domain/src/heartbeat.rs",
+        before: "State::Delivering => events.iter().map(|event| event.over(&run.key, true, now)).collect(),",
+        after: "State::Delivering if PLANTED => Vec::new(),\n        State::Delivering => events.iter().map(|event| event.over(&run.key, true, now)).collect(),",
         why: "every heartbeat answers the same event again",
     },
     Mutant {
         name: "failed-turn-takes-events",
-        file: "shared/engine/src/heartbeat/queue.rs",
-        before: "(is_paid || run.state == State::Canceled).then(|| event.tried(&run.key, now))",
-        after: "if PLANTED {\n            return Some(event.over(&run.key, true, now));\n        }\n        (is_paid || run.state == State::Canceled).then(|| event.tried(&run.key, now))",
+        file: "shared/domain/src/heartbeat.rs",
+        before: "State::Failed { .. } if !is_paid => Vec::new(),",
+        after: "State::Failed { .. } if PLANTED => events.iter().map(|event| event.over(&run.key, true, now)).collect(),\n        State::Failed { .. } if !is_paid => Vec::new(),",
         why: "a reminder is lost with the turn that failed before it could pass it on",
     },
     Mutant {

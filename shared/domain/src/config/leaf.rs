@@ -87,7 +87,7 @@ pub(super) fn day(text: &str) -> Option<Problem> {
 }
 
 /// Minutes since midnight of `HH:MM`.
-pub(super) fn minutes(text: &str) -> Option<u32> {
+pub(crate) fn minutes(text: &str) -> Option<u32> {
     let (hours, minutes) = text.split_once(':')?;
     let digits = |part: &str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
     if !digits(hours) || !digits(minutes) {

@@ -176,3 +176,53 @@ fn ids_of_heartbeats_and_hooks_are_nobody_elses() {
     assert!(JobId::imported("hb-main").as_str().starts_with("import-"));
     assert!(JobId::heartbeat(&"x".repeat(34)).is_err());
 }
+
+#[test]
+fn a_long_queue_loses_what_is_stale_and_then_summaries_and_never_what_a_run_waits_for() {
+    let now = at("2026-11-20T09:00:00Z");
+    let run = Some(RunKey::parse("call_20261120T080000Z").unwrap());
+    let queue = vec![
+        SystemEvent { expires_at: now, ..event("0", "stale") },
+        SystemEvent { run, ..event("1", "call home") },
+        event("2", "older"),
+        SystemEvent { quiet: true, ..event("3", "Cron: done") },
+        event("4", "newer"),
+    ];
+    let left = |most| {
+        let (fresh, leaving) = shortened(queue.clone(), most, now);
+        let ids: Vec<String> = fresh.into_iter().map(|event| event.id).collect();
+        (ids.concat(), leaving.concat())
+    };
+    assert_eq!(left(9), ("1234".to_owned(), "0".to_owned()));
+    assert_eq!(left(3), ("124".to_owned(), "03".to_owned()));
+    assert_eq!(left(2), ("14".to_owned(), "032".to_owned()));
+    assert_eq!(left(0), ("1".to_owned(), "0324".to_owned()));
+}
+
+#[test]
+fn a_run_that_waits_is_told_of_an_answer_of_turns_that_failed_and_of_time_that_ran_out() {
+    let (now, by) = (at("2026-11-20T09:00:00Z"), RunKey::parse("hb-main_20261120T080000Z").unwrap());
+    let queued = event("a", "call home");
+    assert_eq!(outcome(Some(&queued), now), None);
+    assert_eq!(outcome(Some(&queued.over(&by, true, now)), now), Some(Event::PlaceFreed));
+    let code = |event: Option<&SystemEvent>, now| match outcome(event, now) {
+        Some(Event::Refused { code, .. }) => code,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(code(Some(&queued.over(&by, false, now)), now), "heartbeat_failed");
+    assert_eq!(code(Some(&queued), queued.expires_at), "event_expired");
+    assert_eq!(code(None, now), "event_expired");
+}
+
+#[test]
+fn one_that_was_asked_for_is_a_turn_and_one_that_was_woken_is_while_its_event_waits() {
+    let (_, plain) = rules(&json!({}));
+    let (asked, woken) = (Beat { asked: true, ..Beat::default() }, Beat { woken: true, ..Beat::default() });
+    let loud = [event("a", "call home")];
+    let quiet = [SystemEvent { quiet: true, ..event("a", "Cron: done") }];
+    assert!(asked.is_turn(&plain, &[], ""));
+    assert!(woken.is_turn(&plain, &loud, "") && !woken.is_turn(&plain, &quiet, "look at the mail"));
+    assert!(
+        Beat::default().is_turn(&plain, &quiet, "look at the mail") && !Beat::default().is_turn(&plain, &quiet, "")
+    );
+}

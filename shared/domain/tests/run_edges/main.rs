@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use chrono::TimeDelta;
 use nightshift_domain::AttemptId;
 use nightshift_domain::batch::WindowId;
+use nightshift_domain::heartbeat::{SystemEvent, left_by};
 use nightshift_domain::job::OnTimeout;
 use nightshift_domain::model::{ModelErrorKind, Role, StopReason};
 use nightshift_domain::money::Cost;
@@ -80,6 +81,58 @@ fn a_run_that_is_not_over_always_has_somebody_who_will_look_at_it() {
         let queued = matches!(after.state, State::Waiting { reason: WaitReason::Place { .. } });
         assert_eq!(attention_at(after).is_none(), after.state.is_terminal() || queued, "{context}");
     });
+}
+
+/// An answer that is in the books.
+fn hop(n: u32, stop: &str) -> Hop {
+    Hop {
+        n,
+        path: Path::Realtime,
+        model: "m".into(),
+        message_id: "msg".into(),
+        request_id: None,
+        batch: None,
+        stop_reason: stop.into(),
+        usage: serde_json::Value::Null,
+        cost: Cost::default(),
+        at: now(),
+        compaction: false,
+        unused: false,
+        attempt: 1,
+    }
+}
+
+#[test]
+fn a_queued_event_is_over_with_an_answer_counts_a_paid_turn_and_else_stays_as_it_is() {
+    let queued = [SystemEvent::new("main".into(), "e".into(), "call".into(), now(), now() + TimeDelta::days(7))];
+    let mut seen = BTreeSet::new();
+    walk(|before, event, transition| {
+        let mut after = transition.run.clone();
+        let is_paid = matches!(event, Event::Replied(_) | Event::BatchEnded(RowResult::Succeeded(_)));
+        if is_paid {
+            // Whoever takes an answer in books it before it is judged.
+            after.hops.push(hop(1, "end_turn"));
+        }
+        let after = &after;
+        let context = format!("{} --{}--> {}", before.state.name(), event.name(), after.state.name());
+        let left = left_by(after, &queued, now());
+        let answered = left.iter().any(|event| event.fate.as_ref().is_some_and(|fate| fate.answered));
+        assert_eq!(answered, after.state == State::Delivering, "{context}");
+        let tried = left.iter().any(|event| event.fate.is_none() && event.tries == 1);
+        assert_eq!(left.len(), usize::from(answered || tried), "{context}");
+        if tried {
+            assert!(matches!(after.state, State::Failed { .. } | State::Canceled), "{context}");
+        }
+        if after.state == State::Canceled {
+            assert!(tried, "{context}: a turn that is always stopped would see it for ever");
+        }
+        if matches!(after.state, State::Failed { .. }) {
+            let is_unheard = after.books.unanswered() > 0;
+            assert_eq!(tried, is_paid || is_unheard, "{context}");
+            seen.insert((is_paid, is_unheard));
+        }
+    });
+    assert!([(false, false), (true, false), (false, true)].iter().all(|kind| seen.contains(kind)), "{seen:?}");
 }
 
 #[test]
@@ -294,21 +347,6 @@ fn a_turn_whose_time_is_up_says_what_took_it() {
 
 #[test]
 fn an_answer_that_was_given_before_a_pause_is_an_answer() {
-    let hop = |n, stop: &str| Hop {
-        n,
-        path: Path::Realtime,
-        model: "m".into(),
-        message_id: "msg".into(),
-        request_id: None,
-        batch: None,
-        stop_reason: stop.into(),
-        usage: serde_json::Value::Null,
-        cost: Cost::default(),
-        at: now(),
-        compaction: false,
-        unused: false,
-        attempt: 1,
-    };
     let empty = replies().into_iter().find(|reply| reply.text.trim().is_empty()).unwrap();
     let answered = |before: &str, answer: Option<Text>| {
         let state = State::Running { hop: 2, starts: 1, tries: 0 };

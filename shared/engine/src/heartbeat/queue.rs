@@ -2,7 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use nightshift_domain::config::{Agent, Config, HeartbeatRules};
-use nightshift_domain::heartbeat::{self, MOST_EVENTS, NOTES, SystemEvent, is_awake, is_idle, is_off, taken_up};
+use nightshift_domain::heartbeat::{
+    self, MOST_EVENTS, NOTES, SystemEvent, is_awake, is_idle, is_off, left_by, shortened, taken_up,
+};
 use nightshift_domain::job::{Job, JobRecord, Thinking, WakeMode, zone_of};
 use nightshift_domain::run::{Run, State, Text};
 use nightshift_domain::session::Hold;
@@ -70,9 +72,9 @@ struct Around {
     zone: String,
 }
 
-async fn around(scene: Scene<'_>, agent: &str) -> Result<Around, EngineError> {
+async fn around(scene: Scene<'_>, agent: &str, now: DateTime<Utc>) -> Result<Around, EngineError> {
     let (_, own, _): (String, Agent, bool) = scene.config.agent(Some(agent));
-    let (queue, notes) = futures::try_join!(queued(scene, agent), notes(scene, agent))?;
+    let (queue, notes) = futures::try_join!(queued(scene, agent, now), notes(scene, agent))?;
     let rules = scene.config.heartbeat_of(&own);
     Ok(Around { rules, queue, notes, zone: zone_of(scene.config, Some(agent)).to_owned() })
 }
@@ -85,35 +87,18 @@ async fn notes(scene: Scene<'_>, agent: &str) -> Result<String, EngineError> {
     }
 }
 
-/// The queue of `agent`, without what no turn will answer any more: events that are stale, and the oldest of a queue that is
-/// too long, but for those that a run waits for.
+/// The queue of `agent`, without what no turn will answer any more.
 ///
 /// # Crash safety
 /// Removing is the last step and may be repeated.
-pub(super) async fn queued(scene: Scene<'_>, agent: &str) -> Result<Vec<SystemEvent>, EngineError> {
-    let now = scene.deps.clock.now();
-    let events = scene.deps.store.events(agent).await?;
-    let (mut fresh, stale): (Vec<_>, Vec<_>) = events.into_iter().partition(|event| event.expires_at > now);
-    // The newest stay: an agent that nobody wakes must not fill the table.
+pub(super) async fn queued(scene: Scene<'_>, agent: &str, now: DateTime<Utc>) -> Result<Vec<SystemEvent>, EngineError> {
     let most = scene.config.cron.retention.events_max as usize;
-    let mut surplus = fresh.len().saturating_sub(most);
-    let mut leaving: Vec<String> = stale.into_iter().map(|event| event.id).collect();
-    // First those that nobody asked a turn for.
-    for only_quiet in [true, false] {
-        fresh.retain(|event| {
-            let goes = surplus > 0 && event.run.is_none() && (event.quiet || !only_quiet);
-            if goes {
-                surplus -= 1;
-                leaving.push(event.id.clone());
-            }
-            !goes
-        });
-    }
+    let (queue, leaving) = shortened(scene.deps.store.events(agent).await?, most, now);
     if !leaving.is_empty() {
         info!(agent.id = agent, "{} events of the main session of {agent} go unanswered", leaving.len());
         scene.deps.store.consume_events(agent, &leaving).await?;
     }
-    Ok(fresh)
+    Ok(queue)
 }
 
 /// Why the occurrence of an agent's cadence that is to start at `start` is skipped; `None` for one that is to be a turn, and
@@ -128,26 +113,25 @@ pub(crate) async fn reason_to_rest(
     if !is_awake(&scene.config.heartbeat_of(&own), agent, scene.config, start) {
         return Ok(Some(QUIET_HOURS));
     }
-    let Around { rules, queue, notes, .. } = around(scene, agent).await?;
+    let Around { rules, queue, notes, .. } = around(scene, agent, scene.deps.clock.now()).await?;
     Ok(is_idle(&rules, &queue, &notes).then_some(NOTHING_TO_DO))
 }
 
 /// What `run`, which is to be planned, has before it. Reads, but for events that go unanswered and one content-addressed blob
 /// for a long prompt.
-pub(crate) async fn look(scene: Scene<'_>, run: &Run) -> Result<Look, EngineError> {
+pub(crate) async fn look(scene: Scene<'_>, run: &Run, now: DateTime<Utc>) -> Result<Look, EngineError> {
     let Some(beat) = &run.beat else { return Ok(Look::NoBeat) };
     // Planned anew for another model: what it was told stays as it is.
     if run.session.as_ref().is_some_and(|session| session.hold == Hold::Held) {
         return Ok(Look::NoBeat);
     }
     let Some(agent) = run.job_id.heartbeat_agent() else { return Ok(Look::NoBeat) };
-    let Around { rules, queue, notes, zone } = around(scene, agent).await?;
-    let is_answered = beat.woken && queue.iter().all(|event| event.quiet);
-    if !beat.asked && (is_answered || is_idle(&rules, &queue, &notes)) {
+    let Around { rules, queue, notes, zone } = around(scene, agent, now).await?;
+    if !beat.is_turn(&rules, &queue, &notes) {
         return Ok(Look::Nothing(NOTHING_TO_DO));
     }
     let events = taken_up(&queue);
-    let text = heartbeat::prompt(&rules, &events, &notes, &zone, scene.deps.clock.now());
+    let text = heartbeat::prompt(&rules, &events, &notes, &zone, now);
     Ok(Look::Sees(Box::new(Seen {
         events: events.iter().map(|event| event.id.clone()).collect(),
         prompt: run_text(scene.deps, &run.key, text).await?,
@@ -166,9 +150,7 @@ pub(crate) struct After {
     pub more: bool,
 }
 
-/// What becomes of the events in the hands of `run`, whose turn has ended, and what the session keeps of its prompt. They
-/// stay queued after a turn that failed unpaid, count one that was paid or stopped, and leave the queue with one that ended
-/// well.
+/// What `run`, whose turn has ended, leaves of the queue. Reads only.
 pub(crate) async fn events_after(
     scene: Scene<'_>,
     run: &Run,
@@ -183,16 +165,7 @@ pub(crate) async fn events_after(
     events.retain(|event| ids.contains(&event.id));
     let zone = zone_of(scene.config, Some(agent));
     let kept = heartbeat::kept(&events, zone, run.started_at.unwrap_or(run.created_at));
-    let moved = events.iter().filter_map(|event| {
-        if ended_well {
-            return Some(event.over(&run.key, true, now));
-        }
-        // A call that nobody heard of again may have been paid too.
-        let is_asked = !run.hops.is_empty() || run.books.unanswered() > 0;
-        let is_paid = matches!(run.state, State::Failed { .. }) && is_asked;
-        (is_paid || run.state == State::Canceled).then(|| event.tried(&run.key, now))
-    });
-    Ok(After { moved: moved.collect(), kept, more })
+    Ok(After { moved: left_by(run, &events, now), kept, more })
 }
 
 /// What a person should know who adds a job for a main session that does not look around by itself.

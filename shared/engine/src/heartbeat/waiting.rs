@@ -1,11 +1,11 @@
 //! Runs that stay open until a heartbeat has answered what they queued.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use nightshift_domain::JobId;
 use nightshift_domain::batch::LEAST_AHEAD;
 use nightshift_domain::event::{Envelope, Wake};
-use nightshift_domain::heartbeat::SystemEvent;
+use nightshift_domain::heartbeat::{self, SystemEvent};
 use nightshift_domain::run::{Event, Run, State, WaitReason};
-use nightshift_domain::{JobId, RunKey};
 use tracing::warn;
 
 use crate::error::EngineError;
@@ -20,31 +20,20 @@ fn waits(run: &Run) -> bool {
 }
 
 /// What became of what `run` queued; `None` while it is queued.
-pub(crate) async fn outcome(scene: Scene<'_>, run: &Run) -> Result<Option<Event>, EngineError> {
+pub(crate) async fn outcome(scene: Scene<'_>, run: &Run, now: DateTime<Utc>) -> Result<Option<Event>, EngineError> {
     let found = scene.deps.store.event(&run.agent_id, &event_id(run)).await?;
-    Ok(match found {
-        Some(SystemEvent { fate: Some(fate), .. }) if fate.answered => Some(Event::PlaceFreed),
-        Some(SystemEvent { fate: Some(fate), tries, .. }) => Some(Event::Refused {
-            code: "heartbeat_failed".to_owned(),
-            message: format!("{tries} heartbeats that saw it failed, the last one was {}", fate.by),
-        }),
-        Some(event) if event.expires_at > scene.deps.clock.now() => None,
-        Some(_) | None => Some(Event::Refused {
-            code: "event_expired".to_owned(),
-            message: "no heartbeat took it up in the time that events are kept".to_owned(),
-        }),
-    })
+    Ok(heartbeat::outcome(found.as_ref(), now))
 }
 
 /// Whether there is something to be done about a run that waits for a heartbeat: its event is over, or no heartbeat is at
 /// work that could see it, and they do not pause after a failure.
 pub(crate) async fn has_news(scene: Scene<'_>, run: &Run) -> Result<bool, EngineError> {
-    if outcome(scene, run).await?.is_some() {
+    let now = scene.deps.clock.now();
+    if outcome(scene, run, now).await?.is_some() {
         return Ok(true);
     }
     let Ok(id) = JobId::heartbeat(&run.agent_id) else { return Ok(true) };
     let record = scene.deps.store.job(&id).await?;
-    let now = scene.deps.clock.now();
     let pauses = |until: DateTime<Utc>| now < until + WOKEN_AGAIN_WITHIN;
     Ok(record.is_none_or(|record| record.active.is_empty() && !record.hold_until.is_some_and(pauses)))
 }
@@ -55,12 +44,17 @@ pub(crate) async fn has_news(scene: Scene<'_>, run: &Run) -> Result<bool, Engine
 /// # Crash safety
 /// The timer is named after the run. Where it is not set, or the wake is lost, the sweeper finds the runs that wait; an event
 /// that no run waits for is looked at by the next heartbeat.
-pub(crate) async fn go_on(scene: Scene<'_>, run: &Run, more: bool, hold_until: Option<DateTime<Utc>>) {
+pub(crate) async fn go_on(
+    scene: Scene<'_>,
+    run: &Run,
+    more: bool,
+    hold_until: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) {
     let (Some(_), Some(agent)) = (&run.beat, run.job_id.heartbeat_agent()) else { return };
     let done = if more {
         wake_heartbeat(scene, agent).await
     } else if matches!(run.state, State::Failed { .. } | State::Canceled) {
-        let now = scene.deps.clock.now();
         let at = hold_until.unwrap_or(now).max(now + LEAST_AHEAD);
         let wake = Envelope::new(Wake::Heartbeat { a: agent.to_owned() });
         scene.deps.timers.arm(&run.key.wake_timer(), at, &wake).await.map_err(EngineError::from)
@@ -77,12 +71,12 @@ pub(crate) async fn taken_back(
     scene: Scene<'_>,
     before: &Run,
     after: &Run,
+    now: DateTime<Utc>,
 ) -> Result<Option<SystemEvent>, EngineError> {
     if !waits(before) || after.state != State::Canceled {
         return Ok(None);
     }
-    let key: &RunKey = &before.key;
     let found = scene.deps.store.event(&before.agent_id, &event_id(before)).await?;
     let queued = found.filter(|event| event.fate.is_none());
-    Ok(queued.map(|event| event.over(key, false, scene.deps.clock.now())))
+    Ok(queued.map(|event| event.over(&before.key, false, now)))
 }

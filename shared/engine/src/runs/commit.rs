@@ -110,7 +110,7 @@ async fn applied(scene: Scene<'_>, run: &Run, event: Event, along: Along<'_>) ->
                 if !along.sends_alerts {
                     hand_over_alerts(scene, &after).await?;
                 }
-                heartbeat::go_on(scene, &after, more, hold_until).await;
+                heartbeat::go_on(scene, &after, more, hold_until, now).await;
                 return Ok(Some(Moved { run: after, effects }));
             }
             Written::RunMoved => {
@@ -166,7 +166,7 @@ async fn prepared(
     let Stepped { transition, change, wake: woken, mut events, more, litter } = stepped;
     let Some(Transition { run: after, effects }) = seated(scene, run, transition, now).await? else { return Ok(None) };
     let record = if concerns_job(&run.state, &after) { scene.deps.store.job(&after.job_id).await? } else { None };
-    events.extend(heartbeat::taken_back(scene, run, &after).await?);
+    events.extend(heartbeat::taken_back(scene, run, &after, now).await?);
     let told = events.iter().filter(|event| event.fate.is_some()).filter_map(|event| event.run.clone());
     let told = told.filter(|waiting| *waiting != run.key).collect();
     Ok(Some(Prepared { after, effects, change, woken, told, events, more, litter, record }))

@@ -259,7 +259,7 @@ pub async fn resume(scene: Scene<'_>, key: &RunKey) -> Result<Resumed, EngineErr
         }
     }
     if matches!(run.state, State::Waiting { reason: WaitReason::Heartbeat }) {
-        let Some(event) = heartbeat::outcome(scene, &run).await? else {
+        let Some(event) = heartbeat::outcome(scene, &run, now).await? else {
             wake_heartbeat(scene, &run.agent_id).await?;
             return waits_on(scene, run).await;
         };

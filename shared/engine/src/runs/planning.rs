@@ -53,7 +53,7 @@ impl From<Event> for Planned {
 /// Plans `run`. Reads only (and writes one content-addressed blob for a long system prompt), so a repeat is harmless.
 pub(super) async fn plan(scene: Scene<'_>, run: &Run) -> Result<Planned, EngineError> {
     let now = scene.deps.clock.now();
-    let mut seen = match heartbeat::look(scene, run).await? {
+    let mut seen = match heartbeat::look(scene, run, now).await? {
         Look::NoBeat => None,
         Look::Nothing(reason) => return Ok(Event::Skipped { reason: reason.to_owned() }.into()),
         Look::Sees(seen) => Some(seen),
