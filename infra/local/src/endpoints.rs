@@ -68,32 +68,49 @@ pub(crate) fn serve(listener: Option<TcpListener>, router: Router) -> JoinHandle
     })
 }
 
-/// Clients with loopback endpoints and credentials that are none: nothing of the caller's AWS settings is read.
-pub(crate) fn clients(ports: &Ports) -> Clients {
+/// The clients of one function, with loopback endpoints and credentials that are none: nothing of the caller's AWS settings
+/// is read. Their user agent says which function it is.
+pub(crate) fn clients(ports: &Ports, function: &str) -> Clients {
+    let app = Some(function);
     Clients {
-        dynamodb: dynamodb(&ports.dynamodb_url),
-        scheduler: scheduler(&ports.scheduler_url),
-        lambda: lambda_client(&ports.lambda_url),
+        dynamodb: dynamodb_of(&ports.dynamodb_url, app),
+        scheduler: scheduler_of(&ports.scheduler_url, app),
+        lambda: lambda_of(&ports.lambda_url, app),
         ssm: None,
     }
 }
 
+/// The table's API, for the stack itself and for tests.
+pub fn dynamodb(url: &str) -> aws_sdk_dynamodb::Client {
+    dynamodb_of(url, None)
+}
+
+/// The timers' API, for the stack itself and for tests.
+pub fn scheduler(url: &str) -> aws_sdk_scheduler::Client {
+    scheduler_of(url, None)
+}
+
+/// The functions' API, for tests.
+pub fn lambda_client(url: &str) -> aws_sdk_lambda::Client {
+    lambda_of(url, None)
+}
+
 macro_rules! local_client {
     ($name:ident, $sdk:ident) => {
-        /// A client of a local part.
-        pub fn $name(url: &str) -> $sdk::Client {
+        fn $name(url: &str, app: Option<&str>) -> $sdk::Client {
+            let app = app.and_then(|app| $sdk::config::AppName::new(app.to_owned()).ok());
             let credentials = $sdk::config::Credentials::new("local", "local", None, None, "local stack");
-            let config = $sdk::Config::builder()
+            let mut config = $sdk::Config::builder()
                 .behavior_version($sdk::config::BehaviorVersion::latest())
                 .region($sdk::config::Region::new("us-east-1"))
                 .credentials_provider(credentials)
-                .endpoint_url(url)
-                .build();
-            $sdk::Client::from_conf(config)
+                .endpoint_url(url);
+            config.set_app_name(app);
+            $sdk::Client::from_conf(config.build())
         }
     };
 }
 
-local_client!(dynamodb, aws_sdk_dynamodb);
-local_client!(scheduler, aws_sdk_scheduler);
-local_client!(lambda_client, aws_sdk_lambda);
+local_client!(dynamodb_of, aws_sdk_dynamodb);
+local_client!(scheduler_of, aws_sdk_scheduler);
+local_client!(lambda_of, aws_sdk_lambda);

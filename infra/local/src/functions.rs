@@ -24,9 +24,10 @@ pub const API: &str = "nightshift-api";
 /// The function behind the MCP endpoint.
 pub const TOOLS: &str = "nightshift-tools";
 
-/// The function that serves `path` of the Function URL.
+/// The function that serves `path`: what is at the public address on AWS is served by its function here too, though there is
+/// one address for both.
 pub(crate) fn serving(path: &str) -> &'static str {
-    if path == nightshift_tools::PATH { TOOLS } else { API }
+    if path == nightshift_tools::PATH || path.starts_with("/hooks/") { TOOLS } else { API }
 }
 
 /// Names, timeouts and concurrency, as the deployment has them.
@@ -47,14 +48,15 @@ pub fn specs() -> Vec<FunctionSpec> {
     ]
 }
 
-/// The handlers of this process.
-pub(crate) fn handlers(deps: &Arc<Deps>) -> HashMap<String, Arc<dyn Handler>> {
+/// The handlers of this process, each with the dependencies that `deps` gives for its full name.
+pub(crate) fn handlers(deps: impl Fn(&str) -> Deps) -> HashMap<String, Arc<dyn Handler>> {
     let mut all: HashMap<String, Arc<dyn Handler>> = HashMap::new();
-    all.insert(API.to_owned(), Arc::new(Http { deps: deps.clone(), answer: api }));
-    all.insert(TOOLS.to_owned(), Arc::new(Http { deps: deps.clone(), answer: tools }));
+    all.insert(API.to_owned(), Arc::new(Http { deps: Arc::new(deps(API)), answer: api }));
+    all.insert(TOOLS.to_owned(), Arc::new(Http { deps: Arc::new(deps(TOOLS)), answer: tools }));
     for kind in [Kind::Trigger, Kind::Poll, Kind::Deliver, Kind::Heartbeat] {
         let name = format!("{PREFIX}{}", kind.name());
-        all.insert(name, Arc::new(Worker { deps: deps.clone(), kind }));
+        let deps = deps(&name);
+        all.insert(name, Arc::new(Worker { deps, kind }));
     }
     all
 }
@@ -79,7 +81,7 @@ impl Kind {
 }
 
 struct Worker {
-    deps: Arc<Deps>,
+    deps: Deps,
     kind: Kind,
 }
 
@@ -96,7 +98,7 @@ impl Handler for Worker {
 
 impl Worker {
     async fn run(&self, envelope: Envelope, invocation: &Invocation) -> Result<Value, EngineError> {
-        let deps = self.deps.as_ref();
+        let deps = &self.deps;
         match self.kind {
             Kind::Trigger => nightshift_trigger::handle(deps, envelope, invocation).await,
             Kind::Poll => nightshift_poll::handle(deps, envelope, invocation).await,

@@ -1,6 +1,7 @@
 //! Stands before every API of the stack: numbers and logs the calls, and breaks them where a test asks for it.
 //!
-//! One gate serves all function hosts alike, because it sits on the wire. It does not look into bodies.
+//! One gate serves all function hosts alike, because it sits on the wire. It looks into bodies only where the actions of
+//! functions are noted.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,6 +13,11 @@ use axum::http::{HeaderMap, Method, Response, StatusCode, Uri};
 use axum::middleware::{Next, from_fn};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+
+use crate::actions::{Actions, caller};
+
+/// Largest body that is looked into: DynamoDB takes 16 MB at most (DynamoDB quotas, `BatchWriteItem`).
+const BODY_MAX: usize = 17 * 1024 * 1024;
 
 /// One call that came in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -78,6 +84,7 @@ pub enum Action {
 #[derive(Debug, Clone, Default)]
 pub struct Gate {
     state: Arc<Mutex<State>>,
+    actions: Actions,
 }
 
 #[derive(Debug, Default)]
@@ -95,6 +102,11 @@ struct Armed {
 }
 
 impl Gate {
+    /// A gate that notes what functions use.
+    pub(crate) fn noting(actions: Actions) -> Self {
+        Self { state: Arc::default(), actions }
+    }
+
     /// Puts the gate before `router`, which serves `service`.
     pub fn guard(&self, service: &'static str, router: Router) -> Router {
         let gate = self.clone();
@@ -129,6 +141,7 @@ impl Gate {
         if is_plumbing(service, &operation) {
             return next.run(request).await;
         }
+        let request = self.noted(service, &operation, request).await;
         let (fault, held) = self.enter(service, operation);
         if held {
             return std::future::pending().await;
@@ -145,6 +158,17 @@ impl Gate {
                 broken(service, action)
             }
         }
+    }
+
+    /// The same request, after what it uses was noted.
+    async fn noted(&self, service: &str, operation: &str, request: Request) -> Request {
+        let Some(function) = caller(request.headers()).filter(|_| self.actions.is_on()).map(str::to_owned) else {
+            return request;
+        };
+        let (parts, body) = request.into_parts();
+        let body = axum::body::to_bytes(body, BODY_MAX).await.unwrap_or_default();
+        self.actions.note_call(&function, service, operation, parts.uri.path(), &body);
+        Request::from_parts(parts, Body::from(body))
     }
 
     /// Logs the call and finds the fault that meets it; the flag says that everything is held already.

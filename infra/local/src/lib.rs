@@ -2,6 +2,7 @@
 //!
 //! It is where tests start and where people start, and it knows nothing that a function could not know on AWS.
 
+mod actions;
 mod advance;
 pub mod console;
 pub mod endpoints;

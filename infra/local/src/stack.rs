@@ -23,11 +23,12 @@ use sha2::{Digest, Sha256};
 use tokio::task::JoinHandle;
 use tracing::{debug, info};
 
+use crate::actions::{ACTIONS_VAR, Actions};
 use crate::advance::{Driver, remembered};
 use crate::console::Console;
 use crate::endpoints::{Ports, clients, dynamodb, scheduler, serve};
 use crate::front::{self, Front};
-use crate::functions;
+use crate::functions::{self, PREFIX};
 use crate::gate::Gate;
 use crate::lambda::{Host, InvokeError, Lambda};
 use crate::options::{ClockChoice, FunctionHost, ModelChoice, Options};
@@ -108,7 +109,9 @@ impl Stack {
             files.push(file);
         }
         let mut ports = Ports::bind(options.port).await?;
-        let gate = Gate::default();
+        let folder = std::env::var_os(ACTIONS_VAR).filter(|folder| !folder.is_empty()).map(PathBuf::from);
+        let actions = Actions::into_folder(folder.as_deref()).context("actions cannot be noted")?;
+        let gate = Gate::noting(actions.clone());
         let mut tasks = Vec::new();
 
         let table = Table::open(Some(&dir.join("table.sqlite"))).await?;
@@ -131,13 +134,13 @@ impl Stack {
         environment.settings.skip_cron = ["NIGHTSHIFT_SKIP_CRON", "OPENCLAW_SKIP_CRON"]
             .iter()
             .any(|name| std::env::var(name).is_ok_and(|value| !value.is_empty() && value != "0"));
-        let deps = Arc::new(nightshift_boot::build(&environment, clients(&ports), clock.clone())?);
+        let deps = nightshift_boot::build(&environment, clients(&ports, PREFIX), clock.clone())?;
 
         let lambda = Lambda::open(
             state.clone(),
             clock.clone(),
             functions::specs(),
-            host(&options, &environment, &ports, &deps)?,
+            host(&options, &environment, &ports, &deps, &actions)?,
             ports.lambda_url.clone(),
         )
         .await?;
@@ -323,7 +326,13 @@ fn is_loopback(url: &str) -> bool {
     matches!(host, Some("127.0.0.1" | "localhost"))
 }
 
-fn host(options: &Options, environment: &Environment, ports: &Ports, deps: &Arc<Deps>) -> anyhow::Result<Host> {
+fn host(
+    options: &Options,
+    environment: &Environment,
+    ports: &Ports,
+    deps: &Deps,
+    actions: &Actions,
+) -> anyhow::Result<Host> {
     let mut env = environment.variables();
     env.extend(
         [
@@ -338,7 +347,10 @@ fn host(options: &Options, environment: &Environment, ports: &Ports, deps: &Arc<
         .map(|(name, value)| (name.to_owned(), value.to_owned())),
     );
     Ok(match &options.functions {
-        FunctionHost::InProcess => Host::InProcess(functions::handlers(deps)),
+        FunctionHost::InProcess => Host::InProcess(functions::handlers(|function| {
+            let deps = nightshift_boot::with_clients(deps, environment, clients(ports, function));
+            actions.watching(deps, function)
+        })),
         FunctionHost::Binaries { dir } => Host::Binaries { dir: dir.clone(), env },
         FunctionHost::CargoLambda { project, cargo_lambda } => {
             let (project, cargo_lambda) = (project.clone(), cargo_lambda.clone());

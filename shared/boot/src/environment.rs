@@ -37,6 +37,10 @@ pub struct Environment {
     pub scheduler_role_arn: String,
     /// `NIGHTSHIFT_FUNCTION_ARN_PREFIX`: a function's ARN without its short name.
     pub function_arn_prefix: String,
+    /// `NIGHTSHIFT_DEAD_LETTER_ARN`: the queue for schedules' events that Lambda did not take within their retries.
+    pub dead_letter_arn: Option<String>,
+    /// `NIGHTSHIFT_PARAMETERS`: the path in the parameter store under which this deployment's secrets lie (`/nightshift`).
+    pub parameters: Option<String>,
     /// `NIGHTSHIFT_CONSOLE_URL`: the local stack's console.
     pub console_url: Option<String>,
     /// `NIGHTSHIFT_MODEL_URL` and `ANTHROPIC_API_KEY`.
@@ -56,7 +60,13 @@ pub struct SettingMissing {
 impl Environment {
     /// Reads the process's environment.
     pub fn from_env() -> Result<Self, SettingMissing> {
-        let get = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        Self::read(|name| std::env::var(name).ok())
+    }
+
+    /// Reads the settings that `variable` gives by name: all that a function reads of its environment but what the AWS SDK
+    /// and the Lambda runtime read themselves. An empty value is none.
+    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, SettingMissing> {
+        let get = |name: &str| variable(name).filter(|value| !value.is_empty());
         let need = |name: &'static str| get(name).ok_or(SettingMissing { name, problem: "is not set" });
         let on = |name: &str| get(name).is_some_and(|value| value != "0");
         Ok(Self {
@@ -68,6 +78,8 @@ impl Environment {
             group: need("NIGHTSHIFT_GROUP")?,
             scheduler_role_arn: need("NIGHTSHIFT_SCHEDULER_ROLE_ARN")?,
             function_arn_prefix: need("NIGHTSHIFT_FUNCTION_ARN_PREFIX")?,
+            dead_letter_arn: get("NIGHTSHIFT_DEAD_LETTER_ARN"),
+            parameters: get("NIGHTSHIFT_PARAMETERS"),
             console_url: get("NIGHTSHIFT_CONSOLE_URL"),
             model: ModelPlace {
                 base_url: get("NIGHTSHIFT_MODEL_URL"),
@@ -89,6 +101,8 @@ impl Environment {
             group: "nightshift".to_owned(),
             scheduler_role_arn: "arn:aws:iam::000000000000:role/nightshift-scheduler".to_owned(),
             function_arn_prefix: "arn:aws:lambda:us-east-1:000000000000:function:nightshift-".to_owned(),
+            dead_letter_arn: None,
+            parameters: None,
             console_url: Some(console_url.to_owned()),
             model: ModelPlace::default(),
             settings: Settings { local: true, ..Settings::default() },
@@ -109,6 +123,8 @@ impl Environment {
             ("NIGHTSHIFT_FUNCTION_ARN_PREFIX", self.function_arn_prefix.clone()),
         ];
         let mut optional = |name, value: Option<String>| variables.extend(value.map(|value| (name, value)));
+        optional("NIGHTSHIFT_DEAD_LETTER_ARN", self.dead_letter_arn.clone());
+        optional("NIGHTSHIFT_PARAMETERS", self.parameters.clone());
         optional("NIGHTSHIFT_CONSOLE_URL", self.console_url.clone());
         optional("NIGHTSHIFT_MODEL_URL", self.model.base_url.clone());
         optional("ANTHROPIC_API_KEY", self.model.key.as_ref().map(|key| key.expose().to_owned()));

@@ -17,7 +17,7 @@ use nightshift_timers::{Functions, LambdaInvoker, SchedulerTimers};
 
 pub use environment::{BlobPlace, Environment, ModelPlace, SettingMissing};
 pub use models::OpenModels;
-pub use secrets::ProcessSecrets;
+pub use secrets::{ParameterStore, ProcessSecrets};
 
 /// Where the real model answers.
 pub const REAL_MODEL_URL: &str = nightshift_anthropic::DEFAULT_BASE_URL;
@@ -89,17 +89,8 @@ pub async fn deps() -> anyhow::Result<Deps> {
 
 /// Builds the adapters.
 pub fn build(environment: &Environment, clients: Clients, clock: Arc<dyn Clock>) -> anyhow::Result<Deps> {
-    let store = DynamoStore::new(clients.dynamodb, environment.table.clone(), clock.clone());
-    let functions = Functions::new(environment.function_arn_prefix.clone());
-    let timers = SchedulerTimers::new(
-        clients.scheduler,
-        environment.group.clone(),
-        environment.scheduler_role_arn.clone(),
-        functions.clone(),
-        clock.clone(),
-    );
-    let invoker = LambdaInvoker::new(clients.lambda, functions);
-    let secrets = Arc::new(ProcessSecrets::new(clients.ssm, environment.settings.local, clock.clone()));
+    let parameters = clients.ssm.clone().map(|ssm| ParameterStore::new(ssm, environment.parameters.as_deref()));
+    let secrets = Arc::new(ProcessSecrets::new(parameters, environment.settings.local, clock.clone()));
     let http = nightshift_anthropic::http_client();
     let models = OpenModels::new(http.clone(), clock.clone(), secrets.clone(), environment.model.clone());
     let channels = nightshift_channels::Open {
@@ -113,19 +104,52 @@ pub fn build(environment: &Environment, clients: Clients, clock: Arc<dyn Clock>)
         BlobPlace::Folder(dir) => Arc::new(ObjectBlobs::local(dir)?),
         BlobPlace::Bucket(bucket) => Arc::new(ObjectBlobs::s3(bucket)?),
     };
+    let Aws { store, timers, invoker } = Aws::build(environment, clients, &clock);
     Ok(Deps {
         clock,
         entropy: Arc::new(SystemEntropy),
-        store: Arc::new(store),
+        store,
         blobs,
-        timers: Arc::new(timers),
-        invoker: Arc::new(invoker),
+        timers,
+        invoker,
         models: Arc::new(models),
         channels: Arc::new(channels),
         secrets,
         web: Arc::new(web),
         settings: environment.settings.clone(),
     })
+}
+
+/// The same dependencies with other AWS clients: where several functions share a process, each has its own.
+pub fn with_clients(deps: &Deps, environment: &Environment, clients: Clients) -> Deps {
+    let Aws { store, timers, invoker } = Aws::build(environment, clients, &deps.clock);
+    Deps { store, timers, invoker, ..deps.clone() }
+}
+
+/// What is made of the AWS clients.
+struct Aws {
+    store: Arc<DynamoStore>,
+    timers: Arc<SchedulerTimers>,
+    invoker: Arc<LambdaInvoker>,
+}
+
+impl Aws {
+    fn build(environment: &Environment, clients: Clients, clock: &Arc<dyn Clock>) -> Self {
+        let store = DynamoStore::new(clients.dynamodb, environment.table.clone(), clock.clone());
+        let functions = Functions::new(environment.function_arn_prefix.clone());
+        let mut timers = SchedulerTimers::new(
+            clients.scheduler,
+            environment.group.clone(),
+            environment.scheduler_role_arn.clone(),
+            functions.clone(),
+            clock.clone(),
+        );
+        if let Some(queue) = &environment.dead_letter_arn {
+            timers = timers.dead_letters(queue);
+        }
+        let invoker = LambdaInvoker::new(clients.lambda, functions);
+        Self { store: Arc::new(store), timers: Arc::new(timers), invoker: Arc::new(invoker) }
+    }
 }
 
 /// Opens the connections that the first request would wait for. Failures show again, properly, when they matter.

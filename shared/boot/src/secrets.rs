@@ -1,4 +1,7 @@
-//! Secrets by reference: `ssm:/path`, and on one's own machine `env:NAME` and `file:/path`.
+//! Secrets by reference: `ssm:name` and `ssm:/path`, and on one's own machine `env:NAME` and `file:/path`.
+//!
+//! A name is looked for under the deployment's own path, which is all that its functions may read: `ssm:anthropic-key` of the
+//! stack `nightshift` is the parameter `/nightshift/anthropic-key`.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,16 +17,36 @@ const KEEP: TimeDelta = TimeDelta::minutes(5);
 /// Reads secrets of this process.
 #[derive(Debug)]
 pub struct ProcessSecrets {
-    ssm: Option<aws_sdk_ssm::Client>,
+    store: Option<ParameterStore>,
     local: bool,
     clock: Arc<dyn Clock>,
     kept: Mutex<HashMap<String, (DateTime<Utc>, Secret)>>,
 }
 
+/// Where `ssm:` references point.
+#[derive(Debug, Clone)]
+pub struct ParameterStore {
+    client: aws_sdk_ssm::Client,
+    path: String,
+}
+
+impl ParameterStore {
+    /// The store, with the `path` that names without one are under (`/nightshift`; none for the root).
+    pub fn new(client: aws_sdk_ssm::Client, path: Option<&str>) -> Self {
+        let path = path.unwrap_or_default().trim_matches('/');
+        let path = if path.is_empty() { String::new() } else { format!("/{path}") };
+        Self { client, path }
+    }
+
+    fn full(&self, name: &str) -> String {
+        if name.starts_with('/') { name.to_owned() } else { format!("{}/{name}", self.path) }
+    }
+}
+
 impl ProcessSecrets {
     /// With `local`, references to the environment and to files are honoured.
-    pub fn new(ssm: Option<aws_sdk_ssm::Client>, local: bool, clock: Arc<dyn Clock>) -> Self {
-        Self { ssm, local, clock, kept: Mutex::new(HashMap::new()) }
+    pub fn new(store: Option<ParameterStore>, local: bool, clock: Arc<dyn Clock>) -> Self {
+        Self { store, local, clock, kept: Mutex::new(HashMap::new()) }
     }
 
     fn kept(&self, reference: &str) -> Option<Secret> {
@@ -33,7 +56,7 @@ impl ProcessSecrets {
 
     async fn read(&self, reference: &str) -> Result<Secret, String> {
         let Some((kind, name)) = reference.split_once(':') else {
-            return Err("a secret is given as a reference: ssm:/path, env:NAME or file:/path".to_owned());
+            return Err("a secret is given as a reference: ssm:name, env:NAME or file:/path".to_owned());
         };
         match kind {
             "ssm" => self.parameter(name).await,
@@ -45,16 +68,17 @@ impl ProcessSecrets {
                 let text = std::fs::read_to_string(name).map_err(|error| format!("{name} cannot be read: {error}"))?;
                 Ok(Secret::new(&text))
             }
-            "env" | "file" => Err(format!("{kind}: references work on the local stack only; use ssm:/path")),
-            _ => Err(format!("\"{kind}:\" is no kind of reference; use ssm:/path, env:NAME or file:/path")),
+            "env" | "file" => Err(format!("{kind}: references work on the local stack only; use ssm:name")),
+            _ => Err(format!("\"{kind}:\" is no kind of reference; use ssm:name, env:NAME or file:/path")),
         }
     }
 
     async fn parameter(&self, name: &str) -> Result<Secret, String> {
-        let Some(ssm) = &self.ssm else {
+        let Some(store) = &self.store else {
             return Err("the local stack has no parameter store; use env:NAME or file:/path".to_owned());
         };
-        let answer = ssm.get_parameter().name(name).with_decryption(true).send().await;
+        let name = store.full(name);
+        let answer = store.client.get_parameter().name(&name).with_decryption(true).send().await;
         let output = answer.map_err(|error| {
             let error = error.into_service_error();
             format!("parameter {name} cannot be read: {error}")
@@ -74,5 +98,21 @@ impl Secrets for ProcessSecrets {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.insert(reference.to_owned(), (self.clock.now(), secret.clone()));
         Ok(secret)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_lies_under_the_deployments_path_and_a_path_is_itself() {
+        let config = aws_sdk_ssm::Config::builder().behavior_version(aws_sdk_ssm::config::BehaviorVersion::latest());
+        let client = aws_sdk_ssm::Client::from_conf(config.build());
+        let full = |path, name| ParameterStore::new(client.clone(), path).full(name);
+        assert_eq!(full(Some("/nightshift"), "anthropic-key"), "/nightshift/anthropic-key");
+        assert_eq!(full(Some("nightshift/"), "channels/slack"), "/nightshift/channels/slack");
+        assert_eq!(full(Some("/nightshift"), "/other/key"), "/other/key");
+        assert_eq!(full(None, "key"), "/key");
     }
 }

@@ -22,4 +22,4 @@ mod tally;
 
 pub use blobs::ObjectBlobs;
 pub use dynamo::DynamoStore;
-pub use schema::{create_table, table_schema};
+pub use schema::{TTL, create_table, table_schema};

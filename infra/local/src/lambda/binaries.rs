@@ -85,6 +85,8 @@ impl Binaries {
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
             .env("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{}", spec.name))
             .env("AWS_LAMBDA_LOG_STREAM_NAME", &id)
+            // The SDK writes it into its user agent, by which the gate knows who calls.
+            .env("AWS_SDK_UA_APP_ID", &spec.name)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

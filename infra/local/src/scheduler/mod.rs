@@ -33,6 +33,7 @@ use nightshift_engine::Clock;
 use tokio::sync::watch;
 
 use self::book::Book;
+pub use self::expression::{Expression, ExpressionError};
 pub use self::model::{ACCOUNT, REGION, State};
 use crate::state::{StateDb, StateError};
 
