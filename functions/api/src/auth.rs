@@ -1,17 +1,31 @@
 //! Who may ask.
 //!
-//! With AWS IAM the front has checked the caller already and no token is configured. A token is compared by its digest, in
-//! a time that does not depend on where it differs.
+//! At the private address AWS IAM has checked the caller already and no token is configured; on the local stack one is. At the
+//! public address methods are there only where `api.bearer` is switched on. A token is compared by its digest, in a time that
+//! does not depend on where it differs, and whoever shows wrong ones is not listened to for a while ([`crate::attempts`]).
 
 use lambda_http::http::{HeaderMap, header};
-use nightshift_engine::Deps;
+use nightshift_engine::{Deps, jobs, runs};
 use sha2::{Digest, Sha256};
 
 use crate::error::Fault;
 
+/// Which of the two addresses a request came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Front {
+    /// The function URL with AWS IAM, or the local stack.
+    Private,
+    /// The function URL that anybody can reach.
+    Public,
+}
+
 /// Refuses a request without the right token, where there is one.
-pub(crate) fn check(deps: &Deps, headers: &HeaderMap) -> Result<(), Fault> {
-    let Some(expected) = &deps.settings.api_token_sha256 else { return Ok(()) };
+pub(crate) async fn check(deps: &Deps, front: Front, headers: &HeaderMap) -> Result<(), Fault> {
+    let expected = match front {
+        Front::Private => deps.settings.api_token_sha256.clone(),
+        Front::Public => Some(public_digest(deps).await?),
+    };
+    let Some(expected) = expected else { return Ok(()) };
     let given = headers.get(header::AUTHORIZATION).ok_or(Fault::NoToken)?;
     let token = given.to_str().ok().and_then(bearer).ok_or(Fault::NoToken)?;
     if same(digest(token).as_bytes(), expected.trim().to_ascii_lowercase().as_bytes()) {
@@ -19,6 +33,23 @@ pub(crate) fn check(deps: &Deps, headers: &HeaderMap) -> Result<(), Fault> {
     } else {
         Err(Fault::WrongToken)
     }
+}
+
+/// The digest of the public API's token; where it is switched off, there is nothing at its paths.
+async fn public_digest(deps: &Deps) -> Result<String, Fault> {
+    let config = runs::load_config(deps).await.map_err(jobs::Refusal::from)?;
+    let bearer = &config.api.bearer;
+    let reference = bearer.token_sha256.as_deref().filter(|_| bearer.enabled).ok_or(Fault::NoPath)?;
+    let digest = deps.secrets.resolve(reference).await.map_err(Fault::NoSecret)?;
+    // An empty digest would be nobody's, but a wrong setting is told as what it is.
+    if is_digest(digest.expose()) { Ok(digest.expose().to_owned()) } else { Err(Fault::NoSecret(NO_DIGEST.to_owned())) }
+}
+
+const NO_DIGEST: &str = "api.bearer.tokenSha256 does not lead to the 64 hex digits of a SHA-256";
+
+fn is_digest(text: &str) -> bool {
+    let text = text.trim();
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 pub(crate) fn bearer(value: &str) -> Option<&str> {

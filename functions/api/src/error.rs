@@ -8,7 +8,7 @@ use nightshift_wire::ErrorBody;
 use crate::methods::METHODS;
 
 /// When a client is asked to try again after a 503, seconds.
-pub(crate) const RETRY_AFTER_S: u64 = 5;
+const RETRY_AFTER_S: u64 = 5;
 
 /// Why a request is refused.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +34,12 @@ pub(crate) enum Fault {
     /// It is the wrong one.
     #[error("wrong token")]
     WrongToken,
+    /// Wrong tokens came from there, too many to listen on.
+    #[error("too many wrong tokens")]
+    TooManyTries {
+        /// How long it is not listened to.
+        seconds: u64,
+    },
     /// The body is too long.
     #[error("{bytes} bytes are too many")]
     TooLarge {
@@ -86,7 +92,9 @@ impl Fault {
                 let message = format!("there is no hook \"{}\"", name.escape_debug());
                 (404, say("unknown_hook", message).hint("wake and agent are there always, others in hooks.named"))
             }
-            Self::NoSecret(_) => (503, say("unavailable", "the token of the hooks cannot be looked up now")),
+            Self::NoSecret(_) => {
+                (503, say("unavailable", "the token that callers are to show cannot be looked up now"))
+            }
             Self::Verb(verb) => {
                 (405, say("method_not_allowed", format!("only {verb} is served here")).hint(format!("use {verb}")))
             }
@@ -95,6 +103,11 @@ impl Fault {
                 say("unauthorized", "a bearer token is needed").hint("send the header Authorization: Bearer <token>"),
             ),
             Self::WrongToken => (401, say("unauthorized", "the bearer token is not the right one")),
+            Self::TooManyTries { seconds } => (
+                429,
+                say("too_many_attempts", "too many wrong tokens came from your address")
+                    .hint(format!("come back in {seconds} s with the right one")),
+            ),
             Self::TooLarge { bytes, most } => {
                 (413, say("payload_too_large", format!("the request has {bytes} bytes, the most is {most}")))
             }
@@ -116,6 +129,14 @@ impl Fault {
             ),
             Self::Refused(refusal) => refused(refusal),
         }
+    }
+
+    /// When a client may come back, in seconds.
+    pub(crate) fn retry_after(&self, status: u16) -> Option<u64> {
+        if let Self::TooManyTries { seconds } = self {
+            return Some(*seconds);
+        }
+        (status == 503).then_some(RETRY_AFTER_S)
     }
 
     /// What a 405 allows.

@@ -4,6 +4,7 @@
 //! `Idempotency-Key` is carried out once in 24 hours, however often it is sent. One log line per request, without prompts,
 //! texts or tokens. What methods do is `engine::jobs`; this crate knows HTTP only.
 
+mod attempts;
 mod auth;
 mod error;
 mod heartbeats;
@@ -25,6 +26,7 @@ use nightshift_wire::{ApiError, HealthAnswer, NOW_HEADER};
 use serde_json::Value;
 use tracing::{debug, error, info};
 
+pub use auth::Front;
 use error::Fault;
 use idempotency::{Begun, Guard};
 use methods::Method;
@@ -44,13 +46,18 @@ impl Answer {
     }
 }
 
-/// Handles one request.
+/// Handles one request to the private address.
 pub async fn handle(deps: &Deps, request: Request) -> Result<Response<Body>, Infallible> {
+    handle_at(deps, Front::Private, request).await
+}
+
+/// Handles one request to either address.
+pub async fn handle_at(deps: &Deps, front: Front, request: Request) -> Result<Response<Body>, Infallible> {
     let started = deps.clock.now();
     let invocation = invocation(deps, &request);
     let (verb, path) = (request.method().clone(), request.uri().path().to_owned());
-    let (now_ms, retry_after) = (started.timestamp_millis().to_string(), error::RETRY_AFTER_S.to_string());
-    let answer = Box::pin(route(deps, &request, &invocation, &verb, &path)).await;
+    let now_ms = started.timestamp_millis().to_string();
+    let answer = Box::pin(route(deps, front, &request, &invocation, &verb, &path)).await;
     let (status, response) = match answer {
         Ok(Answer { body, replayed }) => {
             let headers = [(NOW_HEADER, Some(now_ms.as_str())), ("idempotency-replayed", replayed.then_some("true"))];
@@ -61,11 +68,12 @@ pub async fn handle(deps: &Deps, request: Request) -> Result<Response<Body>, Inf
             if status >= 500 {
                 error!(request.id = %invocation.request(), "{path} failed: {}", fault.chain());
             }
+            let retry_after = fault.retry_after(status).map(|seconds| seconds.to_string());
             let headers = [
                 (NOW_HEADER, Some(now_ms.as_str())),
                 ("www-authenticate", (status == 401).then_some("Bearer")),
                 ("allow", fault.allow()),
-                ("retry-after", (status == 503).then_some(retry_after.as_str())),
+                ("retry-after", retry_after.as_deref()),
             ];
             let refusal = ApiError { error: body, request_id: invocation.request().to_owned() };
             (status, respond(status, serde_json::to_string(&refusal).unwrap_or_default().into(), &headers))
@@ -86,6 +94,7 @@ pub async fn handle(deps: &Deps, request: Request) -> Result<Response<Body>, Inf
 
 async fn route(
     deps: &Deps,
+    front: Front,
     request: &Request,
     invocation: &Invocation,
     verb: &Verb,
@@ -104,10 +113,14 @@ async fn route(
         _ => {}
     }
     if let Some(name) = path.strip_prefix("/hooks/") {
-        return Box::pin(hooks::handle(deps, request, invocation, verb, name)).await;
+        let source = attempts::source(request);
+        attempts::listened_to(deps, &source)?;
+        return attempts::told(deps, &source, Box::pin(hooks::handle(deps, request, invocation, verb, name)).await);
     }
     let Some(name) = path.strip_prefix("/v1/") else { return Err(Fault::NoPath) };
-    auth::check(deps, request.headers())?;
+    let source = attempts::source(request);
+    attempts::listened_to(deps, &source)?;
+    attempts::told(deps, &source, auth::check(deps, front, request.headers()).await)?;
     let method = Method::named(name).ok_or_else(|| Fault::NoMethod(name.to_owned()))?;
     if verb != Verb::POST {
         return Err(Fault::Verb("POST"));

@@ -1,4 +1,6 @@
-//! The `tools` function: a run's own tools as an MCP server, for the loop that a model's provider runs within one hop.
+//! The `tools` function: what anybody can reach. That is a run's own tools as an MCP server, for the loop that a model's
+//! provider runs within one hop; everything else at this address is the API's ([`nightshift_api::Front::Public`]): hooks, and
+//! methods where `api.bearer` is switched on.
 //!
 //! Guarantee: nothing is answered but 401 without the token of a run that a hop is out for; a token opens the tools it names
 //! and nothing else. One request is one answer: there are no sessions and no streams (MCP, Streamable HTTP, stateless), so
@@ -14,6 +16,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use lambda_http::http::{HeaderValue, Method, StatusCode, header};
 use lambda_http::{Body, Request, RequestExt, Response};
+use nightshift_api::Front;
 use nightshift_engine::{Deps, Invocation, endpoint};
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
@@ -29,7 +32,6 @@ pub const BODY_MAX: usize = 1024 * 1024;
 
 /// Why a request is not served.
 enum Refusal {
-    NoPath,
     Verb,
     Unauthorized,
     TooLarge,
@@ -38,6 +40,14 @@ enum Refusal {
 
 /// Handles one request.
 pub async fn handle(deps: &Deps, request: Request) -> Result<Response<Body>, Infallible> {
+    if request.uri().path() == PATH {
+        mcp(deps, request).await
+    } else {
+        nightshift_api::handle_at(deps, Front::Public, request).await
+    }
+}
+
+async fn mcp(deps: &Deps, request: Request) -> Result<Response<Body>, Infallible> {
     let started = deps.clock.now();
     let invocation = invocation(deps, &request);
     let verb = request.method().clone();
@@ -56,15 +66,14 @@ pub async fn handle(deps: &Deps, request: Request) -> Result<Response<Body>, Inf
 }
 
 async fn served(deps: &Deps, invocation: &Invocation, request: Request) -> Result<Response<Body>, Refusal> {
-    if request.uri().path() != PATH {
-        return Err(Refusal::NoPath);
-    }
     if request.method() != Method::POST {
         return Err(Refusal::Verb);
     }
     if request.body().as_ref().len() > BODY_MAX {
         return Err(Refusal::TooLarge);
     }
+    // Wrong tokens are not counted by their source here, as the API does: every run's calls come from the provider's few
+    // addresses, so that anybody with an account there could shut the runs out. These tokens cannot be guessed.
     let token = bearer(&request).ok_or(Refusal::Unauthorized)?;
     let granted = match endpoint::authorize(deps, token).await {
         Ok(granted) => granted.ok_or(Refusal::Unauthorized)?,
@@ -123,7 +132,6 @@ impl Refusal {
     /// leaves to servers.
     fn response(&self) -> Response<Body> {
         let (status, code, message) = match self {
-            Self::NoPath => (StatusCode::NOT_FOUND, -32004, "there is nothing at this path; the endpoint is POST /mcp"),
             Self::Verb => (StatusCode::METHOD_NOT_ALLOWED, -32005, "only POST is served here"),
             Self::Unauthorized => {
                 (StatusCode::UNAUTHORIZED, -32001, "a token of a run that is with its model now is needed")
@@ -142,7 +150,7 @@ impl Refusal {
             Self::Verb => drop(headers.insert(header::ALLOW, HeaderValue::from_static("POST"))),
             Self::Unauthorized => drop(headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
             Self::Unavailable => drop(headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"))),
-            Self::NoPath | Self::TooLarge => {}
+            Self::TooLarge => {}
         }
         response
     }

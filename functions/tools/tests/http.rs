@@ -40,6 +40,7 @@ async fn endpoint() -> Endpoint {
         channels: nothing,
         secrets: Arc::new(NoSecrets),
         web: Arc::new(NoWeb),
+        attempts: Arc::default(),
         settings: Settings::default(),
     };
     let run = json!({
@@ -172,7 +173,7 @@ async fn other_paths_and_verbs_and_large_bodies_are_refused() {
     let endpoint = endpoint().await;
     let bearer = format!("Bearer {}", endpoint.token());
     let headers = [("authorization", bearer.as_str()), ("content-type", "application/json"), ("host", "example.com")];
-    for path in ["/", "/mcp/", "/mcp/x", "/v1/cron.list", "/healthz"] {
+    for path in ["/", "/mcp/", "/mcp/x", "/v1/cron.list", "/hooks/wake"] {
         assert_eq!(endpoint.send("POST", path, &headers, list().to_string()).await.status, 404, "{path}");
     }
     for verb in ["GET", "DELETE", "PUT", "HEAD"] {

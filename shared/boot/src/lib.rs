@@ -116,6 +116,7 @@ pub fn build(environment: &Environment, clients: Clients, clock: Arc<dyn Clock>)
         channels: Arc::new(channels),
         secrets,
         web: Arc::new(web),
+        attempts: Arc::default(),
         settings: environment.settings.clone(),
     })
 }

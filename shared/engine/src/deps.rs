@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::attempts::Attempts;
 use crate::clock::Clock;
 use crate::ports::{Blobs, Channels, Entropy, Invoker, Models, Secrets, Store, Timers, Web};
 
@@ -28,6 +29,8 @@ pub struct Deps {
     pub secrets: Arc<dyn Secrets>,
     /// Addresses that users and models supply.
     pub web: Arc<dyn Web>,
+    /// Wrong tokens that this instance has seen.
+    pub attempts: Arc<Attempts>,
     /// What the process was started with.
     pub settings: Settings,
 }

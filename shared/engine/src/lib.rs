@@ -3,6 +3,7 @@
 //! A use case loads, asks `domain` what follows, writes that under one condition and performs the effects. It knows no
 //! vendor: DynamoDB, EventBridge, Anthropic and the chat platforms stand behind [`ports`].
 
+pub mod attempts;
 pub mod batches;
 pub mod clock;
 pub mod deliver;

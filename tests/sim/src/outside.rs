@@ -92,6 +92,7 @@ impl Outside {
             channels: self.channel.channels(gate, invocation),
             secrets: Arc::new(OneSecret),
             web: Arc::new(GatedWeb::new(self.web.clone(), door)),
+            attempts: Arc::default(),
             settings: self.settings.clone(),
         }
     }

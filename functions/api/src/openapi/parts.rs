@@ -6,7 +6,7 @@ use nightshift_engine::ports::{StoreError, StoreErrorKind};
 use nightshift_wire::NOW_HEADER;
 use serde_json::{Map, Value, json};
 
-use crate::error::{Fault, RETRY_AFTER_S};
+use crate::error::Fault;
 
 /// The name of the security scheme.
 pub(super) const BEARER: &str = "bearer";
@@ -34,7 +34,7 @@ pub(super) fn headers() -> Value {
         "There when the request was carried out before under its `Idempotency-Key`, and this is the answer it had.",
     );
     add(AUTHENTICATE, true, json!({ "type": "string", "const": "Bearer" }), "What is asked for.");
-    add(RETRY_AFTER, true, json!({ "type": "integer", "const": RETRY_AFTER_S }), "When to try again, seconds.");
+    add(RETRY_AFTER, true, json!({ "type": "integer", "minimum": 1 }), "When to try again, seconds.");
     Value::Object(headers)
 }
 
@@ -90,7 +90,7 @@ fn refusal(status: u16, lines: &[(String, String)]) -> Value {
     let said: Vec<String> = lines.iter().map(|(code, message)| format!("{code}: {message}")).collect();
     let more: &[(&str, &str)] = match status {
         401 => &[AUTHENTICATE],
-        503 => &[RETRY_AFTER],
+        429 | 503 => &[RETRY_AFTER],
         _ => &[],
     };
     let mut answer = answered(&format!("{}.", said.join(";\n")), more);
@@ -107,6 +107,7 @@ pub(super) fn always() -> Vec<Fault> {
         Fault::BadKey,
         Fault::Refused(Refusal::Invalid(vec![FieldError::new("", "", "")])),
         Fault::NoToken,
+        Fault::TooManyTries { seconds: 60 },
         Fault::TooLarge { bytes: crate::BODY_MAX + 1, most: crate::BODY_MAX },
         store(StoreErrorKind::Corrupt),
         store(StoreErrorKind::Unavailable),

@@ -53,6 +53,7 @@ fn world_of(config: &Value) -> World {
         channels: outside,
         secrets: Arc::new(NoSecrets),
         web: Arc::new(NoWeb),
+        attempts: Arc::default(),
         settings: Settings::default(),
     };
     World { clock, provider, deps, config: Config::parse(config).unwrap() }

@@ -43,6 +43,7 @@ fn world() -> World {
         channels: nothing,
         secrets: Arc::new(NoSecrets),
         web: Arc::new(NoWeb),
+        attempts: Arc::default(),
         settings: Settings::default(),
     };
     World { deps, store, blobs, clock, config: Config::default(), acted: AtomicU32::new(0) }

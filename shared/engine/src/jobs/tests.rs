@@ -53,6 +53,7 @@ pub(crate) fn world() -> World {
         channels: outside.clone(),
         secrets: Arc::new(NoSecrets),
         web: Arc::new(NoWeb),
+        attempts: Arc::default(),
         settings: Settings::default(),
     };
     let invocation = Invocation { id: "inv-1".to_owned(), deadline: clock.now() + TimeDelta::seconds(30) };

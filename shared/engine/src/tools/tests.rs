@@ -55,6 +55,7 @@ fn world(config: &Value) -> World {
         channels: chats.clone(),
         secrets: Arc::new(Keys),
         web: pages.clone(),
+        attempts: Arc::default(),
         settings: Settings::default(),
     };
     let invocation = Invocation { id: "inv-1".to_owned(), deadline: clock.now() + TimeDelta::minutes(10) };

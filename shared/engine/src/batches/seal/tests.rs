@@ -186,6 +186,7 @@ fn world(spoilt: Option<RunKey>) -> World {
         channels: Arc::new(Nothing),
         secrets: Arc::new(NoSecrets),
         web: Arc::new(NoWeb),
+        attempts: Arc::default(),
         settings: Settings::default(),
     };
     let mut config = Config::default();

@@ -233,6 +233,7 @@ async fn world(keys: Vec<RunKey>) -> World {
         channels: nothing,
         secrets: Arc::new(NoSecrets),
         web: Arc::new(NoWeb),
+        attempts: Arc::default(),
         settings: Settings::default(),
     };
     let id = AttemptId::new("01KAHJ5Z3M7Q2W4E6R8T0YABCD");

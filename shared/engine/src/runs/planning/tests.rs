@@ -81,6 +81,7 @@ fn world(places: &[(&'static str, Result<ModelInfo, ModelErrorKind>)], mut confi
         channels: outside,
         secrets: Arc::new(NoSecrets),
         web: Arc::new(NoWeb),
+        attempts: Arc::default(),
         settings: Settings::default(),
     };
     config["providers"] = json!({ "vllm": { "kind": "openai", "baseUrl": "http://127.0.0.1:1/v1" } });

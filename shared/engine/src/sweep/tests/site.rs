@@ -292,6 +292,7 @@ pub(super) fn site() -> Site {
         channels: Arc::new(Chat(outer.clone())),
         secrets: Arc::new(NoSecrets),
         web: Arc::new(NoWeb),
+        attempts: Arc::default(),
         settings: Settings { local: true, ..Settings::default() },
     };
     let config = Config::parse(&json!({ "agents": { "defaults": { "model": "anthropic/claude-opus-4-8" } } })).unwrap();
