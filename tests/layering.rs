@@ -29,12 +29,13 @@ fn allowed(room: &str) -> &'static [&'static str] {
 }
 
 /// Crates of an outside world, and the rooms that may know them.
-const WRAPPERS: [(&str, &[&str]); 15] = [
+const WRAPPERS: [(&str, &[&str]); 16] = [
     ("aws-sdk-dynamodb", &["store", "boot", "local", "tests"]),
     ("aws-sdk-scheduler", &["timers", "boot", "local", "tests"]),
-    ("aws-sdk-lambda", &["timers", "boot", "local", "tests"]),
+    ("aws-sdk-lambda", &["timers", "boot", "cli", "local", "tests"]),
     ("aws-sdk-ssm", &["boot"]),
-    ("aws-config", &["boot"]),
+    ("aws-sigv4", &["cli"]),
+    ("aws-config", &["boot", "cli"]),
     ("serde_dynamo", &["store"]),
     ("object_store", &["store"]),
     ("reqwest", &["anthropic", "openai", "web", "channels", "boot", "cli", "local", "fake-anthropic", "tests"]),

@@ -1,6 +1,7 @@
 //! Failures that are the user's or the world's, each with its exit code. Anything else that goes wrong is a bug and is
 //! reported as one.
 
+use std::error::Error;
 use std::path::PathBuf;
 
 use nightshift_domain::FieldError;
@@ -8,6 +9,9 @@ use nightshift_domain::schedule::ScheduleError;
 use nightshift_wire::profile::ProfileError;
 use nightshift_wire::{ApiError, ExitCode};
 use serde_json::{Value, json};
+
+pub use crate::aws::AwsFailure;
+use crate::aws::LOG_IN;
 
 /// A failure somebody can do something about.
 #[derive(Debug, thiserror::Error)]
@@ -58,7 +62,8 @@ pub enum ExpectedError {
     },
     /// Nothing tells where Nightshift is.
     #[error(
-        "no Nightshift found: start one with `make run`, name its folder in NIGHTSHIFT_STATE_DIR, or give --url and --token"
+        "no Nightshift found: start one with `make run`, name its folder in NIGHTSHIFT_STATE_DIR, name one on AWS with --stack, or \
+         give --url and --token"
     )]
     NoEndpoint,
     /// The local stack's profile cannot be used.
@@ -70,6 +75,37 @@ pub enum ExpectedError {
         /// The address.
         url: String,
     },
+    /// AWS is needed, and nothing says in which region.
+    #[error("no AWS region is set")]
+    NoRegion,
+    /// AWS is needed, and nothing says as whom.
+    #[error("no AWS credentials can be had")]
+    NoCredentials {
+        /// Why.
+        #[source]
+        source: Option<Box<dyn Error + Send + Sync>>,
+    },
+    /// There is no deployment of that name.
+    #[error("there is no stack {stack} with an address in {region}")]
+    NoStack {
+        /// Its name.
+        stack: String,
+        /// Where it was looked for.
+        region: String,
+    },
+    /// AWS did not let a call through to the API.
+    #[error("AWS refused the call of {url}: {said}")]
+    Forbidden {
+        /// The address.
+        url: String,
+        /// What it said.
+        said: String,
+        /// What to do about it.
+        hint: &'static str,
+    },
+    /// Another call of AWS failed.
+    #[error(transparent)]
+    Aws(#[from] Box<AwsFailure>),
     /// Nobody answers.
     #[error("Nightshift does not answer at {url}")]
     Unreachable {
@@ -135,8 +171,8 @@ pub enum ExpectedError {
     Unwell {
         /// How much.
         message: String,
-        /// Whether repairs were asked for.
-        repaired: bool,
+        /// Whether `cron doctor --fix` is worth a try.
+        fixable: bool,
     },
     /// Some of an import was not taken.
     #[error("not taken: {what}")]
@@ -218,12 +254,15 @@ impl ExpectedError {
             | Self::WriteFile { .. }
             | Self::ReadDatabase { .. }
             | Self::ParseFile { .. }
+            | Self::NoRegion
             | Self::NotConfirmed => ExitCode::Usage,
             Self::Partial { .. } => ExitCode::Partial,
-            Self::NoEndpoint | Self::Profile(_) | Self::Unreachable { .. } | Self::Stranger { .. } => {
-                ExitCode::Unreachable
-            }
-            Self::NoToken { .. } => ExitCode::Unauthorized,
+            Self::NoEndpoint
+            | Self::Profile(_)
+            | Self::NoStack { .. }
+            | Self::Unreachable { .. }
+            | Self::Stranger { .. } => ExitCode::Unreachable,
+            Self::NoToken { .. } | Self::NoCredentials { .. } | Self::Forbidden { .. } => ExitCode::Unauthorized,
             Self::NotStarted { .. } | Self::BadFields(_) => ExitCode::Refused,
             Self::NoSuchJob { .. } | Self::NotSet { .. } | Self::NoHistory { .. } => ExitCode::NotFound,
             Self::RunFailed { .. } => ExitCode::RunFailed,
@@ -231,6 +270,7 @@ impl ExpectedError {
             Self::Interrupted { .. } => ExitCode::Interrupted,
             Self::Unwell { .. } => ExitCode::Unwell,
             Self::Api(failure) => ExitCode::of_status(failure.status),
+            Self::Aws(failure) => failure.exit(),
         }
     }
 
@@ -246,7 +286,16 @@ impl ExpectedError {
                 (None, 404) => "`nightshift cron list --all` and `nightshift cron runs` show the ids",
                 (None, _) => return None,
             },
-            Self::NoToken { .. } => "give it with --token or NIGHTSHIFT_TOKEN",
+            Self::Aws(failure) => return failure.hint().map(str::to_owned),
+            Self::NoToken { .. } => {
+                "give it with --token or NIGHTSHIFT_TOKEN; --iam signs with AWS credentials instead, where the address has AWS IAM auth"
+            }
+            Self::NoRegion => {
+                "give --region or AWS_REGION, or set one in the profile: `aws configure set region eu-central-1`"
+            }
+            Self::NoCredentials { .. } => LOG_IN,
+            Self::NoStack { .. } => "check --stack, --region and AWS_PROFILE",
+            Self::Forbidden { hint, .. } => hint,
             Self::Unreachable { local: true, .. } => {
                 "the local stack seems to have stopped: start it with `make run`, or give --url and --token"
             }
@@ -255,7 +304,7 @@ impl ExpectedError {
             Self::NoHistory { .. } => {
                 "`nightshift cron list --all` shows the ids of jobs, `nightshift cron runs` all runs"
             }
-            Self::Unwell { repaired: false, .. } => "`nightshift cron doctor --fix` repairs what it can",
+            Self::Unwell { fixable: true, .. } => "`nightshift cron doctor --fix` repairs what it can",
             Self::WaitTimedOut { run_id, .. } => {
                 return Some(format!("it goes on; look at it with `nightshift cron runs --run-id {run_id}`"));
             }
@@ -281,10 +330,16 @@ impl ExpectedError {
             | Self::NotStarted { .. }
             | Self::BadFields(_)
             | Self::NotConfirmed
-            | Self::Unwell { repaired: true, .. }
+            | Self::Unwell { fixable: false, .. }
             | Self::RunFailed { .. } => return None,
         };
         Some(fixed.to_owned())
+    }
+}
+
+impl From<AwsFailure> for ExpectedError {
+    fn from(failure: AwsFailure) -> Self {
+        Self::Aws(Box::new(failure))
     }
 }
 

@@ -1,12 +1,14 @@
 //! The operator's command line: flags in, one or a few API calls, tables or JSON out.
 //!
-//! It translates and shows; what a job may be is judged by the API alone. It knows nothing of `DynamoDB`, `EventBridge` or
-//! any model, and keeps nothing between two invocations.
+//! It translates and shows; what a job may be is judged by the API alone. AWS is asked for what no API can tell: credentials,
+//! where a stack's API is, its secrets, and whether all of it is there. It knows nothing of any model, and keeps nothing
+//! between two invocations.
 
 pub mod args;
 pub mod error;
 pub mod output;
 
+mod aws;
 mod client;
 mod clock;
 mod commands;
@@ -20,10 +22,10 @@ mod tests;
 
 use std::ffi::OsString;
 
-use clap::Parser as _;
 use nightshift_wire::ExitCode;
 
-use crate::args::{Cli, slip};
+use crate::args::{Cli, ReadError, slip};
+use crate::aws::Surroundings;
 use crate::error::ExpectedError;
 use crate::output::Output;
 
@@ -47,15 +49,24 @@ where
     I: IntoIterator,
     I::Item: Into<OsString>,
 {
+    run_within(arguments, output, Surroundings::default()).await
+}
+
+async fn run_within<I>(arguments: I, output: &mut Output, surroundings: Surroundings) -> ExitCode
+where
+    I: IntoIterator,
+    I::Item: Into<OsString>,
+{
     let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
     // Read from the words themselves, because a wrong command line wants its answer as JSON too.
     let json = arguments.iter().any(|argument| argument == "--json");
     if let Some((message, hint)) = slip(&arguments) {
         return fail(&ExpectedError::usage_hint(message, hint), json, output);
     }
-    let cli = match Cli::try_parse_from(arguments) {
+    let cli = match Cli::read(arguments) {
         Ok(cli) => cli,
-        Err(error) => {
+        Err(ReadError::Contradiction(error)) => return fail(&error, json, output),
+        Err(ReadError::Clap(error)) => {
             if json && error.use_stderr() {
                 let text = error.to_string();
                 let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
@@ -64,7 +75,7 @@ where
             return output.clap(&error);
         }
     };
-    match commands::dispatch(cli, output).await {
+    match commands::dispatch(cli, output, surroundings).await {
         Ok(()) => ExitCode::Ok,
         Err(error) => {
             output.finish_line();

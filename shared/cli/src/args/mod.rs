@@ -1,12 +1,18 @@
 //! The command line, as clap reads it. The doc comments here are the help.
 
-use clap::{Args, Parser, Subcommand};
+use std::ffi::OsString;
+
+use clap::parser::ValueSource;
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use clap_complete::Shell;
 use nightshift_wire::ExitCode;
+
+use crate::error::ExpectedError;
 
 mod alert;
 mod clear;
 mod config;
+mod connection;
 mod cost;
 mod foreign;
 mod heartbeat;
@@ -22,6 +28,7 @@ mod words;
 pub use alert::AlertFlags;
 pub use clear::ClearFlags;
 pub use config::{ApplyArgs, Config, GetArgs, SetArgs, UnsetArgs, ValidateArgs};
+pub use connection::Connection;
 pub use cost::{CostArgs, CostBy};
 pub use foreign::{Flags, Foreign, ForeignCommand, OfConnections, OfEvents, OfJobs, Refused};
 pub use heartbeat::{Heartbeat, HeartbeatArgs, NotesArgs};
@@ -64,35 +71,29 @@ fn exit_codes() -> String {
     format!("Exit codes:{}", lines.concat())
 }
 
-/// Where to call, and how to answer.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Connection")]
-pub struct Connection {
-    /// Address of the API
-    ///
-    /// Without it a running local stack is found by its profile file.
-    #[arg(long, global = true, env = "NIGHTSHIFT_URL", value_name = "URL", hide_env_values = true)]
-    pub url: Option<String>,
+/// A command line that cannot be carried out.
+#[derive(Debug)]
+pub enum ReadError {
+    /// It is none of ours, or asks for help.
+    Clap(clap::Error),
+    /// It names two ways to the API.
+    Contradiction(ExpectedError),
+}
 
-    /// Bearer token of the API
-    #[arg(long, global = true, env = "NIGHTSHIFT_TOKEN", value_name = "TOKEN", hide_env_values = true)]
-    pub token: Option<String>,
-
-    /// How long to wait for an answer of the API
-    #[arg(long, global = true, value_name = "DURATION", default_value = "30s", value_parser = job::millis)]
-    pub timeout: u64,
-
-    /// Print the API's JSON; an error's too
-    #[arg(long, global = true, help_heading = None, display_order = 900)]
-    pub json: bool,
-
-    /// Accepted for scripts written for `OpenClaw`, where it waits for a last answer; there is only one here.
-    #[arg(long, global = true, hide = true)]
-    pub expect_final: bool,
-
-    /// Refused ones.
-    #[command(flatten)]
-    pub foreign: Refused<OfConnections>,
+impl Cli {
+    /// Reads a command line, and what variables add to it.
+    pub fn read<I>(arguments: I) -> Result<Self, ReadError>
+    where
+        I: IntoIterator,
+        I::Item: Into<OsString> + Clone,
+    {
+        let matches = Self::command().try_get_matches_from(arguments).map_err(ReadError::Clap)?;
+        let format = |error: clap::Error| ReadError::Clap(error.format(&mut Self::command()));
+        let mut cli = Self::from_arg_matches(&matches).map_err(format)?;
+        let typed = |name: &str| matches.value_source(name) == Some(ValueSource::CommandLine);
+        cli.connection.settle(typed).map_err(ReadError::Contradiction)?;
+        Ok(cli)
+    }
 }
 
 /// What to do.

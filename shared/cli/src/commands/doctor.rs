@@ -32,7 +32,7 @@ pub(super) async fn doctor(session: &mut Session<'_>, args: &DoctorArgs) -> anyh
     let (findings, are) = count(u64::try_from(left).unwrap_or(u64::MAX), "finding");
     let verb = if are == "was" { "is" } else { "are" };
     let message = format!("{findings} {verb} left to be repaired");
-    Err(ExpectedError::Unwell { message, repaired: args.fix }.into())
+    Err(ExpectedError::Unwell { message, fixable: !args.fix }.into())
 }
 
 /// The whole check, however many answers it comes in, as one answer.

@@ -26,6 +26,7 @@ mod system;
 mod wait;
 
 use crate::args::{Cli, Command, Config, Connection, Cron, Refused, Sessions, System};
+use crate::aws::Surroundings;
 use crate::client::Client;
 use crate::clock;
 use crate::error::ExpectedError;
@@ -34,6 +35,7 @@ use crate::output::Output;
 /// One invocation.
 struct Session<'a> {
     connection: Connection,
+    surroundings: Surroundings,
     client: Option<Client>,
     output: &'a mut Output,
     /// When it began.
@@ -41,9 +43,9 @@ struct Session<'a> {
 }
 
 /// Carries out what was asked.
-pub(crate) async fn dispatch(cli: Cli, output: &mut Output) -> anyhow::Result<()> {
+pub(crate) async fn dispatch(cli: Cli, output: &mut Output, surroundings: Surroundings) -> anyhow::Result<()> {
     refuse(&cli.connection.foreign)?;
-    let mut session = Session { connection: cli.connection, client: None, output, now: clock::now() };
+    let mut session = Session { connection: cli.connection, surroundings, client: None, output, now: clock::now() };
     match cli.command {
         Command::Cron(cron) => match cron {
             Cron::Add(args) => jobs::add(&mut session, &args).await,
@@ -104,7 +106,7 @@ impl Session<'_> {
     async fn call(&mut self, method: &str, body: &Value) -> anyhow::Result<Value> {
         let client = match self.client.take() {
             Some(client) => client,
-            None => Client::new(&self.connection)?,
+            None => Client::new(&self.connection, &self.surroundings).await?,
         };
         let client = self.client.insert(client);
         let answer = client.call(method, body).await;
@@ -114,8 +116,10 @@ impl Session<'_> {
 
     /// Takes the API's time for ours, before something is counted from it.
     async fn meet(&mut self) {
-        if let Ok(client) = Client::new(&self.connection) {
-            let client = self.client.get_or_insert(client);
+        if self.client.is_none() {
+            self.client = Client::new(&self.connection, &self.surroundings).await.ok();
+        }
+        if let Some(client) = &self.client {
             self.now = client.ask_time().await.unwrap_or(self.now);
         }
     }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use server::{Answer, run};
 
+mod aws;
 mod config;
 mod cost;
 mod flags;
@@ -15,6 +16,7 @@ mod plan;
 mod server;
 mod sessions;
 mod shelves;
+pub(crate) mod signature;
 mod transfer;
 
 fn refusal(code: &str, extra: &Value) -> Value {
