@@ -33,7 +33,7 @@ const WRAPPERS: [(&str, &[&str]); 16] = [
     ("aws-sdk-dynamodb", &["store", "boot", "local", "tests"]),
     ("aws-sdk-scheduler", &["timers", "boot", "local", "tests"]),
     ("aws-sdk-lambda", &["timers", "boot", "cli", "local", "tests"]),
-    ("aws-sdk-ssm", &["boot"]),
+    ("aws-sdk-ssm", &["boot", "cli"]),
     ("aws-sigv4", &["cli"]),
     ("aws-config", &["boot", "cli"]),
     ("serde_dynamo", &["store"]),

@@ -140,6 +140,14 @@ pub enum ExpectedError {
         /// The id that was asked for.
         id: String,
     },
+    /// There was no secret to remove.
+    #[error("the stack {stack} has no secret {name}")]
+    NoSuchSecret {
+        /// The stack.
+        stack: String,
+        /// The secret that was named.
+        name: String,
+    },
     /// The field of the configuration that was asked for is not there.
     #[error("{path} is not set")]
     NotSet {
@@ -264,7 +272,9 @@ impl ExpectedError {
             | Self::Stranger { .. } => ExitCode::Unreachable,
             Self::NoToken { .. } | Self::NoCredentials { .. } | Self::Forbidden { .. } => ExitCode::Unauthorized,
             Self::NotStarted { .. } | Self::BadFields(_) => ExitCode::Refused,
-            Self::NoSuchJob { .. } | Self::NotSet { .. } | Self::NoHistory { .. } => ExitCode::NotFound,
+            Self::NoSuchJob { .. } | Self::NoSuchSecret { .. } | Self::NotSet { .. } | Self::NoHistory { .. } => {
+                ExitCode::NotFound
+            }
             Self::RunFailed { .. } => ExitCode::RunFailed,
             Self::WaitTimedOut { .. } => ExitCode::WaitTimedOut,
             Self::Interrupted { .. } => ExitCode::Interrupted,
@@ -296,6 +306,7 @@ impl ExpectedError {
             Self::NoCredentials { .. } => LOG_IN,
             Self::NoStack { .. } => "check --stack, --region and AWS_PROFILE",
             Self::Forbidden { hint, .. } => hint,
+            Self::NoSuchSecret { .. } => "`nightshift config secret list` shows the names",
             Self::Unreachable { local: true, .. } => {
                 "the local stack seems to have stopped: start it with `make run`, or give --url and --token"
             }

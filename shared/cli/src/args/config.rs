@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::Secret;
+
 /// The configuration document.
 #[derive(Debug, Subcommand)]
 pub enum Config {
@@ -33,6 +35,10 @@ pub enum Config {
     ///
     /// An editor that is given it completes and checks config.json. Nothing is asked of the API.
     Schema,
+
+    /// Secrets of a stack on AWS, which the document refers to as ssm:NAME
+    #[command(subcommand)]
+    Secret(Secret),
 }
 
 /// How a path is written.

@@ -19,6 +19,7 @@ mod heartbeat;
 mod job;
 mod plan;
 mod runs;
+mod secret;
 mod sessions;
 mod shelves;
 mod slips;
@@ -35,6 +36,7 @@ pub use heartbeat::{Heartbeat, HeartbeatArgs, NotesArgs};
 pub use job::{AddArgs, BatchFlags, DeliveryFlags, EditArgs, PayloadFlags, RuleFlags, ScheduleFlags};
 pub use plan::{DoctorArgs, PlanArgs};
 pub use runs::{CancelArgs, MOST_RUNS, RunArgs, RunsArgs};
+pub use secret::{RmSecretArgs, Secret, SetSecretArgs};
 pub use sessions::{ListSessionsArgs, RmSessionArgs, SessionArg, Sessions};
 pub use shelves::{
     DocumentArg, Documents, Memory, MemoryArgs, MemoryFileArgs, PutDocumentArgs, PutMemoryArgs, RemovalFlags,

@@ -16,6 +16,7 @@ use aws_sdk_lambda::config::{Credentials, ProvideCredentials as _, SharedCredent
 use crate::error::ExpectedError;
 
 mod failure;
+pub(crate) mod parameters;
 pub(crate) mod sign;
 pub(crate) mod stack;
 
@@ -103,5 +104,9 @@ impl Aws {
 
     fn lambda(&self) -> aws_sdk_lambda::Client {
         aws_sdk_lambda::Client::new(&self.config)
+    }
+
+    fn ssm(&self) -> aws_sdk_ssm::Client {
+        aws_sdk_ssm::Client::new(&self.config)
     }
 }

@@ -19,6 +19,7 @@ mod import;
 mod jobs;
 mod plan;
 mod runs;
+mod secret;
 mod sessions;
 mod shelves;
 mod show;
@@ -26,7 +27,7 @@ mod system;
 mod wait;
 
 use crate::args::{Cli, Command, Config, Connection, Cron, Refused, Sessions, System};
-use crate::aws::Surroundings;
+use crate::aws::{Aws, Surroundings};
 use crate::client::Client;
 use crate::clock;
 use crate::error::ExpectedError;
@@ -91,6 +92,7 @@ pub(crate) async fn dispatch(cli: Cli, output: &mut Output, surroundings: Surrou
                 config::schema(&mut session);
                 Ok(())
             }
+            Config::Secret(command) => Box::pin(secret::secret(&mut session, &command)).await,
         },
         Command::Documents(command) => shelves::documents(&mut session, &command).await,
         Command::Memory(command) => shelves::memory(&mut session, &command).await,
@@ -122,6 +124,17 @@ impl Session<'_> {
         if let Some(client) = &self.client {
             self.now = client.ask_time().await.unwrap_or(self.now);
         }
+    }
+
+    /// AWS, and the stack that was named; `without` says what to do where none was.
+    async fn stack(&self, message: &str, without: &str) -> Result<(Aws, String), ExpectedError> {
+        let Some(stack) = self.connection.stack.clone() else {
+            return Err(ExpectedError::usage_hint(message, without));
+        };
+        let region = self.connection.region.as_deref();
+        // Boxed: few commands need it, and it is large.
+        let aws = Box::pin(Aws::load(&self.surroundings, region, self.connection.timeout())).await?;
+        Ok((aws, stack))
     }
 
     /// The answer as it is, if that is wanted.

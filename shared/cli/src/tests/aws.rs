@@ -4,7 +4,7 @@ use nightshift_wire::ExitCode;
 use serde_json::{Value, json};
 
 use super::refusal;
-use super::server::{AWS_KEY, AWS_REGION, AWS_SECRET, Answer, Request, run_on_aws};
+use super::server::{AWS_KEY, AWS_REGION, AWS_SECRET, Answer, Request, run, run_on_aws};
 use super::signature::{self, Parts};
 
 /// Whether a request carries the signature that belongs to it, over body and idempotency key.
@@ -108,4 +108,92 @@ async fn a_refusal_of_aws_says_what_to_do() {
         assert!(ran.err.starts_with(&format!("error: AWS refused the call of {}: ", ran.url)), "{}", ran.err);
         assert!(ran.err.contains(said) && ran.err.contains(hint), "{}", ran.err);
     }
+}
+
+fn written(name: &str, value: &str) -> (tempfile::TempDir, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(name);
+    std::fs::write(&path, value).unwrap();
+    let path = path.to_str().unwrap().to_owned();
+    (dir, path)
+}
+
+#[tokio::test]
+async fn a_secret_is_stored_encrypted_and_its_reference_printed_but_never_its_value() {
+    let (_dir, file) = written("value", "xoxb-1\n");
+    let line = ["config", "secret", "set", "slack/token", "--stack", "night", "--file", &file];
+    let ran = run_on_aws(&line, |_| vec![Answer::Json(200, json!({"Version": 2, "Tier": "Standard"}))]).await;
+    assert_eq!((ran.exit, ran.out.as_str()), (ExitCode::Ok, "ssm:slack/token\n"), "{}", ran.err);
+    assert_eq!(ran.err, "version 2 of /night/slack/token\n");
+    assert_eq!(ran.requests[0].header("x-amz-target"), Some("AmazonSSM.PutParameter"));
+    let sent = json!({"Name": "/night/slack/token", "Value": "xoxb-1", "Type": "SecureString", "Overwrite": true,
+        "Tier": "Standard"});
+    assert_eq!(ran.requests[0].body, sent);
+    let line = [&line[..], &["--json"]].concat();
+    let ran = run_on_aws(&line, |_| vec![Answer::Json(200, json!({"Version": 3}))]).await;
+    let told: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(told, json!({"reference": "ssm:slack/token", "version": 3}));
+}
+
+#[tokio::test]
+async fn an_empty_or_too_large_value_and_a_bad_name_are_refused_before_aws_is_asked() {
+    for value in ["", "\n", " \r\n", &"x".repeat(4097)] {
+        let (_dir, file) = written("value", value);
+        let line = ["config", "secret", "set", "key", "--stack", "night", "--file", &file];
+        let ran = run_on_aws(&line, |_| vec![]).await;
+        assert_eq!((ran.exit, ran.requests.len()), (ExitCode::Usage, 0), "{}", ran.err);
+    }
+    for name in ["/key", "key/", "a//b", "a b", "schlüssel", "..", "ssm:key"] {
+        let ran = run_on_aws(&["config", "secret", "rm", name, "--stack", "night"], |_| vec![]).await;
+        assert_eq!((ran.exit, ran.requests.len()), (ExitCode::Usage, 0), "{name}: {}", ran.err);
+    }
+}
+
+#[tokio::test]
+async fn without_a_stack_a_secret_has_no_place_and_the_hint_says_where_else() {
+    let ran = run(&["config", "secret", "list"], vec![]).await;
+    assert_eq!(ran.exit, ExitCode::Usage);
+    assert!(
+        ran.err.contains("hint: name it with --stack; on the local stack write env:NAME or file:/path"),
+        "{}",
+        ran.err
+    );
+}
+
+#[tokio::test]
+async fn secrets_are_listed_without_their_values_to_the_last_page() {
+    let described = |name: &str, version: i64| json!({"Name": name, "Version": version, "LastModifiedDate": 0.5});
+    let pages = || {
+        vec![
+            Answer::Json(200, json!({"Parameters": [described("/night/slack/token", 2)], "NextToken": "n"})),
+            Answer::Json(200, json!({"Parameters": [described("/night/anthropic", 1)]})),
+        ]
+    };
+    let line = ["config", "secret", "list", "--stack", "night"];
+    let ran = run_on_aws(&line, |_| pages()).await;
+    assert_eq!(ran.exit, ExitCode::Ok, "{}", ran.err);
+    assert_eq!(ran.requests[0].header("x-amz-target"), Some("AmazonSSM.DescribeParameters"));
+    let filter = json!([{"Key": "Path", "Option": "Recursive", "Values": ["/night"]}]);
+    assert_eq!(ran.requests[0].body["ParameterFilters"], filter);
+    let names: Vec<&str> = ran.out.lines().skip(1).filter_map(|line| line.split_whitespace().next()).collect();
+    assert_eq!(names, ["anthropic", "slack/token"], "{}", ran.out);
+    let ran = run_on_aws(&[&line[..], &["--json"]].concat(), |_| pages()).await;
+    let told: Value = serde_json::from_str(&ran.out).unwrap();
+    let first = json!({"name": "anthropic", "reference": "ssm:anthropic", "version": 1, "changedAtMs": 500});
+    assert_eq!(told["secrets"][0], first);
+    let ran = run_on_aws(&line, |_| vec![Answer::Json(200, json!({"Parameters": []}))]).await;
+    assert_eq!((ran.exit, ran.out.as_str(), ran.err.as_str()), (ExitCode::Ok, "", "the stack night has no secrets\n"));
+}
+
+#[tokio::test]
+async fn a_secret_is_removed_and_one_that_is_not_there_told() {
+    let line = ["config", "secret", "rm", "anthropic", "--stack", "night"];
+    let ran = run_on_aws(&line, |_| vec![Answer::Json(200, json!({}))]).await;
+    assert_eq!((ran.exit, ran.out.as_str()), (ExitCode::Ok, "removed anthropic\n"), "{}", ran.err);
+    assert_eq!(ran.requests[0].body, json!({"Name": "/night/anthropic"}));
+    let gone = json!({"__type": "ParameterNotFound", "message": "not there"});
+    let ran = run_on_aws(&line, |_| vec![Answer::Json(400, gone)]).await;
+    let told =
+        "error: the stack night has no secret anthropic\nhint: `nightshift config secret list` shows the names\n";
+    assert_eq!((ran.exit, ran.err.as_str()), (ExitCode::NotFound, told));
 }
