@@ -29,11 +29,12 @@ fn allowed(room: &str) -> &'static [&'static str] {
 }
 
 /// Crates of an outside world, and the rooms that may know them.
-const WRAPPERS: [(&str, &[&str]); 16] = [
-    ("aws-sdk-dynamodb", &["store", "boot", "local", "tests"]),
-    ("aws-sdk-scheduler", &["timers", "boot", "local", "tests"]),
+const WRAPPERS: [(&str, &[&str]); 17] = [
+    ("aws-sdk-dynamodb", &["store", "boot", "cli", "local", "tests"]),
+    ("aws-sdk-scheduler", &["timers", "boot", "cli", "local", "tests"]),
     ("aws-sdk-lambda", &["timers", "boot", "cli", "local", "tests"]),
     ("aws-sdk-ssm", &["boot", "cli"]),
+    ("aws-sdk-sts", &["cli"]),
     ("aws-sigv4", &["cli"]),
     ("aws-config", &["boot", "cli"]),
     ("serde_dynamo", &["store"]),

@@ -88,6 +88,11 @@ impl Client {
         Self::at(endpoint, connection.timeout())
     }
 
+    /// The API at an address that `signer` opens.
+    pub(crate) fn signed(url: &str, signer: Signer, timeout: Duration) -> anyhow::Result<Self> {
+        Self::at(Endpoint { url: parse_url(url)?, access: Access::Signature(signer), local: false }, timeout)
+    }
+
     fn at(endpoint: Endpoint, timeout: Duration) -> anyhow::Result<Self> {
         let mut http = reqwest::Client::builder()
             .user_agent(concat!("nightshift-cli/", env!("CARGO_PKG_VERSION")))
@@ -232,7 +237,7 @@ impl Endpoint {
             }
             Place::Stack(name) => {
                 let aws = load(region).await?;
-                let url = parse_url(&stack::find(&aws, &name).await?)?;
+                let url = parse_url(&stack::find(&aws, &name).await?.url)?;
                 Ok(Self { url, access: Access::Signature(aws.signer(aws.region())), local: false })
             }
         }

@@ -34,7 +34,7 @@ pub use cost::{CostArgs, CostBy};
 pub use foreign::{Flags, Foreign, ForeignCommand, OfConnections, OfEvents, OfJobs, Refused};
 pub use heartbeat::{Heartbeat, HeartbeatArgs, NotesArgs};
 pub use job::{AddArgs, BatchFlags, DeliveryFlags, EditArgs, PayloadFlags, RuleFlags, ScheduleFlags};
-pub use plan::{DoctorArgs, PlanArgs};
+pub use plan::{CheckupArgs, DoctorArgs, PlanArgs};
 pub use runs::{CancelArgs, MOST_RUNS, RunArgs, RunsArgs};
 pub use secret::{RmSecretArgs, Secret, SetSecretArgs};
 pub use sessions::{ListSessionsArgs, RmSessionArgs, SessionArg, Sessions};
@@ -128,6 +128,11 @@ pub enum Command {
     /// What agents remember from run to run
     #[command(subcommand)]
     Memory(Memory),
+
+    /// Find what stands still, and with --aws what a stack on AWS lacks
+    ///
+    /// Exits with 9 where something is left to be repaired.
+    Doctor(CheckupArgs),
 
     /// Print a completion script for a shell
     #[command(after_help = WHERE_SCRIPTS_GO)]

@@ -46,3 +46,18 @@ pub struct DoctorArgs {
     #[arg(long)]
     pub deep: bool,
 }
+
+/// Flags of `doctor`.
+#[derive(Debug, Args)]
+pub struct CheckupArgs {
+    /// Look at a stack on AWS: functions, table, timers, address, secrets
+    ///
+    /// Reads only, with your AWS credentials; --stack names it. Without this flag jobs are compared with their timers, as
+    /// `cron doctor` does.
+    #[arg(long, conflicts_with_all = ["fix", "deep"])]
+    pub aws: bool,
+
+    /// What `cron doctor` does.
+    #[command(flatten)]
+    pub jobs: DoctorArgs,
+}

@@ -15,6 +15,7 @@ use aws_sdk_lambda::config::{Credentials, ProvideCredentials as _, SharedCredent
 
 use crate::error::ExpectedError;
 
+pub(crate) mod checkup;
 mod failure;
 pub(crate) mod parameters;
 pub(crate) mod sign;
@@ -106,7 +107,19 @@ impl Aws {
         aws_sdk_lambda::Client::new(&self.config)
     }
 
+    fn scheduler(&self) -> aws_sdk_scheduler::Client {
+        aws_sdk_scheduler::Client::new(&self.config)
+    }
+
+    fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        aws_sdk_dynamodb::Client::new(&self.config)
+    }
+
     fn ssm(&self) -> aws_sdk_ssm::Client {
         aws_sdk_ssm::Client::new(&self.config)
+    }
+
+    fn sts(&self) -> aws_sdk_sts::Client {
+        aws_sdk_sts::Client::new(&self.config)
     }
 }

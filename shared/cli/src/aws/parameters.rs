@@ -3,6 +3,7 @@
 //! The secret `slack/token` of the stack `night` is the parameter `/night/slack/token`, a `SecureString` of the standard tier
 //! (free, at most 4 KB), and the configuration calls it `ssm:slack/token`. Values are written here and never read.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use anyhow::Context as _;
@@ -13,6 +14,8 @@ use crate::error::ExpectedError;
 
 /// What a parameter of the standard tier holds (Systems Manager User Guide, "Managing parameter tiers").
 const MOST_BYTES: usize = 4096;
+/// Names in one `GetParameters` (Systems Manager API reference).
+const NAMES_AT_ONCE: usize = 10;
 
 /// A secret's value on its way.
 #[derive(Clone, PartialEq, Eq)]
@@ -121,4 +124,17 @@ pub(crate) async fn remove(aws: &Aws, stack: &str, name: &str) -> Result<bool, E
             if failure.is_missing() { Ok(false) } else { Err(failure.into()) }
         }
     }
+}
+
+/// Which of `parameters` are not there. Values come along encrypted, and are not looked at.
+pub(crate) async fn missing(aws: &Aws, parameters: &BTreeSet<String>) -> Result<Vec<String>, ExpectedError> {
+    let all: Vec<&String> = parameters.iter().collect();
+    let mut missing = Vec::new();
+    for some in all.chunks(NAMES_AT_ONCE) {
+        let names = some.iter().map(|name| (*name).clone()).collect();
+        let answer = aws.ssm().get_parameters().set_names(Some(names)).with_decryption(false).send().await;
+        let answer = answer.map_err(|error| AwsFailure::of("look up the parameters", &error))?;
+        missing.extend(answer.invalid_parameters.unwrap_or_default());
+    }
+    Ok(missing)
 }

@@ -10,6 +10,14 @@ use crate::error::ExpectedError;
 /// `CreateFunction`).
 const MOST_LETTERS: usize = 54;
 
+/// The address of a stack's API, and who may call it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FunctionUrl {
+    pub(crate) url: String,
+    /// `AWS_IAM`, or `NONE` for everybody.
+    pub(crate) auth: String,
+}
+
 /// The function of a stack that does `role`.
 pub(crate) fn function(stack: &str, role: &str) -> String {
     format!("{stack}-{role}")
@@ -27,11 +35,11 @@ pub(crate) fn parse_name(text: &str) -> Result<String, String> {
 }
 
 /// Asks Lambda where the API of `stack` is.
-pub(crate) async fn find(aws: &Aws, stack: &str) -> Result<String, ExpectedError> {
+pub(crate) async fn find(aws: &Aws, stack: &str) -> Result<FunctionUrl, ExpectedError> {
     let name = function(stack, "api");
     let answer = aws.lambda().get_function_url_config().function_name(&name).send().await;
     match answer {
-        Ok(found) => Ok(found.function_url),
+        Ok(found) => Ok(FunctionUrl { url: found.function_url, auth: found.auth_type.as_str().to_owned() }),
         Err(error) => {
             let failure = AwsFailure::of(format!("show the address of {name}"), &error);
             Err(if failure.is_missing() {

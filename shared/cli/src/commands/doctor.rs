@@ -9,7 +9,7 @@ use crate::error::ExpectedError;
 use crate::table::Surface;
 
 /// Before each line of a finding.
-const INDENT: &str = "       ";
+pub(super) const INDENT: &str = "       ";
 
 pub(super) async fn doctor(session: &mut Session<'_>, args: &DoctorArgs) -> anyhow::Result<()> {
     let whole = check(session, args).await?;
@@ -80,7 +80,7 @@ fn report(answer: &DoctorAnswer, width: u16) -> String {
 }
 
 /// A text in lines of at most `width` characters, set in; a longer word has a line of its own.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
+pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split(' ') {
         match lines.last_mut() {

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+mod checkup;
 mod completions;
 mod config;
 mod cost;
@@ -96,6 +97,8 @@ pub(crate) async fn dispatch(cli: Cli, output: &mut Output, surroundings: Surrou
         },
         Command::Documents(command) => shelves::documents(&mut session, &command).await,
         Command::Memory(command) => shelves::memory(&mut session, &command).await,
+        Command::Doctor(args) if args.aws => Box::pin(checkup::checkup(&mut session)).await,
+        Command::Doctor(args) => doctor::doctor(&mut session, &args.jobs).await,
         Command::Completions { shell } => {
             completions::completions(&mut session, shell);
             Ok(())

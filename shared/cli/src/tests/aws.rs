@@ -197,3 +197,99 @@ async fn a_secret_is_removed_and_one_that_is_not_there_told() {
         "error: the stack night has no secret anthropic\nhint: `nightshift config secret list` shows the names\n";
     assert_eq!((ran.exit, ran.err.as_str()), (ExitCode::NotFound, told));
 }
+
+fn function(name: &str) -> Answer {
+    let variables = json!({"NIGHTSHIFT_TABLE": "night", "NIGHTSHIFT_BLOBS": "s3://night-blobs", "NIGHTSHIFT_GROUP": "night",
+        "NIGHTSHIFT_SCHEDULER_ROLE_ARN": "arn:aws:iam::111122223333:role/night-scheduler",
+        "NIGHTSHIFT_FUNCTION_ARN_PREFIX": "arn:aws:lambda:eu-central-1:111122223333:function:night-",
+        "NIGHTSHIFT_DEAD_LETTER_ARN": "arn:aws:sqs:eu-central-1:111122223333:night-dead"});
+    Answer::Json(
+        200,
+        json!({"FunctionName": name, "State": "Active", "LastUpdateStatus": "Successful",
+        "Environment": {"Variables": variables}}),
+    )
+}
+
+/// A stack as it should be, in the order it is looked at; without the function `tools`, which may be missing.
+fn healthy(url: &str) -> Vec<Answer> {
+    let caller = "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult>\
+        <Arn>arn:aws:iam::111122223333:user/me</Arn></GetCallerIdentityResult></GetCallerIdentityResponse>";
+    let mut answers = vec![Answer::Text(200, caller)];
+    answers.extend(["api", "trigger", "poll", "deliver", "heartbeat"].map(function));
+    answers.push(missing());
+    let kept = json!({"DestinationConfig": {"OnFailure": {"Destination": "arn:aws:sqs:eu-central-1:111122223333:night-failed"}}});
+    answers.extend((0..4).map(|_| Answer::Json(200, kept.clone())));
+    let indexes =
+        json!([{"IndexName": "GSI1", "IndexStatus": "ACTIVE"}, {"IndexName": "GSI2", "IndexStatus": "ACTIVE"}]);
+    let table = json!({"Table": {"TableName": "night", "TableStatus": "ACTIVE", "GlobalSecondaryIndexes": indexes}});
+    let expiry = json!({"TimeToLiveDescription": {"TimeToLiveStatus": "ENABLED", "AttributeName": "ttl"}});
+    let backups = json!({"ContinuousBackupsDescription": {"ContinuousBackupsStatus": "ENABLED",
+        "PointInTimeRecoveryDescription": {"PointInTimeRecoveryStatus": "ENABLED"}}});
+    let timers = [json!({"Name": "night", "State": "ACTIVE"}), json!({"Name": "sweep", "State": "ENABLED"})];
+    answers.extend([table, expiry, backups].into_iter().chain(timers).map(|answer| Answer::Json(200, answer)));
+    answers.extend([address(url, "AWS_IAM"), Answer::Json(200, status())]);
+    let config =
+        json!({"providers": {"anthropic": {"apiKey": "ssm:anthropic"}}, "hooks": {"token": "ssm:/shared/hook"}});
+    answers.push(Answer::Json(200, json!({"revision": 3, "config": config})));
+    answers.push(Answer::Json(200, json!({"Parameters": [], "InvalidParameters": []})));
+    answers
+}
+
+const DOCTOR: [&str; 4] = ["doctor", "--aws", "--stack", "night"];
+
+#[tokio::test]
+async fn a_stack_as_it_should_be_is_told_line_by_line() {
+    let ran = run_on_aws(&DOCTOR, healthy).await;
+    assert_eq!((ran.exit, ran.err.as_str()), (ExitCode::Ok, ""), "{}", ran.out);
+    let told = ran.out.replace(&ran.url, "{url}");
+    insta::assert_snapshot!("the_doctor_of_a_healthy_stack", told);
+    let asked = ran.requests.last().unwrap();
+    assert_eq!(asked.header("x-amz-target"), Some("AmazonSSM.GetParameters"));
+    let names = json!(["/night/anthropic", "/shared/hook"]);
+    assert_eq!((&asked.body["Names"], &asked.body["WithDecryption"]), (&names, &json!(false)));
+}
+
+#[tokio::test]
+async fn every_check_goes_on_after_a_failure_and_says_what_to_do() {
+    let broken = |url: &str| {
+        let mut answers = healthy(url);
+        answers[1] = missing();
+        answers[2] = Answer::Json(
+            200,
+            json!({"State": "Failed", "StateReason": "the role is gone", "Environment": {"Variables":
+                {"NIGHTSHIFT_TABLE": "other", "NIGHTSHIFT_GROUP": "night", "ANTHROPIC_API_KEY": "sk-1"}}}),
+        );
+        // With two tables told, neither is looked at.
+        answers.drain(11..14);
+        let last = answers.len() - 1;
+        answers[12] = Answer::Json(200, json!({"Name": "sweep", "State": "DISABLED"}));
+        answers[13] = address(url, "NONE");
+        answers[last] = Answer::Json(200, json!({"InvalidParameters": ["/night/anthropic"]}));
+        answers
+    };
+    let ran = run_on_aws(&DOCTOR, broken).await;
+    assert_eq!(ran.exit, ExitCode::Unwell, "{}", ran.err);
+    insta::assert_snapshot!(
+        "the_doctor_of_a_broken_stack",
+        format!("{}\n---\n{}", ran.out.replace(&ran.url, "{url}"), ran.err)
+    );
+    let ran = run_on_aws(&[&DOCTOR[..], &["--json"]].concat(), broken).await;
+    let told: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!((&told["ok"], &told["stack"], &told["region"]), (&json!(false), &json!("night"), &json!(AWS_REGION)));
+    let found = told["checks"].as_array().unwrap().iter().filter(|check| check["verdict"] == "found").count();
+    assert_eq!(ran.err, format!("error: {found} findings are left to be repaired\n"));
+    assert!(!ran.out.contains("sk-1"), "{}", ran.out);
+}
+
+#[tokio::test]
+async fn an_account_without_the_stack_is_one_finding() {
+    let nothing = |_: &str| {
+        let caller = healthy("").swap_remove(0);
+        // Six functions, then the address.
+        std::iter::once(caller).chain((0..7).map(|_| missing())).collect()
+    };
+    let ran = run_on_aws(&DOCTOR, nothing).await;
+    assert_eq!((ran.exit, ran.requests.len()), (ExitCode::Unwell, 8), "{}", ran.err);
+    assert_eq!(ran.err, "error: 1 finding is left to be repaired\n", "{}", ran.out);
+    assert!(ran.out.contains("the stack night has no function in eu-central-1"), "{}", ran.out);
+}

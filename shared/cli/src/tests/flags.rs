@@ -107,6 +107,7 @@ fn refused(cli: &Cli) -> Option<Foreign> {
         | Command::Documents(_)
         | Command::Memory(_)
         | Command::Sessions(_)
+        | Command::Doctor(_)
         | Command::Completions { .. } => None,
     };
     own.or(cli.connection.foreign.given())
@@ -125,6 +126,7 @@ fn sent(cli: &Cli) -> Option<Value> {
         | Command::Documents(_)
         | Command::Memory(_)
         | Command::Sessions(_)
+        | Command::Doctor(_)
         | Command::Completions { .. } => None,
     }
 }
