@@ -199,15 +199,16 @@ async fn send(
     let body = Rendered { text: chunk.text.clone(), plain: chunk.plain.clone(), media: chunk.media.clone() };
     let key = chunk.idempotency_key();
     let outgoing = Outgoing { target: &chunk.target, body: &body, idempotency_key: &key };
-    let answer = channel.send(&outgoing, deadline).await;
+    let answer = channel.send(&outgoing, deadline).await.map_err(|error| error.hiding(&body));
     let at = scene.deps.clock.now();
     match answer {
         Ok(sent) => {
-            info!(run.id = %chunk.run, "{} of run {} is sent as {}", part(chunk), chunk.run, sent.message_id);
+            // Not as what: some platforms make their ids of telephone numbers, and a receiver may say anything.
+            info!(job.id = %chunk.run.job_id(), run.id = %chunk.run, attempt = chunk.attempts, "{} of run {} is sent", part(chunk), chunk.run);
             ChunkState::Sent { message_id: sent.message_id, at }
         }
         Err(SendError { kind, message, retry_after }) => {
-            warn!(run.id = %chunk.run, "{} of run {} was not sent: {message}", part(chunk), chunk.run);
+            warn!(job.id = %chunk.run.job_id(), run.id = %chunk.run, attempt = chunk.attempts, "{} of run {} was not sent: {message}", part(chunk), chunk.run);
             match kind {
                 SendErrorKind::Refused => ChunkState::Refused { error: message },
                 SendErrorKind::Unknown => ChunkState::Unknown { at: unsure.unwrap_or(now), error: message },

@@ -37,6 +37,9 @@ pub struct Sent {
     pub message_id: String,
 }
 
+/// So many bytes in a row that stand in what was sent as well are a quotation.
+const QUOTED: usize = 16;
+
 /// What a failed send means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SendErrorKind {
@@ -58,6 +61,28 @@ pub struct SendError {
     pub message: String,
     /// When the far side wants to be asked again.
     pub retry_after: Option<TimeDelta>,
+}
+
+impl SendError {
+    /// The same without what was said where that quotes what was sent: platforms name the place in a text that they cannot
+    /// read, and the sentence goes to places where the text must not go.
+    #[must_use]
+    pub fn hiding(mut self, sent: &Rendered) -> Self {
+        let media = sent.media.as_ref().map(|media| media.url.as_str());
+        let sent = [Some(sent.text.as_str()), sent.plain.as_deref(), media];
+        let quotes = |piece: &[u8]| {
+            std::str::from_utf8(piece).is_ok_and(|piece| sent.iter().flatten().any(|text| text.contains(piece)))
+        };
+        if self.message.as_bytes().windows(QUOTED).any(quotes) {
+            let what = match self.kind {
+                SendErrorKind::NotTaken => "the message was not taken",
+                SendErrorKind::Refused => "the message was refused",
+                SendErrorKind::Unknown => "the message may have been taken",
+            };
+            self.message = format!("{what}; what was said of it is left out, since it repeats a part of the message");
+        }
+        self
+    }
 }
 
 /// A target cannot be resolved.
@@ -107,4 +132,23 @@ pub enum OpenChannelError {
         /// Why, without the secret.
         reason: String,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_platform_says_is_kept_unless_it_quotes_the_message() {
+        let media = Some(Media { url: "https://img.example/private/harbour.png".into(), alt: String::new() });
+        let sent = Rendered { text: "<b>The vault opens at seven.</b>".into(), plain: None, media };
+        let said = |message: &str| {
+            let error = SendError { kind: SendErrorKind::Refused, message: message.into(), retry_after: None };
+            error.hiding(&sent).message
+        };
+        assert_eq!(said("Telegram refused it: chat not found"), "Telegram refused it: chat not found");
+        for quoting in ["can't parse \"<b>The vault opens\"", "cannot fetch img.example/private/harbour.png"] {
+            assert!(said(quoting).starts_with("the message was refused; "), "{quoting}");
+        }
+    }
 }
