@@ -13,7 +13,7 @@ use nightshift_engine::ports::{
     Channel, Channels, Entropy, Invoker, JobTimer, Models, OpenChannelError, OpenModelError, OpenedModel, Outcome,
     Page, PageRequest, Secret, Secrets, TimerEntry, TimerError, TimerView, Timers, Write,
 };
-use nightshift_engine::testing::{MemoryBlobs, MemoryStore, NoWeb};
+use nightshift_engine::testing::{MemoryBlobs, MemoryStore, NoMetrics, NoWeb};
 use nightshift_engine::{Deps, ManualClock, Settings};
 use serde_json::{Value, json};
 
@@ -141,6 +141,7 @@ fn api() -> Api {
         secrets: Arc::new(TwoSecrets),
         web: Arc::new(NoWeb),
         attempts: Arc::default(),
+        metrics: Arc::new(NoMetrics),
         settings: Settings { api_token_sha256: Some(TOKEN_SHA256.to_owned()), ..Settings::default() },
     };
     Api { deps, outside, clock }

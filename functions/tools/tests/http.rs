@@ -8,7 +8,7 @@ use lambda_http::{Body, Request, http};
 use nightshift_domain::run::{CallState, Run, call_id};
 use nightshift_domain::run_token::TokenKey;
 use nightshift_engine::ports::Write;
-use nightshift_engine::testing::{MemoryBlobs, MemoryStore, NoSecrets, NoWeb, Nothing};
+use nightshift_engine::testing::{MemoryBlobs, MemoryStore, NoMetrics, NoSecrets, NoWeb, Nothing};
 use nightshift_engine::{Deps, ManualClock, Settings};
 use serde_json::{Value, json};
 
@@ -41,6 +41,7 @@ async fn endpoint() -> Endpoint {
         secrets: Arc::new(NoSecrets),
         web: Arc::new(NoWeb),
         attempts: Arc::default(),
+        metrics: Arc::new(NoMetrics),
         settings: Settings::default(),
     };
     let run = json!({

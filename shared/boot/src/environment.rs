@@ -45,6 +45,10 @@ pub struct Environment {
     pub console_url: Option<String>,
     /// `NIGHTSHIFT_MODEL_URL` and `ANTHROPIC_API_KEY`.
     pub model: ModelPlace,
+    /// `NIGHTSHIFT_METRICS`: the CloudWatch namespace that metrics are written for as log lines; none are without it.
+    pub metrics: Option<String>,
+    /// `AWS_LAMBDA_FUNCTION_NAME`.
+    pub function: Option<String>,
     /// `NIGHTSHIFT_LOCAL`, `NIGHTSHIFT_SKIP_CRON` (or `OPENCLAW_SKIP_CRON`), `NIGHTSHIFT_API_TOKEN_SHA256`.
     pub settings: Settings,
 }
@@ -85,6 +89,8 @@ impl Environment {
                 base_url: get("NIGHTSHIFT_MODEL_URL"),
                 key: get("ANTHROPIC_API_KEY").map(Secret::from),
             },
+            metrics: get("NIGHTSHIFT_METRICS"),
+            function: get("AWS_LAMBDA_FUNCTION_NAME"),
             settings: Settings {
                 skip_cron: on("NIGHTSHIFT_SKIP_CRON") || on("OPENCLAW_SKIP_CRON"),
                 local: on("NIGHTSHIFT_LOCAL"),
@@ -105,6 +111,8 @@ impl Environment {
             parameters: None,
             console_url: Some(console_url.to_owned()),
             model: ModelPlace::default(),
+            metrics: None,
+            function: None,
             settings: Settings { local: true, ..Settings::default() },
         }
     }

@@ -3,6 +3,7 @@
 //! The only place that reads the environment and the only one that knows every adapter. The local stack builds the same
 //! [`Deps`] from the same [`Environment`], with other endpoints.
 
+mod emf;
 mod environment;
 mod models;
 mod secrets;
@@ -10,7 +11,7 @@ mod secrets;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use nightshift_engine::ports::{Blobs, Entropy};
+use nightshift_engine::ports::{Blobs, Entropy, Metrics, NoMetrics};
 use nightshift_engine::{Clock, Deps, Invocation, SystemClock};
 use nightshift_store::{DynamoStore, ObjectBlobs};
 use nightshift_timers::{Functions, LambdaInvoker, SchedulerTimers};
@@ -100,6 +101,15 @@ pub fn build(environment: &Environment, clients: Clients, clock: Arc<dyn Clock>)
         console_url: environment.console_url.clone(),
     };
     let web = nightshift_web::Guarded::new(clock.clone());
+    let metrics: Arc<dyn Metrics> = match &environment.metrics {
+        Some(namespace) => Arc::new(emf::Emf {
+            namespace: namespace.clone(),
+            stack: environment.group.clone(),
+            function: environment.function.clone(),
+            clock: clock.clone(),
+        }),
+        None => Arc::new(NoMetrics),
+    };
     let blobs: Arc<dyn Blobs> = match &environment.blobs {
         BlobPlace::Folder(dir) => Arc::new(ObjectBlobs::local(dir)?),
         BlobPlace::Bucket(bucket) => Arc::new(ObjectBlobs::s3(bucket)?),
@@ -117,6 +127,7 @@ pub fn build(environment: &Environment, clients: Clients, clock: Arc<dyn Clock>)
         secrets,
         web: Arc::new(web),
         attempts: Arc::default(),
+        metrics,
         settings: environment.settings.clone(),
     })
 }

@@ -23,7 +23,7 @@ pub use text::{Style, text};
 /// Reasons of skips that somebody wished, or that follow from a failure which was counted: they are no failures to start.
 const WISHED: [&str; 6] = ["backoff", "next_check", "cron_disabled", "job_removed", "nothing_to_do", "quiet_hours"];
 /// Why a batch was not had although nothing forbids it. All other reasons are known beforehand, or asked for.
-const UNEXPECTED: &str = "batch_refused";
+pub(crate) const UNEXPECTED: &str = "batch_refused";
 /// The job asked to go on in realtime when its batch takes too long: that it was in one is shown by it.
 const TIMED_OUT: &str = "batch_timeout";
 

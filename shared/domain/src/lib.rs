@@ -14,6 +14,7 @@ pub mod heartbeat;
 pub mod ids;
 pub mod job;
 pub mod memory;
+pub mod metrics;
 pub mod model;
 pub mod money;
 pub mod prompt;

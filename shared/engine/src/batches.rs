@@ -21,6 +21,7 @@ pub use unused::{Unused, unused};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::batch::{Batch, BatchState, CLOCK_SKEW, CREATE_TIMEOUT, Member, Roll};
+use nightshift_domain::metrics;
 use nightshift_domain::model::ModelErrorKind;
 use nightshift_domain::run::{Event, Run, State};
 use nightshift_domain::{AttemptId, RunKey};
@@ -398,7 +399,9 @@ async fn rearm_at(
     next.next_poll_at = next.next_poll_at.max(at.unwrap_or(next.next_poll_at));
     next.checked_at = Some(now);
     arm_poll(scene, &next).await?;
-    if scene.deps.store.commit(&[Write::BatchPolled(&next)]).await? != Outcome::Applied {
+    if scene.deps.store.commit(&[Write::BatchPolled(&next)]).await? == Outcome::Applied {
+        scene.deps.measure(&metrics::polled(&next));
+    } else {
         debug!(batch.attempt = %batch.id, "somebody else looked after batch {} meanwhile", batch.id);
     }
     Ok(Polled::Open { next: next.next_poll_at })

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::attempts::Attempts;
 use crate::clock::Clock;
-use crate::ports::{Blobs, Channels, Entropy, Invoker, Models, Secrets, Store, Timers, Web};
+use crate::ports::{Blobs, Channels, Entropy, Invoker, Metrics, Models, Secrets, Store, Timers, Web};
+use nightshift_domain::metrics::Reading;
 
 /// The outside world, as handlers see it.
 #[derive(Debug, Clone)]
@@ -31,8 +32,19 @@ pub struct Deps {
     pub web: Arc<dyn Web>,
     /// Wrong tokens that this instance has seen.
     pub attempts: Arc<Attempts>,
+    /// Numbers for whoever watches.
+    pub metrics: Arc<dyn Metrics>,
     /// What the process was started with.
     pub settings: Settings,
+}
+
+impl Deps {
+    /// Passes on what a write counts for that was applied just now.
+    pub(crate) fn measure(&self, reading: &Reading) {
+        if !reading.is_empty() {
+            self.metrics.record(reading);
+        }
+    }
 }
 
 /// What the process was started with.

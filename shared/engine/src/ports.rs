@@ -2,6 +2,7 @@
 
 mod channel;
 mod fair;
+mod metrics;
 mod model;
 mod secrets;
 mod store;
@@ -12,6 +13,7 @@ pub use channel::{
     Channel, ChannelError, Channels, OpenChannelError, Outgoing, Rendered, SendError, SendErrorKind, Sent,
 };
 pub use fair::shares;
+pub use metrics::{Metrics, NoMetrics};
 pub use model::{
     BatchList, BatchRow, BatchView, Batches, CreateError, Model, ModelError, Models, OpenModelError, OpenedModel,
     ResultLine, ResultLines,

@@ -6,6 +6,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::RunKey;
 use nightshift_domain::event::Envelope;
 use nightshift_domain::event::Wake;
+use nightshift_domain::job::RunStatus;
+use nightshift_domain::metrics::Metric;
+use nightshift_domain::run::Run;
 use nightshift_engine::ManualClock;
 use nightshift_engine::ports::DueItem;
 use serde::{Deserialize, Serialize};
@@ -255,6 +258,7 @@ async fn settle(
     sound(overdue(world).await)?;
     if calm {
         sound(mended(world).await)?;
+        sound(mismeasured(world, &seen))?;
     }
     for id in invariants::ids().iter().filter(|id| !id.is_built_in()) {
         world.ask(Wish::Remove(json!({ "jobId": id })));
@@ -315,6 +319,33 @@ async fn mended(world: &World) -> Vec<Violation> {
         }
         Err(error) => vec![broken(&error)],
     }
+}
+
+/// What metrics say otherwise than the rows: they may miss what an invocation did that died, and here none does.
+fn mismeasured(world: &World, seen: &Seen) -> Vec<Violation> {
+    let rule = "where nothing breaks the metrics come to what the rows say";
+    let whole = |nano: u64| i64::try_from(nano).unwrap_or(i64::MAX);
+    let count =
+        |is: &dyn Fn(&Run) -> bool| i64::try_from(seen.runs.iter().filter(|run| is(run)).count()).unwrap_or(i64::MAX);
+    let paid: i64 = seen.runs.iter().map(|run| whole(run.cost.paid_nano_usd)).sum();
+    let realtime: i64 = seen.runs.iter().map(|run| whole(run.cost.realtime_nano_usd)).sum();
+    let rows = [
+        (Metric::RunsBegun, count(&|_| true)),
+        (Metric::RunsSucceeded, count(&|run| run.status() == Some(RunStatus::Ok))),
+        (Metric::RunsFailed, count(&|run| run.status() == Some(RunStatus::Error))),
+        (Metric::RunsSkipped, count(&|run| run.status() == Some(RunStatus::Skipped))),
+        (Metric::Cost, paid),
+        (Metric::Savings, realtime - paid),
+        (Metric::Repairs, 0),
+    ];
+    let measured = rows.into_iter().map(|(metric, rows)| (metric, rows, world.outside.metrics.sum(metric)));
+    let wrong = measured.filter(|(_, rows, measured)| rows != measured);
+    wrong
+        .map(|(metric, rows, measured)| Violation {
+            rule,
+            detail: format!("{} is {measured}, and the rows say {rows}", metric.name()),
+        })
+        .collect()
 }
 
 /// Whether an occurrence fell into its job's pause after a failure and its fire was lost: it would have been skipped, and is

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use nightshift_engine::ports::{Entropy, Secret, Secrets, Store};
-use nightshift_engine::testing::{MemoryBlobs, MemoryStore};
+use nightshift_engine::testing::{MemoryBlobs, MemoryStore, Recorder};
 use nightshift_engine::{Deps, ManualClock, Settings};
 use sha2::{Digest, Sha256};
 
@@ -39,6 +39,8 @@ pub struct Outside {
     pub channel: Arc<SimChannel>,
     /// The rest of the world.
     pub web: Arc<SimWeb>,
+    /// What was measured.
+    pub metrics: Arc<Recorder>,
     /// What every process is started with.
     pub settings: Settings,
     authors: Arc<Authors>,
@@ -62,6 +64,7 @@ impl Outside {
             provider: SimProvider::new(clock.clone()),
             channel: SimChannel::new(clock.clone()),
             web: Arc::new(SimWeb::default()),
+            metrics: Arc::default(),
             settings: Settings::default(),
             authors: Arc::default(),
             clock,
@@ -93,6 +96,7 @@ impl Outside {
             secrets: Arc::new(OneSecret),
             web: Arc::new(GatedWeb::new(self.web.clone(), door)),
             attempts: Arc::default(),
+            metrics: self.metrics.clone(),
             settings: self.settings.clone(),
         }
     }

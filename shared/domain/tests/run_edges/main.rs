@@ -10,6 +10,7 @@ use nightshift_domain::AttemptId;
 use nightshift_domain::batch::WindowId;
 use nightshift_domain::heartbeat::{SystemEvent, left_by};
 use nightshift_domain::job::OnTimeout;
+use nightshift_domain::metrics::{self, Metric};
 use nightshift_domain::model::{ModelErrorKind, Role, StopReason};
 use nightshift_domain::money::Cost;
 use nightshift_domain::run::{
@@ -70,6 +71,19 @@ fn every_transition_raises_the_revision_and_ends_a_run_exactly_when_it_closes_it
         assert_eq!(closes, transition.run.state.is_terminal(), "{context}");
         assert_eq!(transition.run.ended_at.is_some(), transition.run.state.is_terminal(), "{context}");
         assert!(!before.state.is_terminal(), "{context}");
+    });
+}
+
+#[test]
+fn every_end_is_measured_once_and_nothing_else_is_taken_for_one() {
+    let ends = [Metric::RunsSucceeded, Metric::RunsFailed, Metric::RunsSkipped];
+    walk(|before, event, transition| {
+        let reading = metrics::moved(before, event, &transition.run);
+        let ended = reading.values.iter().filter(|(metric, _)| ends.contains(metric)).count();
+        let context = format!("{} --{}--> {}", before.state.name(), event.name(), transition.run.state.name());
+        assert_eq!(ended, usize::from(transition.run.state.is_terminal()), "{context}");
+        let names: BTreeSet<_> = reading.values.iter().map(|(metric, _)| metric.name()).collect();
+        assert_eq!(names.len(), reading.values.len(), "{context}: {reading:?}");
     });
 }
 

@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures::{StreamExt, stream};
 use nightshift_domain::AttemptId;
 use nightshift_domain::batch::{Batch, BatchState, Member, place_of};
+use nightshift_domain::metrics;
 use nightshift_domain::run::RowResult;
 use tracing::{debug, info, warn};
 
@@ -107,7 +108,7 @@ pub(super) async fn settle(
     if let Some(stopped) = told.stopped {
         return stop(&mut progress, stopped, now).await;
     }
-    finish(&mut progress, &members, Some(remote), count.ours, now).await
+    finish(&mut progress, &members, Some(remote), count, now).await
 }
 
 /// What the batch brought can never be had again: its members are told that nobody knows, and none is asked for again.
@@ -187,7 +188,7 @@ async fn tell_the_rest(
     if let Some(stopped) = count.stopped {
         return stop(&mut progress, stopped, now).await;
     }
-    finish(&mut progress, &members, remote.as_deref(), 0, now).await
+    finish(&mut progress, &members, remote.as_deref(), Count::default(), now).await
 }
 
 /// Tells the members at `places` the same.
@@ -221,7 +222,7 @@ async fn finish(
     progress: &mut Progress<'_>,
     members: &[Member],
     remote: Option<&str>,
-    rows: u64,
+    Count { ours: rows, answers, .. }: Count,
     now: DateTime<Utc>,
 ) -> Result<Polled, EngineError> {
     let left = (0..members.len()).filter(|place| !progress.batch.settled.has(*place)).count();
@@ -231,7 +232,8 @@ async fn finish(
         return later(progress, now).await;
     }
     if progress.finish(remote, now).await? == Kept::Written {
-        info!(batch.attempt = %id, "batch {id} is settled with {rows} rows");
+        progress.measure(&metrics::settled(&progress.batch, answers));
+        info!(batch.attempt = %id, batch.id = remote, batch.rows = rows, "batch {id} is settled with {rows} rows");
     }
     Ok(Polled::Settled { rows: usize::try_from(rows).unwrap_or(usize::MAX) })
 }

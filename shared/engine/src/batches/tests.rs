@@ -25,11 +25,12 @@ use crate::deps::{Deps, Invocation, Settings};
 use crate::jobs::tests::Outside;
 use crate::ports::{DueItem, Write};
 use crate::runs::{Scene, drive, resume};
-use crate::testing::{MemoryBlobs, MemoryStore, NoSecrets, NoWeb};
+use crate::testing::{MemoryBlobs, MemoryStore, NoSecrets, NoWeb, Recorder};
 
 struct World {
     clock: ManualClock,
     provider: Arc<Provider>,
+    metrics: Arc<Recorder>,
     deps: Deps,
     config: Config,
 }
@@ -42,6 +43,7 @@ fn world_of(config: &Value) -> World {
     let clock = ManualClock::new("2026-11-20T12:00:00Z".parse().unwrap());
     let outside = Arc::new(Outside::default());
     let provider = Provider::new(clock.clone());
+    let metrics = Arc::new(Recorder::default());
     let deps = Deps {
         clock: Arc::new(clock.clone()),
         entropy: outside.clone(),
@@ -54,9 +56,10 @@ fn world_of(config: &Value) -> World {
         secrets: Arc::new(NoSecrets),
         web: Arc::new(NoWeb),
         attempts: Arc::default(),
+        metrics: metrics.clone(),
         settings: Settings::default(),
     };
-    World { clock, provider, deps, config: Config::parse(config).unwrap() }
+    World { clock, provider, metrics, deps, config: Config::parse(config).unwrap() }
 }
 
 /// A planned run of the job, with a day to go, that stands in `state`.

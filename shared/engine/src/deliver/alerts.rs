@@ -8,6 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::alert::{Fate, Kind, Notice, Style, on_sent, text};
 use nightshift_domain::delivery::{Chunk, verdict};
 use nightshift_domain::job::{DeliveryMode, DeliveryStatus};
+use nightshift_domain::metrics;
 use nightshift_domain::run::{Run, take};
 use tracing::{info, warn};
 
@@ -133,7 +134,7 @@ async fn place(
 /// # Crash safety
 /// One write. Stopped before it, the ledger's rows give the same fate to whoever comes next.
 async fn settled(scene: Scene<'_>, run: Run, index: usize, fate: Fate) -> Result<Option<Run>, EngineError> {
-    let (now, key) = (scene.deps.clock.now(), run.key.clone());
+    let (now, key, status) = (scene.deps.clock.now(), run.key.clone(), fate.status);
     let mut after = run;
     let Some(notice) = after.alerts.as_mut().and_then(|alerts| alerts.notices.get_mut(index)) else { return Ok(None) };
     let (word, to) = (notice.kind.word(), notice.route.shown());
@@ -165,7 +166,10 @@ async fn settled(scene: Scene<'_>, run: Run, index: usize, fate: Fate) -> Result
         let mut writes = vec![Write::Run { run: &after, expires_at }];
         writes.extend(record.iter().map(Write::Job));
         match scene.deps.store.commit(&writes).await? {
-            Outcome::Applied => return Ok(Some(after)),
+            Outcome::Applied => {
+                scene.deps.measure(&metrics::alerted(&key, status));
+                return Ok(Some(after));
+            }
             Outcome::Lost(0) => {
                 let read = Run { rev: after.rev - 1, ..after };
                 let stands = scene.deps.store.run(&key).await?;

@@ -16,7 +16,7 @@ use super::*;
 use crate::clock::{Clock, ManualClock};
 use crate::deps::Settings;
 use crate::runs::endpoint::{endpoint, record};
-use crate::testing::{Faulty, MemoryBlobs, MemoryStore, Mishap, NoSecrets, NoWeb, Nothing};
+use crate::testing::{Faulty, MemoryBlobs, MemoryStore, Mishap, NoMetrics, NoSecrets, NoWeb, Nothing};
 
 struct World {
     deps: Deps,
@@ -44,6 +44,7 @@ fn world() -> World {
         secrets: Arc::new(NoSecrets),
         web: Arc::new(NoWeb),
         attempts: Arc::default(),
+        metrics: Arc::new(NoMetrics),
         settings: Settings::default(),
     };
     World { deps, store, blobs, clock, config: Config::default(), acted: AtomicU32::new(0) }

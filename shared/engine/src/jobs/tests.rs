@@ -28,7 +28,7 @@ use crate::clock::{Clock, ManualClock};
 use crate::deps::{Deps, Invocation, Settings};
 use crate::ports::{PageRequest, RunFilter, TimerSpec};
 use crate::runs::INLINE_MAX;
-use crate::testing::{MemoryBlobs, MemoryStore, NoSecrets, NoWeb};
+use crate::testing::{MemoryBlobs, MemoryStore, NoMetrics, NoSecrets, NoWeb};
 
 pub(crate) use outside::Outside;
 
@@ -54,6 +54,7 @@ pub(crate) fn world() -> World {
         secrets: Arc::new(NoSecrets),
         web: Arc::new(NoWeb),
         attempts: Arc::default(),
+        metrics: Arc::new(NoMetrics),
         settings: Settings::default(),
     };
     let invocation = Invocation { id: "inv-1".to_owned(), deadline: clock.now() + TimeDelta::seconds(30) };

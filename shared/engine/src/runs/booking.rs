@@ -7,6 +7,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::batch::{Batch, Member};
+use nightshift_domain::metrics;
 use nightshift_domain::model::{Reply, StopReason};
 use nightshift_domain::money;
 use nightshift_domain::run::{Hop, Path, RowResult, Run};
@@ -91,6 +92,8 @@ pub(crate) async fn unused(scene: Scene<'_>, key: &RunKey, hop: Hop) -> Result<b
             return Ok(false);
         }
         if booked(scene, &run).await? {
+            let entered = run.hops.last().unwrap_or(&hop);
+            deps.measure(&metrics::too_late(key, entered));
             warn!(run.id = %key, "an answer of {} to run {key} was paid and is of no use", hop.model);
             return Ok(true);
         }
@@ -162,6 +165,7 @@ async fn without_run(scene: Scene<'_>, key: &RunKey, hop: &Hop) -> Result<bool, 
     let nano = i64::try_from(hop.cost.paid_nano_usd).unwrap_or(i64::MAX);
     let counts = [Write::Count { name: LOST_ANSWERS, by: 1 }, Write::Count { name: LOST_MONEY, by: nano }];
     let _: Outcome = deps.store.commit(&counts).await?;
+    deps.measure(&metrics::too_late(key, hop));
     let now = deps.clock.now();
     deps.store.remember(&name, "", &serde_json::Value::Null, now + COUNTED_FOR).await?;
     Ok(true)

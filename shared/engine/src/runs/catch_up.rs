@@ -11,6 +11,7 @@ use futures::future::try_join_all;
 use nightshift_domain::alert::on_ended;
 use nightshift_domain::event::{Envelope, Wake};
 use nightshift_domain::job::{JobRecord, RunStatus, Verdict, prune_before, verdicts};
+use nightshift_domain::metrics;
 use nightshift_domain::run::{Origin, Run, State, Text, WaitReason};
 use nightshift_domain::schedule::Schedule;
 use nightshift_domain::{JobId, RunKey};
@@ -206,11 +207,18 @@ async fn write(
     if chunk.unlisted > 0 {
         writes.push(Write::Count { name: UNLISTED, by: i64::try_from(chunk.unlisted).unwrap_or(i64::MAX) });
     }
-    if why.swept && first && !runs.is_empty() {
+    let mends = why.swept && first && !runs.is_empty();
+    if mends {
         writes.push(Write::Count { name: FindingKind::MissedFire.counter(), by: 1 });
     }
     match deps.store.commit(&writes).await? {
         Outcome::Applied => {
+            for run in &runs {
+                deps.measure(&metrics::begun(run));
+            }
+            if mends {
+                deps.measure(&metrics::repaired(FindingKind::MissedFire.word()));
+            }
             let claimed = runs.iter().filter(|run| matches!(run.state, State::Due)).map(|run| run.key.clone());
             done.claimed.extend(claimed);
             done.recorded += runs.len();

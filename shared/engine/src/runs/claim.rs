@@ -7,6 +7,7 @@ use nightshift_domain::heartbeat::{Beat, MAIN, SystemEvent};
 use nightshift_domain::job::{
     AgentTurn, Job, JobRecord, Overlap, Payload, RunStatus, SessionTarget, WakeMode, prune_before,
 };
+use nightshift_domain::metrics;
 use nightshift_domain::money::Cost;
 use nightshift_domain::run::{Books, LEASE, Lease, Origin, Run, State, Talk, Task, Text, WaitReason};
 use nightshift_domain::schedule::Schedule;
@@ -211,6 +212,10 @@ pub(crate) async fn claim_occurrence(
         }
         match deps.store.commit(&writes).await? {
             Outcome::Applied => {
+                deps.measure(&metrics::begun(&run));
+                if occurrence.counts {
+                    deps.measure(&metrics::repaired(FindingKind::MissedFire.word()));
+                }
                 info!(run.id = %run.key, job.id = %run.job_id, "run {} is {}", run.key, run.state.name());
                 prune(deps.store.as_ref(), &run.job_id, prune_to, now).await;
                 hand_over_alerts(scene, &run).await?;
@@ -318,6 +323,7 @@ pub(crate) async fn claim_manual(
         writes.extend(wish.event.map(Write::Event));
         match deps.store.commit(&writes).await? {
             Outcome::Applied => {
+                deps.measure(&metrics::begun(&run));
                 prune(deps.store.as_ref(), &run.job_id, prune_to, now).await;
                 return Ok(Some(key));
             }

@@ -8,6 +8,7 @@ use nightshift_domain::alert::on_ended;
 use nightshift_domain::batch::{Batch, BatchState, row_bytes};
 use nightshift_domain::event::{Envelope, Wake};
 use nightshift_domain::job::{JobRecord, JobStep, on_run_moved};
+use nightshift_domain::metrics;
 use nightshift_domain::run::{Effect, Event, LEASE, Lease, Run, State, Transition, WaitReason, next};
 use nightshift_domain::schedule::Schedule;
 use nightshift_domain::session::Change;
@@ -76,7 +77,6 @@ pub(crate) async fn apply(
 
 async fn applied(scene: Scene<'_>, run: &Run, event: Event, along: Along<'_>) -> Result<Option<Moved>, EngineError> {
     let now = scene.deps.clock.now();
-    let name = event.name();
     let mut run = Cow::Borrowed(run);
     for _ in 0..MAX_RACES {
         let prepare = || prepared(scene, &run, event.clone(), &along, now);
@@ -87,7 +87,8 @@ async fn applied(scene: Scene<'_>, run: &Run, event: Event, along: Along<'_>) ->
         let beside = Beside { step: step.as_ref(), session: change.as_ref(), events: &events };
         match write(scene, &run, &after, beside, &along).await? {
             Written::All => {
-                info!(run.id = %after.key, run.state = after.state.name(), "run {} is {} ({name})", after.key, after.state.name());
+                scene.deps.measure(&metrics::moved(&run, &event, &after));
+                said(&run, &event, &after);
                 let hold_until = step.as_ref().and_then(|step| step.record.hold_until);
                 if let (Some(step), Some(record)) = (step, &record) {
                     drop_timer(scene, &step, record, now).await?;
@@ -124,6 +125,23 @@ async fn applied(scene: Scene<'_>, run: &Run, event: Event, along: Along<'_>) ->
         }
     }
     Err(EngineError::Contended { subject: format!("job {}, its session or the places", run.job_id), times: MAX_RACES })
+}
+
+/// The line by which a run's way can be followed; how long it took, once it is over.
+fn said(before: &Run, event: &Event, after: &Run) {
+    let (key, state, cause) = (&after.key, after.state.name(), event.name());
+    let batch = after.state.batch().or(before.state.batch());
+    let remote = if let Event::BatchCreated { remote } = event { Some(remote.as_str()) } else { None };
+    info!(
+        job.id = %after.job_id,
+        run.id = %key,
+        run.state = state,
+        attempt = Some(after.state.attempt()).filter(|attempt| *attempt > 0),
+        batch.attempt = batch.map(tracing::field::display),
+        batch.id = remote,
+        duration_ms = after.ended_at.map(|ended| after.duration(ended).num_milliseconds()),
+        "run {key} is {state} ({cause})"
+    );
 }
 
 /// What is to be written of a transition.

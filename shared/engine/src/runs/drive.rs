@@ -303,7 +303,7 @@ pub async fn resume(scene: Scene<'_>, key: &RunKey) -> Result<Resumed, EngineErr
     if !save(scene, &taken).await? {
         return Ok(Resumed::Nothing);
     }
-    info!(run.id = %key, run.state = taken.state.name(), "run {key} is taken up, {}", taken.state.name());
+    info!(job.id = %taken.job_id, run.id = %key, run.state = taken.state.name(), "run {key} is taken up, {}", taken.state.name());
     let past_deadline = taken.plan.as_ref().is_some_and(|plan| now >= plan.deadline);
     let event = match &taken.state {
         State::Due => return drive(scene, taken, vec![Effect::Plan]).await.map(|()| Resumed::Driven),

@@ -97,7 +97,7 @@ pub(super) async fn plan(scene: Scene<'_>, run: &Run) -> Result<Planned, EngineE
     let Candidate { provider_name, provider, model } = candidate;
     let PathChoice { path, fallback } = choose_path(&run.turn, scene.config, &provider, credential, &info);
     if let Some(fallback) = fallback {
-        info!(run.id = %run.key, "run {} falls back to realtime: {}", run.key, fallback.sentence());
+        info!(job.id = %run.job_id, run.id = %run.key, fallback = fallback.code(), "run {} falls back to realtime: {}", run.key, fallback.sentence());
     }
     if run.delivery.as_ref().is_some_and(|delivery| delivery.mode == DeliveryMode::Webhook)
         && scene.config.cron.webhook_secret.is_none()

@@ -106,7 +106,7 @@ pub(super) async fn call(scene: Scene<'_>, run: Run, n: u32) -> Result<Called, E
             Ok(Called::Back(Box::new(run), Box::new(Event::DeadlinePassed)))
         }
         Err(ModelError { kind, message, retry_after, .. }) => {
-            warn!(run.id = %run.key, "hop {n} of run {} failed: {message}", run.key);
+            warn!(job.id = %run.job_id, run.id = %run.key, attempt, "hop {n} of run {} failed: {message}", run.key);
             Ok(Called::Back(Box::new(run), Box::new(Event::ModelFailed { kind, message, retry_after })))
         }
     }

@@ -90,7 +90,7 @@ async fn create(
         Err(CreateError::Refused(error)) => refused(scene, run, batch, error).await,
         Err(CreateError::Unanswered(error)) => {
             // Nothing is written: the intent already says all that is known, and the armed poll looks for the batch.
-            warn!(run.id = %run.key, "creating the batch of run {} got no answer: {error}", run.key);
+            warn!(job.id = %run.job_id, run.id = %run.key, batch.attempt = %batch.id, "creating the batch of run {} got no answer: {error}", run.key);
             Ok(None)
         }
     }
@@ -109,7 +109,7 @@ pub(crate) async fn created(
 ) -> Result<Option<Moved>, EngineError> {
     batch.state = BatchState::Open { remote: view.remote.clone(), adopted: false };
     batch.rev += 1;
-    info!(run.id = %run.key, batch.id = %view.remote, "run {} is in batch {}", run.key, view.remote);
+    info!(job.id = %run.job_id, run.id = %run.key, batch.attempt = %batch.id, batch.id = %view.remote, "run {} is in batch {}", run.key, view.remote);
     record(scene, run, &batch, &Event::BatchCreated { remote: view.remote.clone() }).await
 }
 
@@ -132,7 +132,7 @@ async fn refused(
     mut batch: Batch,
     error: ModelError,
 ) -> Result<Option<Moved>, EngineError> {
-    warn!(run.id = %run.key, "the batch of run {} was refused: {error}", run.key);
+    warn!(job.id = %run.job_id, run.id = %run.key, batch.attempt = %batch.id, "the batch of run {} was refused: {error}", run.key);
     batch.state = BatchState::Settled { remote: None };
     batch.rev += 1;
     let event = Event::BatchRefused { kind: error.kind, message: error.message, retry_after: error.retry_after };

@@ -6,6 +6,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::batch::{Batch, LEAST_AHEAD, Window};
 use nightshift_domain::event::{Envelope, Wake};
+use nightshift_domain::metrics;
 use nightshift_domain::run::Run;
 use serde_json::json;
 use tracing::warn;
@@ -107,7 +108,10 @@ async fn noted(
     let mut writes = vec![Write::Run { run: &after, expires_at }, Write::Count { name: kind.counter(), by: 1 }];
     writes.extend_from_slice(also);
     Ok(match scene.deps.store.commit(&writes).await? {
-        Outcome::Applied => Some((after, true)),
+        Outcome::Applied => {
+            scene.deps.measure(&metrics::repaired(kind.word()));
+            Some((after, true))
+        }
         Outcome::Lost(_) => None,
     })
 }
@@ -141,7 +145,10 @@ async fn rearm(scene: Scene<'_>, batch: &Batch, what: &str) -> Result<bool, Engi
         let mut writes = vec![Write::BatchPolled(&next), Write::Count { name: kind.counter(), by: 1 }];
         writes.extend(told.iter().map(|run| Write::Run { run, expires_at: None }));
         match scene.deps.store.commit(&writes).await? {
-            Outcome::Applied => return Ok(true),
+            Outcome::Applied => {
+                scene.deps.measure(&metrics::repaired(kind.word()));
+                return Ok(true);
+            }
             // It moved on in this moment: its log goes without the line.
             Outcome::Lost(at) if at >= 2 => drop(told.remove(at - 2)),
             Outcome::Lost(_) => return Ok(false),
@@ -191,5 +198,9 @@ pub(crate) async fn once(
     let expires_at = Some(scene.deps.clock.now() + REMEMBERED);
     let mut writes = vec![Write::Memo { memo: &memo, expires_at }, Write::Count { name: kind.counter(), by: 1 }];
     writes.extend_from_slice(also);
-    Ok(scene.deps.store.commit(&writes).await? == Outcome::Applied)
+    let first = scene.deps.store.commit(&writes).await? == Outcome::Applied;
+    if first {
+        scene.deps.measure(&metrics::repaired(kind.word()));
+    }
+    Ok(first)
 }

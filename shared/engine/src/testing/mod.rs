@@ -7,10 +7,13 @@ mod blobs;
 mod faulty;
 mod lists;
 mod outside;
+mod recorder;
 mod rows;
 mod store;
 
+pub use crate::ports::NoMetrics;
 pub use blobs::MemoryBlobs;
 pub use faulty::{Faulty, First, Mishap};
 pub use outside::{NoSecrets, NoWeb, Nothing};
+pub use recorder::Recorder;
 pub use store::MemoryStore;

@@ -23,7 +23,7 @@ use crate::deps::{Deps, Invocation, Settings};
 use crate::jobs::{Request, Stamp, add};
 use crate::ports::Store;
 use crate::runs::{Scene, new_run};
-use crate::testing::{Faulty, MemoryBlobs, MemoryStore, Nothing};
+use crate::testing::{Faulty, MemoryBlobs, MemoryStore, NoMetrics, Nothing};
 
 use outside::{Chats, Keys, Pages};
 
@@ -56,6 +56,7 @@ fn world(config: &Value) -> World {
         secrets: Arc::new(Keys),
         web: pages.clone(),
         attempts: Arc::default(),
+        metrics: Arc::new(NoMetrics),
         settings: Settings::default(),
     };
     let invocation = Invocation { id: "inv-1".to_owned(), deadline: clock.now() + TimeDelta::minutes(10) };

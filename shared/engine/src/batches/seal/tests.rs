@@ -23,7 +23,7 @@ use crate::ports::{
 use crate::runs::commit::{Along, apply};
 use crate::runs::{Scene, cancel, drive};
 use crate::sweep::sweep;
-use crate::testing::{Faulty, MemoryBlobs, MemoryStore, Mishap, NoSecrets, NoWeb, Nothing};
+use crate::testing::{Faulty, MemoryBlobs, MemoryStore, Mishap, NoMetrics, NoSecrets, NoWeb, Nothing};
 use crate::{batches, trigger};
 
 use super::{Sealed, seal};
@@ -187,6 +187,7 @@ fn world(spoilt: Option<RunKey>) -> World {
         secrets: Arc::new(NoSecrets),
         web: Arc::new(NoWeb),
         attempts: Arc::default(),
+        metrics: Arc::new(NoMetrics),
         settings: Settings::default(),
     };
     let mut config = Config::default();

@@ -53,6 +53,8 @@ pub(super) struct Count {
     pub(super) ours: u64,
     /// Their places.
     pub(super) seen: Marks,
+    /// Answers among them.
+    pub(super) answers: u64,
     /// Lines of others.
     pub(super) foreign: u64,
     /// Lines that could not be read.
@@ -139,6 +141,7 @@ pub(super) async fn hand_out(
                 Some(Read::Failed) => count.failed += 1,
                 Some(Read::Row(place, result)) => {
                     count.ours += 1;
+                    count.answers += u64::from(matches!(result, RowResult::Succeeded(_)));
                     count.seen.set(place);
                     if !progress.batch.settled.has(place) {
                         let weight = weight(&result);

@@ -6,6 +6,7 @@
 
 use chrono::{DateTime, Utc};
 use nightshift_domain::batch::{Batch, BatchState, LEAST_AHEAD};
+use nightshift_domain::metrics::{self, Reading};
 use tracing::{debug, warn};
 
 use crate::error::EngineError;
@@ -82,7 +83,11 @@ impl<'a> Progress<'a> {
     /// Leaves the rest to the next poll, as soon as may be or a step up the ladder. `None` when somebody else looks after it.
     pub(super) async fn rest(&mut self, soon: bool, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, EngineError> {
         let at = if soon { now + LEAST_AHEAD } else { next_poll(&self.batch, now).next_poll_at };
-        Ok((self.name_poll(at, now).await? == Kept::Written).then_some(at))
+        let kept = self.name_poll(at, now).await?;
+        if kept == Kept::Written {
+            self.measure(&metrics::polled(&self.batch));
+        }
+        Ok((kept == Kept::Written).then_some(at))
     }
 
     /// Writes that every member knows.
@@ -92,6 +97,11 @@ impl<'a> Progress<'a> {
             Batch { state, checked_at: Some(now), ..batch.clone() }
         })
         .await
+    }
+
+    /// Passes on what a write of the batch counts for.
+    pub(super) fn measure(&self, reading: &Reading) {
+        self.scene.deps.measure(reading);
     }
 
     async fn name_poll(&mut self, at: DateTime<Utc>, now: DateTime<Utc>) -> Result<Kept, EngineError> {

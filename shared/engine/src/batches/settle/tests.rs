@@ -26,7 +26,7 @@ use crate::ports::{
     ResultLines, TimerEntry, TimerError, TimerView, Timers, Write,
 };
 use crate::runs::commit::{Along, apply};
-use crate::testing::{Faulty, MemoryBlobs, MemoryStore, Mishap, NoSecrets, NoWeb, Nothing};
+use crate::testing::{Faulty, MemoryBlobs, MemoryStore, Mishap, NoMetrics, NoSecrets, NoWeb, Nothing};
 
 const REMOTE: &str = "msgbatch_1";
 
@@ -234,6 +234,7 @@ async fn world(keys: Vec<RunKey>) -> World {
         secrets: Arc::new(NoSecrets),
         web: Arc::new(NoWeb),
         attempts: Arc::default(),
+        metrics: Arc::new(NoMetrics),
         settings: Settings::default(),
     };
     let id = AttemptId::new("01KAHJ5Z3M7Q2W4E6R8T0YABCD");

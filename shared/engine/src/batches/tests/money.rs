@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use nightshift_domain::batch::{Batch, BatchState, FIRST_POLL, Marks, Member, Roll};
 use nightshift_domain::job::OnTimeout;
+use nightshift_domain::metrics::Metric;
 use nightshift_domain::model::ModelErrorKind;
 use nightshift_domain::run::{Effect, Event, RowResult, Run, State};
 use nightshift_domain::{AttemptId, RunKey};
@@ -100,6 +101,8 @@ async fn a_row_of_a_batch_is_booked_once_on_a_run_that_moved_on_and_nothing_else
         }
         assert_eq!(unused(world.scene(&invocation), "anthropic", &remote).await.unwrap().news, 0, "{context}");
         assert_eq!(world.run(&before.key).await, after, "{context}");
+        let (paid, saved) = (world.metrics.sum(Metric::Cost), world.metrics.sum(Metric::Savings));
+        assert_eq!((paid, saved), (500_000_000, 0), "{context}: measured once");
     }
 }
 

@@ -19,7 +19,7 @@ use crate::jobs::tests::outside::Outside;
 use crate::ports::{Batches, Model, ModelError, Models, OpenModelError, OpenedModel};
 use crate::runs::realtime::hop_request;
 use crate::runs::{Scene, new_run};
-use crate::testing::{MemoryBlobs, MemoryStore, NoSecrets, NoWeb};
+use crate::testing::{MemoryBlobs, MemoryStore, NoMetrics, NoSecrets, NoWeb};
 
 /// What providers say when they are asked, by `provider/model`; one that is not named here has no key.
 #[derive(Debug, Clone, Default)]
@@ -82,6 +82,7 @@ fn world(places: &[(&'static str, Result<ModelInfo, ModelErrorKind>)], mut confi
         secrets: Arc::new(NoSecrets),
         web: Arc::new(NoWeb),
         attempts: Arc::default(),
+        metrics: Arc::new(NoMetrics),
         settings: Settings::default(),
     };
     config["providers"] = json!({ "vllm": { "kind": "openai", "baseUrl": "http://127.0.0.1:1/v1" } });

@@ -25,7 +25,7 @@ use crate::ports::{
 };
 use crate::runs::Scene;
 use crate::sweep::{FindingKind, Swept, sweep};
-use crate::testing::{MemoryBlobs, MemoryStore, NoSecrets, NoWeb};
+use crate::testing::{MemoryBlobs, MemoryStore, NoMetrics, NoSecrets, NoWeb};
 use crate::{batches, deliver, trigger};
 
 /// A batch at the provider.
@@ -293,6 +293,7 @@ pub(super) fn site() -> Site {
         secrets: Arc::new(NoSecrets),
         web: Arc::new(NoWeb),
         attempts: Arc::default(),
+        metrics: Arc::new(NoMetrics),
         settings: Settings { local: true, ..Settings::default() },
     };
     let config = Config::parse(&json!({ "agents": { "defaults": { "model": "anthropic/claude-opus-4-8" } } })).unwrap();
