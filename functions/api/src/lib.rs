@@ -57,6 +57,8 @@ pub async fn handle_at(deps: &Deps, front: Front, request: Request) -> Result<Re
     let invocation = invocation(deps, &request);
     let (verb, path) = (request.method().clone(), request.uri().path().to_owned());
     let now_ms = started.timestamp_millis().to_string();
+    // What is asked for may be anything, and so may hold anything.
+    let shown = if methods::is_known(&path) { path.as_str() } else { "another path" };
     let answer = Box::pin(route(deps, front, &request, &invocation, &verb, &path)).await;
     let (status, response) = match answer {
         Ok(Answer { body, replayed }) => {
@@ -66,7 +68,7 @@ pub async fn handle_at(deps: &Deps, front: Front, request: Request) -> Result<Re
         Err(fault) => {
             let (status, body) = fault.answer();
             if status >= 500 {
-                error!(request.id = %invocation.request(), "{path} failed: {}", fault.chain());
+                error!(request.id = %invocation.request(), "{shown} failed: {}", fault.chain());
             }
             let retry_after = fault.retry_after(status).map(|seconds| seconds.to_string());
             let headers = [
@@ -80,7 +82,6 @@ pub async fn handle_at(deps: &Deps, front: Front, request: Request) -> Result<Re
         }
     };
     let duration_ms = (deps.clock.now() - started).num_milliseconds();
-    let shown = if methods::is_known(&path) { path.as_str() } else { "another path" };
     // What changes something is worth a line; a client that waits for a run asks every few seconds.
     if status >= 400 || methods::changes(&path) {
         info!(request.id = %invocation.request(), http.method = %verb, http.path = shown, http.status = status, duration_ms,

@@ -131,7 +131,9 @@ pub(crate) fn changes(path: &str) -> bool {
 
 /// Whether a path is one of ours, so that it may stand in the log.
 pub(crate) fn is_known(path: &str) -> bool {
-    matches!(path, "/healthz" | "/openapi.json") || path.strip_prefix("/v1/").and_then(Method::named).is_some()
+    // The names of other hooks are their owner's.
+    matches!(path, "/healthz" | "/openapi.json" | "/hooks/wake" | "/hooks/agent")
+        || path.strip_prefix("/v1/").and_then(Method::named).is_some()
 }
 
 impl Method {

@@ -5,6 +5,7 @@
 
 mod emf;
 mod environment;
+mod logs;
 mod models;
 mod secrets;
 
@@ -17,6 +18,7 @@ use nightshift_store::{DynamoStore, ObjectBlobs};
 use nightshift_timers::{Functions, LambdaInvoker, SchedulerTimers};
 
 pub use environment::{BlobPlace, Environment, ModelPlace, SettingMissing};
+pub use logs::init_tracing;
 pub use models::OpenModels;
 pub use secrets::{ParameterStore, ProcessSecrets};
 
@@ -60,22 +62,6 @@ impl Clients {
             ssm: (!local).then(|| aws_sdk_ssm::Client::new(&sdk)),
         }
     }
-}
-
-/// Writes logs as the host wants them: JSON lines where Lambda asks for them, text otherwise.
-pub fn init_tracing() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("AWS_LAMBDA_LOG_LEVEL")
-        .or_else(|_| tracing_subscriber::EnvFilter::try_from_default_env())
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    // At its lower levels the MCP library logs whole messages: the inputs and results of tools, and headers.
-    let filter = match "rmcp=warn".parse() {
-        Ok(quiet) => filter.add_directive(quiet),
-        Err(_) => filter,
-    };
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_ansi(false).without_time();
-    let json = std::env::var("AWS_LAMBDA_LOG_FORMAT").is_ok_and(|format| format.eq_ignore_ascii_case("json"));
-    // A second call in the same process (tests) keeps the first subscriber.
-    let _ = if json { builder.json().try_init() } else { builder.try_init() };
 }
 
 /// The dependencies of a function, from the environment it was started with; connections are opened here, in the init

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use nightshift_domain::metrics::Reading;
+
 use crate::attempts::Attempts;
 use crate::clock::Clock;
 use crate::ports::{Blobs, Channels, Entropy, Invoker, Metrics, Models, Secrets, Store, Timers, Web};
-use nightshift_domain::metrics::Reading;
 
 /// The outside world, as handlers see it.
 #[derive(Debug, Clone)]
