@@ -93,6 +93,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         clock: args.clock,
         model,
         functions: host(args.functions)?,
+        variables: said_of_logs(),
         ready_file: args.ready_file,
         print: true,
     };
@@ -103,6 +104,12 @@ async fn run(args: Args) -> anyhow::Result<()> {
     stopped().await?;
     stack.stop().await;
     Ok(())
+}
+
+/// What this process was told of logs and metrics holds for functions that are processes of their own, as Lambda tells them.
+fn said_of_logs() -> Vec<(String, String)> {
+    let names = ["AWS_LAMBDA_LOG_FORMAT", "AWS_LAMBDA_LOG_LEVEL", "NIGHTSHIFT_METRICS"];
+    names.into_iter().filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?))).collect()
 }
 
 fn host(functions: Functions) -> anyhow::Result<FunctionHost> {

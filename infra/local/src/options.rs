@@ -18,6 +18,8 @@ pub struct Options {
     pub model: ModelChoice,
     /// Who runs the functions.
     pub functions: FunctionHost,
+    /// More variables of functions that are processes of their own.
+    pub variables: Vec<(String, String)>,
     /// Written when everything answers.
     pub ready_file: Option<PathBuf>,
     /// Whether deliveries to the console are printed.
@@ -33,6 +35,7 @@ impl Options {
             clock: ClockChoice::Real,
             model: ModelChoice::Fake,
             functions: FunctionHost::InProcess,
+            variables: Vec::new(),
             ready_file: None,
             print: false,
         }

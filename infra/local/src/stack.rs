@@ -346,6 +346,7 @@ fn host(
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned())),
     );
+    env.extend(options.variables.iter().cloned());
     Ok(match &options.functions {
         FunctionHost::InProcess => Host::InProcess(functions::handlers(|function| {
             let deps = nightshift_boot::with_clients(deps, environment, clients(ports, function));
