@@ -3,3 +3,4 @@
 mod hosts;
 mod kill;
 mod killed_day;
+mod logs;

@@ -26,8 +26,16 @@ impl Process {
 
     /// The same with more variables.
     pub async fn start_in(state_dir: &Path, args: &[&str], variables: &[(&str, &str)]) -> Self {
+        Self::ready(spawn(state_dir, args, variables, None), state_dir).await
+    }
+
+    /// The same, with all that it says written to `log`.
+    pub async fn start_logged(state_dir: &Path, args: &[&str], variables: &[(&str, &str)], log: &Path) -> Self {
+        Self::ready(spawn(state_dir, args, variables, Some(log)), state_dir).await
+    }
+
+    async fn ready(mut child: Child, state_dir: &Path) -> Self {
         let ready_file = state_dir.with_extension("ready");
-        let mut child = spawn(state_dir, args, variables);
         for _ in 0..TRIES {
             // The file is removed when a stack starts and written by rename when it answers.
             if let Ok(text) = std::fs::read_to_string(&ready_file) {
@@ -44,7 +52,7 @@ impl Process {
 
     /// Starts the program on `state_dir` and kills it `after` that, ready or not.
     pub async fn start_and_kill(state_dir: &Path, args: &[&str], after: Duration) {
-        let mut child = spawn(state_dir, args, &[]);
+        let mut child = spawn(state_dir, args, &[], None);
         pause(after).await;
         child.kill().expect("our own child can be killed");
         child.wait().expect("our own child can be waited for");
@@ -54,6 +62,18 @@ impl Process {
     pub async fn post(&self, path: &str, body: &Value) -> Option<Value> {
         let request = self.http.post(format!("{}{path}", self.ready.url)).bearer_auth(&self.ready.token).json(body);
         request.send().await.ok()?.json().await.ok()
+    }
+
+    /// Posts `body` as it is, with these headers and no others of ours; the status and what was answered.
+    pub async fn knock(&self, path: &str, headers: &[(&str, &str)], body: String) -> (u16, Value) {
+        let mut request = self.http.post(format!("{}{path}", self.ready.url)).body(body);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = request.send().await.expect("the front answers");
+        let status = answer.status().as_u16();
+        let text = answer.text().await.expect("the answer has a body");
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
     }
 
     /// Gets a path of the front.
@@ -75,7 +95,16 @@ impl Drop for Process {
     }
 }
 
-fn spawn(state_dir: &Path, args: &[&str], variables: &[(&str, &str)]) -> Child {
+fn spawn(state_dir: &Path, args: &[&str], variables: &[(&str, &str)], log: Option<&Path>) -> Child {
+    let (out, err) = match log {
+        Some(log) => {
+            let file =
+                || std::fs::OpenOptions::new().create(true).append(true).open(log).expect("a log can be written");
+            (Stdio::from(file()), Stdio::from(file()))
+        }
+        None if std::env::var_os("RUST_LOG").is_some() => (Stdio::null(), Stdio::inherit()),
+        None => (Stdio::null(), Stdio::null()),
+    };
     Command::new(program("nightshift-local"))
         .args(["--port", "0", "--state-dir"])
         .arg(state_dir)
@@ -87,8 +116,8 @@ fn spawn(state_dir: &Path, args: &[&str], variables: &[(&str, &str)]) -> Child {
         .env_remove("ANTHROPIC_API_KEY")
         .env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "error".to_owned()))
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(if std::env::var_os("RUST_LOG").is_some() { Stdio::inherit() } else { Stdio::null() })
+        .stdout(out)
+        .stderr(err)
         .spawn()
         .expect("nightshift-local is built")
 }
