@@ -6,6 +6,18 @@ SHELL := bash
 
 TOOLS := $(CURDIR)/.tools
 VENV := $(TOOLS)/venv
+INFRA := $(TOOLS)/infra
+SAM := env SAM_CLI_TELEMETRY=0 PATH="$(VENV)/bin:$(PATH)" $(INFRA)/bin/sam
+BUILT := target/sam/build
+MACHINE := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
+# What is only tried out is linked in a fraction of the time.
+HASTY := CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
+# Of a deployment: its name, where, and what the template is told (PARAMETERS="PublicFront=true AlarmEmail=me@example.com").
+STACK ?= nightshift
+REGION ?=
+PARAMETERS ?=
+# What functions were seen to use of AWS, while the tests run.
+ACTIONS := $(CURDIR)/target/actions
 FUNCTIONS := api trigger poll deliver heartbeat tools
 CARGO ?= cargo
 JOBS ?= 2
@@ -40,7 +52,9 @@ watch: tools ## the same job with the real binaries under cargo lambda watch
 test: export CARGO_INCREMENTAL ?= 0
 test: tools fmt lint ## all checks and tests, with the set-up they need
 	$(CARGO) build --workspace --lib --bins --tests -j$(JOBS)
-	$(CLEAN) $(CARGO) test --workspace -j$(JOBS)
+	rm -rf $(ACTIONS)
+	$(CLEAN) NIGHTSHIFT_ACTIONS=$(ACTIONS) $(CARGO) test --workspace -j$(JOBS)
+	$(CLEAN) NIGHTSHIFT_ACTIONS=$(ACTIONS) $(CARGO) test --workspace -j$(JOBS) --test deployment -- --ignored grants
 
 .PHONY: sim
 sim: ## worlds with faults that must come to rest; SIM=long for millions of operations, SIM_SEED=n for others
@@ -81,14 +95,44 @@ fmt: ## formatting is as rustfmt leaves it
 lint: ## clippy has nothing to say
 	$(CARGO) clippy --workspace --all-targets -j$(JOBS) -- -D warnings
 
+.PHONY: arm64
+arm64:
+	@rustc --print target-libdir --target aarch64-unknown-linux-gnu 2>/dev/null | xargs -r test -d || \
+	  rustup target add aarch64-unknown-linux-gnu || { echo "the arm64 target cannot be installed here"; exit 1; }
+
 .PHONY: release
-release: tools ## the functions for AWS (arm64), with their sizes
-	@if ! rustc --print target-libdir --target aarch64-unknown-linux-gnu 2>/dev/null | xargs -r test -d; then \
-	  echo "the arm64 target is missing; trying: rustup target add aarch64-unknown-linux-gnu"; \
-	  rustup target add aarch64-unknown-linux-gnu || { echo "skipped: arm64 cannot be built here"; exit 0; }; fi; \
+release: tools arm64 ## the functions for AWS (arm64), with their sizes
 	PATH="$(VENV)/bin:$$PATH" $(VENV)/bin/cargo-lambda lambda build --release --arm64 -j$(JOBS) \
-	  $(foreach name,$(FUNCTIONS),--bin nightshift-$(name)); \
-	ls -l target/lambda/*/bootstrap | awk '{ printf "%-55s %6.2f MB\n", $$NF, $$5 / 1e6 }'
+	  $(foreach name,$(FUNCTIONS),--bin nightshift-$(name))
+	@ls -l target/lambda/*/bootstrap | awk '{ printf "%-55s %6.2f MB\n", $$NF, $$5 / 1e6 }'
+
+.PHONY: check-infra
+check-infra: tools $(TOOLS)/infra.done ## the template: linted, built, and deployed into an AWS of this machine that checks every role, where jobs run
+	AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint -t infra/template.yaml
+	mkdir -p target/sam
+	AWS_DEFAULT_REGION=us-east-1 $(INFRA)/bin/python infra/translate.py infra/template.yaml target/sam/translated.json
+	$(INFRA)/bin/cfn-lint target/sam/translated.json
+	AWS_DEFAULT_REGION=us-east-1 $(HASTY) $(SAM) build --beta-features -t infra/template.yaml --build-dir $(BUILT) \
+	  --parameter-overrides Architecture=$(MACHINE) PublicFront=true
+	$(CARGO) build --workspace -j$(JOBS) --bin nightshift --test deployment
+	$(CLEAN) $(CARGO) test --workspace -j$(JOBS) --test deployment -- --ignored deployed --nocapture
+
+.PHONY: region
+region:
+	@test -n "$(REGION)" || { echo "name the region: make deploy STACK=$(STACK) REGION=eu-central-1"; exit 1; }
+
+.PHONY: deploy
+deploy: region tools arm64 $(TOOLS)/infra.done ## into your AWS account: make deploy STACK=nightshift REGION=eu-central-1
+	$(SAM) build --beta-features -t infra/template.yaml --build-dir $(BUILT) $(if $(PARAMETERS),--parameter-overrides $(PARAMETERS))
+	$(SAM) deploy --template-file $(BUILT)/template.yaml --stack-name $(STACK) --region $(REGION) --resolve-s3 \
+	  --capabilities CAPABILITY_IAM --no-fail-on-empty-changeset $(if $(PARAMETERS),--parameter-overrides $(PARAMETERS))
+	@echo; echo "next: nightshift config secret set anthropic-key --stack $(STACK) --region $(REGION)"
+	@echo "then: nightshift doctor --aws --stack $(STACK) --region $(REGION)"
+
+.PHONY: undeploy
+undeploy: region $(TOOLS)/infra.done ## takes it away again, with every timer; the table and the bucket stay
+	$(SAM) delete --stack-name $(STACK) --region $(REGION)
+	@echo "the table and the bucket of $(STACK) are still there, with its jobs and history; its secrets too, under /$(STACK)/"
 
 .PHONY: tools
 tools: $(TOOLS)/python.done $(TOOLS)/node.done ## pinned helpers, into .tools
@@ -98,6 +142,13 @@ $(TOOLS)/python.done: .config/tools.txt
 	@command -v python3 >/dev/null || { echo "python3 is needed: install it and its venv and pip modules"; exit 1; }
 	python3 -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r .config/tools.txt
+	@touch $@
+
+# The SAM CLI and its linters want other versions of what they share with the helpers above.
+$(TOOLS)/infra.done: .config/infra-tools.txt
+	@mkdir -p $(TOOLS)
+	python3 -m venv $(INFRA)
+	$(INFRA)/bin/pip install --quiet --disable-pip-version-check -r .config/infra-tools.txt
 	@touch $@
 
 $(TOOLS)/node.done: tests/sdk/package.json

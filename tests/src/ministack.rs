@@ -25,12 +25,21 @@ impl Ministack {
     /// Starts one on a free port of the loopback interface. `None`, with a line that says why, where it is not installed:
     /// it is looked for in `venv/bin` of `NIGHTSHIFT_TOOLS`, else of `.tools` in the workspace.
     pub fn available() -> Option<Self> {
+        Self::found(false)
+    }
+
+    /// The same as an account that checks every signature and role.
+    pub fn strict() -> Option<Self> {
+        Self::found(true)
+    }
+
+    fn found(strict: bool) -> Option<Self> {
         let program = tools().join("venv/bin/ministack");
         if !program.is_file() {
             skipped(&format!("ministack is not installed ({} is absent)", program.display()));
             return None;
         }
-        match Self::start(&program) {
+        match Self::start(&program, strict) {
             Ok(ministack) => Some(ministack),
             Err(error) => panic!("{} is there but does not start: {error}", program.display()),
         }
@@ -41,7 +50,7 @@ impl Ministack {
         &self.url
     }
 
-    fn start(program: &Path) -> std::io::Result<Self> {
+    fn start(program: &Path, strict: bool) -> std::io::Result<Self> {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let folder = std::env::temp_dir().join(format!("nightshift-ministack-{}-{port}", std::process::id()));
         std::fs::create_dir_all(&folder)?;
@@ -50,6 +59,7 @@ impl Ministack {
         // A clean environment: functions it runs inherit all of it.
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", &folder);
         command.env("BIND_HOST", "127.0.0.1").env("GATEWAY_PORT", port.to_string()).env("LAMBDA_EXECUTOR", "local");
+        command.env("AUTH", if strict { "true" } else { "false" });
         let child = command.env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{port}")).spawn()?;
         let mut ministack = Self { child, url: format!("http://127.0.0.1:{port}"), folder };
         for _ in 0..ASKED {
