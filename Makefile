@@ -72,6 +72,7 @@ kills: ## a day with 200 kills of the process: KILLS= and KILL_SEED= for others
 
 .PHONY: bench
 bench: ## figures of speed and size, and their ratios
+	$(CARGO) build --workspace --release -j$(JOBS) $(foreach name,$(FUNCTIONS),--bin nightshift-$(name)) --example hello-lambda
 	$(CARGO) build --workspace --profile bench -j$(JOBS) --bin nightshift --bin nightshift-local --bench figures
 	$(CLEAN) $(CARGO) bench --workspace -j$(JOBS) --bench figures
 

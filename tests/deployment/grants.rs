@@ -76,6 +76,9 @@ fn used(folder: &PathBuf) -> Grants {
             all.entry(function.to_owned()).or_default().insert(action.to_owned());
         }
     }
+    // Methods come to the public address where they are switched on, and do there what they do at the private one.
+    let methods = all["api"].clone();
+    all.get_mut("tools").unwrap().extend(methods);
     for (function, actions) in &mut all {
         actions.extend(OF_AWS.map(str::to_owned));
         if actions.contains("s3:GetObject blobs") {

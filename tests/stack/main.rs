@@ -13,6 +13,7 @@ mod mcp;
 mod moving;
 mod occurrences;
 mod places;
+mod reach;
 mod regressions;
 mod results;
 mod routes;

@@ -17,6 +17,10 @@ pub(crate) fn source(request: &Request) -> String {
 
 /// Refuses a source that has shown too many wrong tokens.
 pub(crate) fn listened_to(deps: &Deps, source: &str) -> Result<(), Fault> {
+    // On one's own machine every caller comes from the same address: one with a wrong setting would shut out all others.
+    if deps.settings.local {
+        return Ok(());
+    }
     let now = deps.clock.now();
     let refused = |until: chrono::DateTime<chrono::Utc>| Fault::TooManyTries {
         // Rounded up: who comes back then is listened to.

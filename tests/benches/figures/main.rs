@@ -5,6 +5,7 @@
 //! Nothing here fails for being slow.
 
 mod cli;
+mod cold;
 mod http;
 mod memory;
 mod schedules;
@@ -35,6 +36,7 @@ async fn run() -> anyhow::Result<()> {
     memory.read("after the commands above", stack.ready.pid);
     http::measure(&stack.ready).await?;
     memory.read("after the requests above", stack.ready.pid);
+    cold::measure(&stack.ready).await?;
     drop(stack);
     schedules::measure()?;
     memory.print();

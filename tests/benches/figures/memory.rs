@@ -37,7 +37,7 @@ fn float(kib: u64) -> f64 {
 }
 
 /// `VmRSS` of Linux (`proc_pid_status(5)`); other systems have no such file.
-fn resident_kib(pid: u32) -> Option<u64> {
+pub(crate) fn resident_kib(pid: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.split_whitespace().next()?.parse().ok()
