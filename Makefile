@@ -16,6 +16,9 @@ HASTY := CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
 STACK ?= nightshift
 REGION ?=
 PARAMETERS ?=
+# What is not named keeps the value it had; this one the build has to know too, so it is always named.
+ARCHITECTURE := $(or $(patsubst Architecture=%,%,$(filter Architecture=%,$(PARAMETERS))),arm64)
+OVERRIDES := Architecture=$(ARCHITECTURE) $(filter-out Architecture=%,$(PARAMETERS))
 # What functions were seen to use of AWS, while the tests run.
 ACTIONS := $(CURDIR)/target/actions
 FUNCTIONS := api trigger poll deliver heartbeat tools
@@ -99,7 +102,8 @@ lint: ## clippy has nothing to say
 .PHONY: arm64
 arm64:
 	@rustc --print target-libdir --target aarch64-unknown-linux-gnu 2>/dev/null | xargs -r test -d || \
-	  rustup target add aarch64-unknown-linux-gnu || { echo "the arm64 target cannot be installed here"; exit 1; }
+	  rustup target add aarch64-unknown-linux-gnu || \
+	  { echo "Rust cannot build for arm64 here: install it by rustup, or deploy with PARAMETERS=Architecture=x86_64"; exit 1; }
 
 .PHONY: release
 release: tools arm64 ## the functions for AWS (arm64), with their sizes
@@ -118,20 +122,27 @@ check-infra: tools $(TOOLS)/infra.done ## the template: linted, built, and deplo
 	$(CARGO) build --workspace -j$(JOBS) --bin nightshift --test deployment
 	$(CLEAN) $(CARGO) test --workspace -j$(JOBS) --test deployment -- --ignored deployed --nocapture
 
-.PHONY: region
-region:
-	@test -n "$(REGION)" || { echo "name the region: make deploy STACK=$(STACK) REGION=eu-central-1"; exit 1; }
+# Told before anything is built.
+.PHONY: account
+account: $(TOOLS)/infra.done
+	@[[ "$(STACK)" =~ ^[A-Za-z][A-Za-z0-9-]{0,53}$$ ]] || \
+	  { echo "a stack's name begins with a letter and has at most 54 letters, digits and hyphens: STACK=nightshift"; exit 1; }
+	@test -n "$(REGION)" || { echo "name the region: make $(or $(MAKECMDGOALS),deploy) STACK=$(STACK) REGION=eu-central-1"; exit 1; }
+	@AWS_DEFAULT_REGION=$(REGION) $(INFRA)/bin/python -c "import boto3; print('as', boto3.client('sts').get_caller_identity()['Arn'])" 2>/dev/null || \
+	  { echo "AWS takes no credentials from here: run aws configure or aws sso login, or name a profile that works: AWS_PROFILE=me"; exit 1; }
 
 .PHONY: deploy
-deploy: region tools arm64 $(TOOLS)/infra.done ## into your AWS account: make deploy STACK=nightshift REGION=eu-central-1
-	$(SAM) build --beta-features -t infra/template.yaml --build-dir $(BUILT) $(if $(PARAMETERS),--parameter-overrides $(PARAMETERS))
+deploy: account tools $(if $(filter arm64,$(ARCHITECTURE)),arm64) ## into your AWS account: make deploy STACK=nightshift REGION=eu-central-1
+	$(SAM) build --beta-features -t infra/template.yaml --build-dir $(BUILT) --parameter-overrides $(OVERRIDES)
 	$(SAM) deploy --template-file $(BUILT)/template.yaml --stack-name $(STACK) --region $(REGION) --resolve-s3 \
-	  --capabilities CAPABILITY_IAM --no-fail-on-empty-changeset $(if $(PARAMETERS),--parameter-overrides $(PARAMETERS))
-	@echo; echo "next: nightshift config secret set anthropic-key --stack $(STACK) --region $(REGION)"
-	@echo "then: nightshift doctor --aws --stack $(STACK) --region $(REGION)"
+	  --capabilities CAPABILITY_IAM --no-fail-on-empty-changeset --parameter-overrides $(OVERRIDES)
+	@echo; echo "next, unless it is done:"; \
+	echo "  nightshift config secret set anthropic-key --stack $(STACK) --region $(REGION)"; \
+	echo "  nightshift config set providers.anthropic.apiKey ssm:anthropic-key --stack $(STACK) --region $(REGION)"; \
+	echo "  nightshift doctor --aws --stack $(STACK) --region $(REGION)"
 
 .PHONY: undeploy
-undeploy: region $(TOOLS)/infra.done ## takes it away again, with every timer; the table and the bucket stay
+undeploy: account ## takes it away again, with every timer; the table, the bucket and the secrets stay
 	$(SAM) delete --stack-name $(STACK) --region $(REGION)
 	@echo "the table and the bucket of $(STACK) are still there, with its jobs and history; its secrets too, under /$(STACK)/"
 

@@ -198,6 +198,14 @@ async fn a_batch_job_runs_through_the_deployed_functions_with_every_role_enforce
     let well = here.nightshift(&["doctor", "--aws", "--stack", STACK], "");
     eprintln!("{}{}", well.out, well.err);
 
+    // A text too long for a row lies in the bucket, and what is not there is absent, not forbidden.
+    let long = here.folder.path().join("long.md");
+    std::fs::write(&long, "long ".repeat(10_000)).unwrap();
+    let put = here.nightshift(&["documents", "put", "long.md", "--file", long.to_str().unwrap()], "");
+    assert_eq!(put.code, 0, "{}{}", put.out, put.err);
+    let got = here.nightshift(&["documents", "get", "long.md"], "");
+    assert_eq!((got.code, got.out.trim_end().len()), (0, 49_999), "{}", got.err);
+
     // Nobody gets in without a signature.
     let client = reqwest::Client::new();
     let unsigned = client.post(format!("{}/v1/cron.list", here.url)).body("{}").send().await.unwrap();

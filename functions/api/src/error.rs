@@ -81,7 +81,7 @@ impl Fault {
     pub(crate) fn answer(&self) -> (u16, ErrorBody) {
         match self {
             Self::NoPath => {
-                (404, say("unknown_path", "there is nothing at this path").hint("methods are at POST /v1/<method>"))
+                (404, say("unknown_path", "there is nothing at this path").hint("methods are at POST /v1/<method>, hooks, where they are on, at POST /hooks/<name>"))
             }
             Self::NoMethod(name) => {
                 let known: Vec<&str> = METHODS.iter().map(|method| method.name()).collect();

@@ -55,7 +55,7 @@ pub async fn handle(deps: &Deps, request: Request) -> Result<Response<Body>, Inf
 pub async fn handle_at(deps: &Deps, front: Front, request: Request) -> Result<Response<Body>, Infallible> {
     let started = deps.clock.now();
     let invocation = invocation(deps, &request);
-    let (verb, path) = (request.method().clone(), request.uri().path().to_owned());
+    let (verb, path) = (request.method().clone(), one_slash(request.uri().path()));
     let now_ms = started.timestamp_millis().to_string();
     // What is asked for may be anything, and so may hold anything.
     let shown = if methods::is_known(&path) { path.as_str() } else { "another path" };
@@ -91,6 +91,11 @@ pub async fn handle_at(deps: &Deps, front: Front, request: Request) -> Result<Re
             "{verb} {shown} answers {status}");
     }
     Ok(response)
+}
+
+/// The path with one slash before it: function URLs are told with one at their end, and people put them together.
+pub fn one_slash(path: &str) -> String {
+    format!("/{}", path.trim_start_matches('/'))
 }
 
 async fn route(

@@ -40,7 +40,7 @@ enum Refusal {
 
 /// Handles one request.
 pub async fn handle(deps: &Deps, request: Request) -> Result<Response<Body>, Infallible> {
-    if request.uri().path() == PATH {
+    if nightshift_api::one_slash(request.uri().path()) == PATH {
         mcp(deps, request).await
     } else {
         nightshift_api::handle_at(deps, Front::Public, request).await

@@ -48,6 +48,7 @@ async fn methods_are_not_there_unless_they_are_switched_on_and_what_needs_no_tok
             assert_eq!((status, &body["error"]["code"]), (404, &json!("unknown_path")), "{config} {token:?}");
         }
         assert_eq!(from(&api, HOME, "GET", "/healthz", None).await.0, 200);
+        assert_eq!(from(&api, HOME, "GET", "//healthz", None).await.0, 200, "a URL with a slash at its end");
         assert_eq!(from(&api, HOME, "GET", "/openapi.json", None).await.0, 200);
         assert_eq!(from(&api, HOME, "POST", "/hooks/wake", Some("secret")).await.0, 404);
     }

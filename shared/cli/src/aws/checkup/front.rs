@@ -79,7 +79,8 @@ pub(super) fn judge_key(config: &Value, in_environment: bool) -> Check {
         None => Check::found(
             check,
             "it has no key",
-            "`nightshift config secret set anthropic`, then `nightshift config set providers.anthropic.apiKey ssm:anthropic`",
+            "`nightshift config secret set anthropic-key`, then `nightshift config set providers.anthropic.apiKey ssm:anthropic-key`, \
+             with the --stack and --region of this command",
         ),
     }
 }
