@@ -80,9 +80,11 @@ impl Fault {
     /// Status and body. Sentences of 5xx say nothing of the inside; the log does.
     pub(crate) fn answer(&self) -> (u16, ErrorBody) {
         match self {
-            Self::NoPath => {
-                (404, say("unknown_path", "there is nothing at this path").hint("methods are at POST /v1/<method>, hooks, where they are on, at POST /hooks/<name>"))
-            }
+            Self::NoPath => (
+                404,
+                say("unknown_path", "there is nothing at this path")
+                    .hint("methods are at POST /v1/<method>, hooks, where they are on, at POST /hooks/<name>"),
+            ),
             Self::NoMethod(name) => {
                 let known: Vec<&str> = METHODS.iter().map(|method| method.name()).collect();
                 let message = format!("there is no method \"{}\"", name.escape_debug());
