@@ -1,8 +1,10 @@
 //! Wrong tokens: who shows them, and that they are not listened to for a while.
 
+use chrono::{DateTime, Utc};
 use lambda_http::request::RequestContext;
 use lambda_http::{Request, RequestExt};
-use nightshift_engine::{Deps, attempts};
+use nightshift_domain::attempts;
+use nightshift_engine::Deps;
 
 use crate::error::Fault;
 
@@ -16,13 +18,12 @@ pub(crate) fn source(request: &Request) -> String {
 }
 
 /// Refuses a source that has shown too many wrong tokens.
-pub(crate) fn listened_to(deps: &Deps, source: &str) -> Result<(), Fault> {
+pub(crate) fn listened_to(deps: &Deps, source: &str, now: DateTime<Utc>) -> Result<(), Fault> {
     // On one's own machine every caller comes from the same address: one with a wrong setting would shut out all others.
     if deps.settings.local {
         return Ok(());
     }
-    let now = deps.clock.now();
-    let refused = |until: chrono::DateTime<chrono::Utc>| Fault::TooManyTries {
+    let refused = |until: DateTime<Utc>| Fault::TooManyTries {
         // Rounded up: who comes back then is listened to.
         seconds: u64::try_from((until - now).num_milliseconds()).unwrap_or(0).div_ceil(1000),
     };
@@ -30,9 +31,9 @@ pub(crate) fn listened_to(deps: &Deps, source: &str) -> Result<(), Fault> {
 }
 
 /// The same answer, after a wrong token was counted.
-pub(crate) fn told<T>(deps: &Deps, source: &str, checked: Result<T, Fault>) -> Result<T, Fault> {
+pub(crate) fn told<T>(deps: &Deps, source: &str, now: DateTime<Utc>, checked: Result<T, Fault>) -> Result<T, Fault> {
     if matches!(checked, Err(Fault::WrongToken)) {
-        deps.attempts.failed(source, deps.clock.now());
+        deps.attempts.failed(source, now);
     }
     checked
 }

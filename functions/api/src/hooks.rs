@@ -2,6 +2,7 @@
 //!
 //! Off until configured; then nothing is told to whoever has not the hooks' own token, not even which hooks there are.
 
+use chrono::{DateTime, Utc};
 use lambda_http::Request;
 use lambda_http::http::{HeaderMap, Method as Verb, header};
 use nightshift_domain::config::Config;
@@ -25,6 +26,7 @@ pub(crate) async fn handle(
     invocation: &Invocation,
     verb: &Verb,
     name: &str,
+    now: DateTime<Utc>,
 ) -> Result<Answer, Fault> {
     let config = runs::load_config(deps).await.map_err(jobs::Refusal::from)?;
     if !config.hooks.enabled {
@@ -37,7 +39,7 @@ pub(crate) async fn handle(
     }
     let body = body(request.body().as_ref())?;
     let guard = key(request.headers())?.map(|key| Guard::new(&format!("hooks/{name}"), &key, &body));
-    guarded(deps, invocation, guard, async |request| called.call(request, &config, &body).await).await
+    guarded(deps, invocation, now, guard, async |request| called.call(request, &config, &body).await).await
 }
 
 enum Called<'a> {

@@ -18,6 +18,7 @@ mod views;
 use std::borrow::Cow;
 use std::convert::Infallible;
 
+use chrono::{DateTime, Utc};
 use lambda_http::http::{HeaderMap, Method as Verb, header};
 use lambda_http::{Body, Request, RequestExt, Response};
 use nightshift_engine::jobs::{self, Stamp};
@@ -59,7 +60,7 @@ pub async fn handle_at(deps: &Deps, front: Front, request: Request) -> Result<Re
     let now_ms = started.timestamp_millis().to_string();
     // What is asked for may be anything, and so may hold anything.
     let shown = if methods::is_known(&path) { path.as_str() } else { "another path" };
-    let answer = Box::pin(route(deps, front, &request, &invocation, &verb, &path)).await;
+    let answer = Box::pin(route(deps, front, &request, &invocation, &verb, &path, started)).await;
     let (status, response) = match answer {
         Ok(Answer { body, replayed }) => {
             let headers = [(NOW_HEADER, Some(now_ms.as_str())), ("idempotency-replayed", replayed.then_some("true"))];
@@ -105,6 +106,7 @@ async fn route(
     invocation: &Invocation,
     verb: &Verb,
     path: &str,
+    now: DateTime<Utc>,
 ) -> Result<Answer, Fault> {
     match path {
         // A HEAD has the answer of its GET; the HTTP server before this function leaves the body out.
@@ -120,13 +122,18 @@ async fn route(
     }
     if let Some(name) = path.strip_prefix("/hooks/") {
         let source = attempts::source(request);
-        attempts::listened_to(deps, &source)?;
-        return attempts::told(deps, &source, Box::pin(hooks::handle(deps, request, invocation, verb, name)).await);
+        attempts::listened_to(deps, &source, now)?;
+        return attempts::told(
+            deps,
+            &source,
+            now,
+            Box::pin(hooks::handle(deps, request, invocation, verb, name, now)).await,
+        );
     }
     let Some(name) = path.strip_prefix("/v1/") else { return Err(Fault::NoPath) };
     let source = attempts::source(request);
-    attempts::listened_to(deps, &source)?;
-    attempts::told(deps, &source, auth::check(deps, front, request.headers()).await)?;
+    attempts::listened_to(deps, &source, now)?;
+    attempts::told(deps, &source, now, auth::check(deps, front, request.headers()).await)?;
     let method = Method::named(name).ok_or_else(|| Fault::NoMethod(name.to_owned()))?;
     if verb != Verb::POST {
         return Err(Fault::Verb("POST"));
@@ -134,18 +141,20 @@ async fn route(
     let body = body(request.body().as_ref())?;
     let key = key(request.headers())?.filter(|_| method.changes_something());
     let guard = key.map(|key| Guard::new(method.name(), &key, &body));
-    guarded(deps, invocation, guard, async |request| Box::pin(method.call(request, &body)).await.map_err(Fault::from))
-        .await
+    guarded(deps, invocation, now, guard, async |request| {
+        Box::pin(method.call(request, &body)).await.map_err(Fault::from)
+    })
+    .await
 }
 
 /// Carries `call` out, once for all requests of one guard.
 async fn guarded(
     deps: &Deps,
     invocation: &Invocation,
+    now: DateTime<Utc>,
     guard: Option<Guard>,
     call: impl AsyncFnOnce(&jobs::Request<'_>) -> Result<Value, Fault>,
 ) -> Result<Answer, Fault> {
-    let now = deps.clock.now();
     let stamp = match &guard {
         None => Stamp::fresh(deps, now),
         Some(guard) => match guard.begin(deps, now).await? {

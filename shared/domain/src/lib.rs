@@ -4,6 +4,7 @@
 //! as [`run::Effect`]s that `engine` performs. It knows nothing of DynamoDB, EventBridge, HTTP or any chat platform.
 
 pub mod alert;
+pub mod attempts;
 pub mod batch;
 pub mod config;
 pub mod cost;
