@@ -151,6 +151,15 @@ async fn who_makes_up_for_a_lost_call_calls_whoever_it_was_for() {
     let last = local.ok("heartbeat.last", &json!({})).await["lastTurn"].clone();
     assert_eq!(last["status"], "ok", "{last:#}");
 
+    // One that was not called then is called by the second try, which finds the answer delivered.
+    lose(&local, "heartbeat");
+    local.ok("cron.run", &json!({ "jobId": id, "mode": "force" })).await;
+    local.advance(5).await;
+    let before = last;
+    let last = local.ok("heartbeat.last", &json!({})).await["lastTurn"].clone();
+    assert_eq!(last["status"], "ok", "{last:#}");
+    assert_ne!(last["runId"], before["runId"]);
+
     // A heartbeat that was never called is called by the sweep.
     lose(&local, "heartbeat");
     let refused = local.call("system.event", &json!({ "text": "Look.", "mode": "now" })).await;

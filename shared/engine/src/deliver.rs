@@ -15,7 +15,7 @@ use crate::error::EngineError;
 use crate::ports::{OpenChannelError, SystemEvent};
 use crate::runs::Scene;
 use crate::runs::commit::{Along, Moved, apply, save};
-use crate::runs::drive::{not_by_a_twin, system_event, wake_heartbeat};
+use crate::runs::drive::{event_id, not_by_a_twin, system_event, wake_heartbeat};
 use crate::runs::route;
 
 mod alerts;
@@ -63,8 +63,9 @@ pub async fn deliver(scene: Scene<'_>, key: &RunKey) -> Result<Delivered, Engine
 async fn delivered(scene: Scene<'_>, key: &RunKey) -> Result<Delivered, EngineError> {
     let now = scene.deps.clock.now();
     let Some(run) = scene.deps.store.run(key).await? else { return Ok(Delivered::Nothing) };
-    if run.due_alerts().is_some() {
-        return Box::pin(alerts::send(scene, run)).await;
+    if run.state.is_terminal() {
+        // Whoever closed it may have been stopped before the rest; a repeat of either does nothing.
+        return closed(scene, run, Delivered::Nothing).await;
     }
     if !matches!(run.state, State::Delivering) {
         return Ok(Delivered::Nothing);
@@ -171,20 +172,15 @@ async fn close_announced(
     note: Option<String>,
     text: &str,
 ) -> Result<Delivered, EngineError> {
-    let announced = run.delivery.as_ref().is_some_and(|delivery| delivery.mode == DeliveryMode::Announce);
     let summary = format!("Cron: {}", shorten(text));
-    // What a heartbeat said, its session knows. Of others it is told; that is no reason for a turn unless the job says so.
+    // No reason for a turn unless the job says so.
     let quiet = !run.wakes;
-    let event = (announced && run.beat.is_none()).then(|| SystemEvent { quiet, ..system_event(scene, &run, summary) });
+    let event = was_announced(&run).then(|| SystemEvent { quiet, ..system_event(scene, &run, summary) });
     let along = Along { event: event.as_ref(), ..Along::default() };
-    let delivered = close_along(scene, run, (status, note), along).await?;
-    if let Some(event) = event.filter(|event| !event.quiet) {
-        wake_heartbeat(scene, &event.agent).await?;
-    }
-    Ok(delivered)
+    close_along(scene, run, (status, note), along).await
 }
 
-/// Closes a run, and sends the alerts that are due for that right here.
+/// Closes a run, and does right here what is due for that.
 async fn close_along(
     scene: Scene<'_>,
     mut run: Run,
@@ -193,12 +189,35 @@ async fn close_along(
 ) -> Result<Delivered, EngineError> {
     run.delivery_note = note;
     let along = Along { sends_alerts: true, ..along };
-    if let Some(Moved { run, .. }) = apply(scene, &run, Event::Delivered(status), along).await?
-        && run.due_alerts().is_some()
-    {
-        Box::pin(alerts::send(scene, run)).await?;
+    match apply(scene, &run, Event::Delivered(status), along).await? {
+        Some(Moved { run, .. }) => closed(scene, run, Delivered::Closed(status)).await,
+        None => Ok(Delivered::Closed(status)),
     }
-    Ok(Delivered::Closed(status))
+}
+
+/// What is due once a run is closed: its agent's main session is woken where the job wants that, and its alerts are sent.
+///
+/// # Crash safety
+/// The event is queued by the write that closed the run. Stopped before the wake, the retry of the invocation comes here
+/// again; without one, the event waits for the next beat. Alerts stand in the due index.
+async fn closed(scene: Scene<'_>, run: Run, otherwise: Delivered) -> Result<Delivered, EngineError> {
+    if run.wakes && was_announced(&run) {
+        let agent = scene.config.agent(Some(&run.agent_id)).0;
+        let told = scene.deps.store.event(&agent, &event_id(&run)).await?;
+        if told.is_some_and(|event| event.fate.is_none()) {
+            wake_heartbeat(scene, &agent).await?;
+        }
+    }
+    if run.due_alerts().is_none() {
+        return Ok(otherwise);
+    }
+    let told = Box::pin(alerts::send(scene, run)).await?;
+    Ok(if otherwise == Delivered::Nothing { told } else { otherwise })
+}
+
+/// Whether the answer was for a channel. What a heartbeat said, its session knows; of others it is told.
+fn was_announced(run: &Run) -> bool {
+    run.beat.is_none() && run.delivery.as_ref().is_some_and(|delivery| delivery.mode == DeliveryMode::Announce)
 }
 
 /// The first part of a text, for a summary.
