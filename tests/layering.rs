@@ -147,6 +147,29 @@ fn every_crate_takes_versions_and_lints_from_the_workspace() {
     assert_eq!(visible.iter().map(String::as_str).collect::<Vec<_>>(), plan);
 }
 
+/// A dev-dependency that switches on a feature of something the product is made of has everything built twice: once with the
+/// tests, and once more by whoever builds a program alone, as `cargo lambda watch` does.
+#[test]
+fn tests_switch_on_no_feature_of_what_the_product_is_made_of() {
+    let features = |edges: &str| {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut asked = Command::new(cargo);
+        asked.args(["tree", "--workspace", "--locked", "--prefix", "none", "-f", "{p}|{f}", "-e", edges]);
+        let answer = asked.current_dir(workspace()).output().unwrap();
+        assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
+        let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for line in String::from_utf8(answer.stdout).unwrap().lines().filter(|line| !line.is_empty()) {
+            let (package, features) = line.trim_end_matches(" (*)").split_once('|').unwrap();
+            all.entry(package.to_owned()).or_default().insert(features.to_owned());
+        }
+        all
+    };
+    let (alone, tested) = (features("normal,build"), features("normal,build,dev"));
+    assert!(alone.len() > 100, "only {} crates were found", alone.len());
+    let wrong: Vec<_> = alone.iter().filter(|(package, features)| tested[*package] != **features).collect();
+    assert!(wrong.is_empty(), "a dev-dependency changes these: make it a dependency of the tests: {wrong:#?}");
+}
+
 /// Every source file below `folder`.
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {

@@ -2,13 +2,11 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use nightshift_boot::{BlobPlace, Environment};
 use nightshift_domain::event::{Envelope, Function, Wake};
 use nightshift_local::functions;
 use nightshift_local::scheduler::Expression;
-use nightshift_tests::process::workspace;
 use serde_json::{Value, json};
 
 use super::template::{STACK, Template};
@@ -54,8 +52,7 @@ fn every_function_is_deployed_under_its_own_name_with_the_time_the_local_stack_g
         .iter()
         .map(|(id, function)| {
             let name = function["FunctionName"].as_str().unwrap().to_owned();
-            let binary = template_binary(id);
-            assert_eq!(name, binary, "the binary of {id} is another function's");
+            assert_eq!(name, template.binary(id), "the binary of {id} is another function's");
             (name, function["Timeout"].as_i64().unwrap())
         })
         .collect();
@@ -64,13 +61,6 @@ fn every_function_is_deployed_under_its_own_name_with_the_time_the_local_stack_g
     let mut local: Vec<_> = specs.iter().map(|spec| (spec.name.clone(), spec.timeout.num_seconds())).collect();
     local.sort();
     assert_eq!(deployed, local);
-}
-
-fn template_binary(id: &str) -> String {
-    let text = std::fs::read_to_string(Path::new(&workspace()).join("infra/template.yaml")).unwrap();
-    let (_, body) = text.split_once(&format!("\n  {id}:\n")).unwrap();
-    let (_, binary) = body.split_once("Binary: ").unwrap();
-    binary.split(' ').next().unwrap().to_owned()
 }
 
 #[test]

@@ -38,6 +38,11 @@ impl Template {
         self.filled(&resource["Properties"])
     }
 
+    /// The program that a function is made of.
+    pub(crate) fn binary(&self, id: &str) -> &str {
+        self.whole["Resources"][id]["Metadata"]["BuildProperties"]["Binary"].as_str().unwrap()
+    }
+
     /// A function's properties with what all functions share.
     pub(crate) fn function(&self, id: &str) -> Value {
         let mut all = self.filled(&self.whole["Globals"]["Function"]);

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use crate::process::tools;
+
 /// How often a starting ministack is asked whether it answers, and how far apart. It takes half a second.
 const ASKED: u32 = 300;
 const APART: Duration = Duration::from_millis(100);
@@ -82,11 +84,6 @@ impl Drop for Ministack {
         let _ = self.child.wait();
         let _ = std::fs::remove_dir_all(&self.folder);
     }
-}
-
-fn tools() -> PathBuf {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or_else(|| Path::new("."));
-    std::env::var_os("NIGHTSHIFT_TOOLS").map_or_else(|| workspace.join(".tools"), PathBuf::from)
 }
 
 fn answers(port: u16) -> bool {

@@ -12,10 +12,19 @@ const TRIES: u32 = 30_000;
 
 /// A running process. Asked to end when dropped; [`Process::kill`] does not ask.
 pub struct Process {
-    child: Child,
+    child: Running,
     /// Where everything is.
     pub ready: Ready,
     http: reqwest::Client,
+}
+
+/// A child that is asked to end when dropped, whether it became ready or not.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        stop(&mut self.0);
+    }
 }
 
 impl Process {
@@ -34,17 +43,21 @@ impl Process {
         Self::ready(spawn(state_dir, args, variables, Some(log)), state_dir).await
     }
 
-    async fn ready(mut child: Child, state_dir: &Path) -> Self {
+    async fn ready(child: Child, state_dir: &Path) -> Self {
+        let mut child = Running(child);
         let ready_file = state_dir.with_extension("ready");
         for _ in 0..TRIES {
             // The file is removed when a stack starts and written by rename when it answers.
             if let Ok(text) = std::fs::read_to_string(&ready_file) {
                 let ready: Ready = serde_json::from_str(&text).expect("the ready file is JSON");
-                if ready.pid == child.id() {
+                if ready.pid == child.0.id() {
                     return Self { child, ready, http: reqwest::Client::new() };
                 }
             }
-            assert!(child.try_wait().expect("the child can be asked").is_none(), "nightshift-local ended at its start");
+            assert!(
+                child.0.try_wait().expect("the child can be asked").is_none(),
+                "nightshift-local ended at its start"
+            );
             pause(Duration::from_millis(10)).await;
         }
         panic!("nightshift-local did not become ready");
@@ -84,14 +97,8 @@ impl Process {
 
     /// `kill -9`.
     pub fn kill(mut self) {
-        self.child.kill().expect("our own child can be killed");
-        self.child.wait().expect("our own child can be waited for");
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        stop(&mut self.child);
+        self.child.0.kill().expect("our own child can be killed");
+        self.child.0.wait().expect("our own child can be waited for");
     }
 }
 

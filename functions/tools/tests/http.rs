@@ -177,6 +177,11 @@ async fn other_paths_and_verbs_and_large_bodies_are_refused() {
     for path in ["/", "/mcp/", "/mcp/x", "/v1/cron.list", "/hooks/wake"] {
         assert_eq!(endpoint.send("POST", path, &headers, list().to_string()).await.status, 404, "{path}");
     }
+    assert_eq!(
+        endpoint.send("POST", "//mcp", &headers, list().to_string()).await.status,
+        200,
+        "a URL with a slash at its end"
+    );
     for verb in ["GET", "DELETE", "PUT", "HEAD"] {
         let answer = endpoint.send(verb, "/mcp", &headers, String::new()).await;
         assert_eq!((answer.status, &answer.headers["allow"]), (405, &http::HeaderValue::from_static("POST")), "{verb}");

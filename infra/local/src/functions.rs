@@ -27,8 +27,8 @@ pub const TOOLS: &str = "nightshift-tools";
 /// The function that serves `path`: what is at the public address on AWS is served by its function here too, though there is
 /// one address for both.
 pub(crate) fn serving(path: &str) -> &'static str {
-    let path = path.trim_start_matches('/');
-    if path == nightshift_tools::PATH.trim_start_matches('/') || path.starts_with("hooks/") { TOOLS } else { API }
+    let path = nightshift_api::one_slash(path);
+    if path == nightshift_tools::PATH || path.starts_with("/hooks/") { TOOLS } else { API }
 }
 
 /// Names, timeouts and concurrency, as the deployment has them.

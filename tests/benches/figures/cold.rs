@@ -12,13 +12,14 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use chrono::TimeDelta;
 use nightshift_boot::Environment;
 use nightshift_engine::{Clock as _, SystemClock, clock};
 use nightshift_local::Ready;
+use nightshift_local::lambda::http_event;
 use nightshift_tests::process::program;
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -170,17 +171,9 @@ fn event(name: &str) -> Value {
 }
 
 fn request(path: &str) -> Value {
-    json!({
-        "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": "",
-        "headers": { "content-type": "application/json", "authorization": "Bearer ns1.none" },
-        "requestContext": {
-            "accountId": "anonymous", "apiId": "x", "domainName": "x.example", "domainPrefix": "x",
-            "http": { "method": "POST", "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": "bench" },
-            "requestId": "r", "routeKey": "$default", "stage": "$default", "time": "20/Nov/2026:07:00:00 +0000",
-            "timeEpoch": 1_795_158_000_000_i64,
-        },
-        "body": "{}", "isBase64Encoded": false,
-    })
+    let headers = [("content-type", "application/json"), ("authorization", "Bearer ns1.none")];
+    let headers = headers.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+    http_event(&Method::POST, path, None, &HeaderMap::from_iter(headers), b"{}", SystemClock.now())
 }
 
 async fn next(State(runtime): State<Arc<Runtime>>) -> Response {
