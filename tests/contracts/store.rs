@@ -135,6 +135,7 @@ contract![
     small::expired_rows_are_hidden_at_once_and_may_be_created_anew,
     small::chunks_are_listed_in_order_and_by_origin,
     small::counters_add_up,
+    small::totals_grow_with_their_runs,
     small::an_event_is_queued_once_and_consumed_once,
     small::an_event_that_stands_is_not_changed_by_a_transaction,
     small::an_event_that_is_over_is_not_queued_again_until_it_expires,

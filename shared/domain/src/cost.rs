@@ -1,15 +1,16 @@
-//! What runs cost, summed by what somebody asks for.
+//! What runs cost, by day, and summed by what somebody asks for.
 //!
-//! Sums are exact, in billionths of a dollar. A run belongs to the day (UTC) its row was written, with all it cost, also where
-//! a later hop was answered on the next day. It knows no table: where the entries come from is the caller's business.
+//! [`spent`] says what a write of a run adds to the totals of its day, which are written with it: an answer is in them when
+//! it is in its run, exactly once. Sums are exact, in billionths of a dollar. A run belongs to the day (UTC) its row was
+//! written, with all it cost, also where a later hop was answered on the next day.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
 
-use crate::RunKey;
-use crate::money::{Cost, NanoUsd};
-use crate::run::{Path, Run};
+use crate::money::{Cost, NanoUsd, Tokens};
+use crate::run::{Hop, Run, best_realtime};
 
 /// What sums are made by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,52 +53,204 @@ impl CostBy {
     }
 }
 
-/// Something that was paid for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CostEntry<'a> {
-    /// The run.
-    pub run: &'a RunKey,
-    /// Its job's id.
-    pub job_id: &'a str,
-    /// Its job's name then.
-    pub job_name: &'a str,
-    /// Its agent.
-    pub agent_id: &'a str,
-    /// The day it belongs to.
+/// What totals are of: what one job of one agent had of one model by one path in a day.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SpendOf {
+    /// The day (UTC).
     pub day: NaiveDate,
+    /// The job's id.
+    pub job_id: String,
+    /// The agent.
+    pub agent_id: String,
     /// `provider/model`.
     pub model: String,
-    /// How the hop reached the model.
-    pub path: Path,
-    /// What it cost.
-    pub cost: Cost,
-    /// Whether tokens were used and no price was known.
-    pub unpriced: bool,
-    /// Whether the answer came too late to be used.
-    pub unused: bool,
+    /// `realtime` or `batch`.
+    pub path: String,
 }
 
-/// What `run` paid for: an entry per hop. A run that called no model has none.
-pub fn entries(run: &Run) -> impl Iterator<Item = CostEntry<'_>> {
-    let provider = run.plan.as_ref().map_or("anthropic", |plan| plan.provider.as_str());
-    run.hops.iter().map(move |hop| {
-        let used = |name: &str| hop.usage.get(name).and_then(serde_json::Value::as_u64).unwrap_or(0) > 0;
-        CostEntry {
-            run: &run.key,
-            job_id: run.job_id.as_str(),
-            job_name: &run.job_name,
-            agent_id: &run.agent_id,
-            day: run.created_at.date_naive(),
-            model: format!("{provider}/{}", hop.model),
-            path: hop.path,
-            cost: hop.cost,
-            unpriced: hop.cost == Cost::default() && (used("input_tokens") || used("output_tokens")),
-            unused: hop.unused,
+/// Totals, or what is to be added to them: a change may be below zero, a total is not but for what was saved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Totals {
+    /// How many runs had their first answer here.
+    pub runs: i64,
+    /// How many had their first one of this model here.
+    pub runs_of_model: i64,
+    /// How many had their first one by this path here.
+    pub runs_of_path: i64,
+    /// How many answers there were.
+    pub hops: i64,
+    /// What was paid, billionths of a dollar.
+    pub paid: i64,
+    /// The best that the same would have cost in realtime.
+    pub realtime: i64,
+    /// What was paid, of it all, for answers of no use.
+    pub unused: i64,
+    /// How many answers used tokens nobody knows the price of.
+    pub unpriced: i64,
+    /// Input that the cache had no part in, tokens.
+    pub input: i64,
+    /// Input written to the cache for five minutes.
+    pub write_5m: i64,
+    /// Input written to the cache for an hour.
+    pub write_1h: i64,
+    /// Input read from the cache.
+    pub read: i64,
+    /// Output.
+    pub output: i64,
+    /// Web searches.
+    pub searches: i64,
+}
+
+impl Totals {
+    /// Every number by its name, as the table keeps it.
+    pub fn named(&self) -> [(&'static str, i64); 14] {
+        [
+            ("runs", self.runs),
+            ("runsOfModel", self.runs_of_model),
+            ("runsOfPath", self.runs_of_path),
+            ("hops", self.hops),
+            ("paid", self.paid),
+            ("realtime", self.realtime),
+            ("unused", self.unused),
+            ("unpriced", self.unpriced),
+            ("input", self.input),
+            ("write5m", self.write_5m),
+            ("write1h", self.write_1h),
+            ("read", self.read),
+            ("output", self.output),
+            ("searches", self.searches),
+        ]
+    }
+
+    /// The same, read by name.
+    pub fn of(number: impl Fn(&str) -> i64) -> Self {
+        Self {
+            runs: number("runs"),
+            runs_of_model: number("runsOfModel"),
+            runs_of_path: number("runsOfPath"),
+            hops: number("hops"),
+            paid: number("paid"),
+            realtime: number("realtime"),
+            unused: number("unused"),
+            unpriced: number("unpriced"),
+            input: number("input"),
+            write_5m: number("write5m"),
+            write_1h: number("write1h"),
+            read: number("read"),
+            output: number("output"),
+            searches: number("searches"),
         }
-    })
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        self.each(other, i64::saturating_add)
+    }
+
+    /// What is more in this than in `other`.
+    #[must_use]
+    fn minus(&self, other: &Self) -> Self {
+        self.each(other, i64::saturating_sub)
+    }
+
+    fn each(&self, other: &Self, make: impl Fn(i64, i64) -> i64) -> Self {
+        let both: BTreeMap<&str, i64> = self
+            .named()
+            .into_iter()
+            .zip(other.named())
+            .map(|((name, one), (_, more))| (name, make(one, more)))
+            .collect();
+        Self::of(|name| both.get(name).copied().unwrap_or(0))
+    }
 }
 
-/// What a group of entries comes to.
+/// A row of a day's totals, or what a write of a run adds to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Spend {
+    /// What it is of.
+    pub of: SpendOf,
+    /// The job's name, as it was last.
+    pub job_name: String,
+    /// The numbers.
+    pub totals: Totals,
+}
+
+/// What a write of `run` adds to the totals of its day, where the books in the table are `stood`. Most writes add nothing.
+pub fn spent(stood: &[Hop], run: &Run) -> Vec<Spend> {
+    if stood == run.hops {
+        return Vec::new();
+    }
+    let (stood, mut stands) = (totals(run, stood), totals(run, &run.hops));
+    for of in stood.keys() {
+        stands.entry(of.clone()).or_default();
+    }
+    let none = Totals::default();
+    let grown = stands.into_iter().map(|(of, totals)| {
+        let totals = totals.minus(stood.get(&of).unwrap_or(&none));
+        Spend { of, job_name: run.job_name.clone(), totals }
+    });
+    grown.filter(|spend| spend.totals != none).collect()
+}
+
+/// What an answer adds whose run's row is gone: of it nothing is known but its key.
+pub fn spent_for_nothing(of: SpendOf, hop: &Hop) -> Spend {
+    let job_name = of.job_id.clone();
+    Spend { of, job_name, totals: of_hop(&Hop { unused: true, ..hop.clone() }) }
+}
+
+/// All that `run` has in the totals for `hops`. What they would have cost in realtime stands where each of them does, so that
+/// the parts come to what the run would have.
+fn totals(run: &Run, hops: &[Hop]) -> BTreeMap<SpendOf, Totals> {
+    let provider = run.plan.as_ref().map_or("anthropic", |plan| plan.provider.as_str());
+    let mut all: BTreeMap<SpendOf, Totals> = BTreeMap::new();
+    for (at, hop) in hops.iter().enumerate() {
+        let (before, with) = (&hops[..at], &hops[..=at]);
+        let mut more = of_hop(hop);
+        more.runs = i64::from(before.is_empty());
+        more.runs_of_model = i64::from(before.iter().all(|other| other.model != hop.model));
+        more.runs_of_path = i64::from(before.iter().all(|other| other.path != hop.path));
+        more.realtime = whole(best_realtime(with)) - whole(best_realtime(before));
+        let of = SpendOf {
+            day: run.created_at.date_naive(),
+            job_id: run.job_id.to_string(),
+            agent_id: run.agent_id.clone(),
+            model: format!("{provider}/{}", hop.model),
+            path: hop.path.word().to_owned(),
+        };
+        let sum = all.entry(of).or_default();
+        *sum = sum.plus(&more);
+    }
+    all
+}
+
+/// The numbers of one answer, but for what depends on those before it.
+fn of_hop(hop: &Hop) -> Totals {
+    let tokens = Tokens::of(&hop.usage);
+    let paid = whole(hop.cost.paid_nano_usd);
+    Totals {
+        hops: 1,
+        paid,
+        unused: if hop.unused { paid } else { 0 },
+        unpriced: i64::from(hop.cost == Cost::default() && !tokens.is_nothing()),
+        input: whole(tokens.input),
+        write_5m: whole(tokens.write_5m),
+        write_1h: whole(tokens.write_1h),
+        read: whole(tokens.read),
+        output: whole(tokens.output),
+        searches: whole(tokens.searches),
+        ..Totals::default()
+    }
+}
+
+fn whole(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// What a group of totals comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Sum {
     /// How many runs called a model.
@@ -106,17 +259,27 @@ pub struct Sum {
     pub hops: u64,
     /// What was paid.
     pub paid: NanoUsd,
-    /// What the same would have cost in realtime.
+    /// The best that the same would have cost in realtime: the cheaper of with a cache and without, run by run.
     pub realtime: NanoUsd,
-    /// What was paid, of it all, for answers that came too late to be used. Nothing was saved by those.
+    /// What was paid, of it all, for answers that came too late to be used.
     pub unused: NanoUsd,
 }
 
 impl Sum {
+    fn of(totals: &Totals, runs: i64) -> Self {
+        let natural = |number: i64| u64::try_from(number).unwrap_or(0);
+        Self {
+            runs: natural(runs),
+            hops: natural(totals.hops),
+            paid: natural(totals.paid),
+            realtime: natural(totals.realtime),
+            unused: natural(totals.unused),
+        }
+    }
+
     /// What was saved, billionths of a dollar; below zero where more was paid than realtime would have cost.
     pub fn saved(&self) -> i64 {
-        let signed = |nano: NanoUsd| i64::try_from(nano).unwrap_or(i64::MAX);
-        signed(self.realtime) - signed(self.paid)
+        whole(self.realtime) - whole(self.paid)
     }
 }
 
@@ -136,77 +299,46 @@ pub struct CostRow {
 pub struct CostSums {
     by: CostBy,
     groups: BTreeMap<String, Group>,
-    all: Group,
-    unpriced: u64,
+    all: Totals,
 }
 
 #[derive(Debug, Default)]
 struct Group {
-    /// The latest name, and the run that had it.
-    name: Option<(DateTime<Utc>, String)>,
-    runs: BTreeSet<RunKey>,
-    hops: u64,
-    cost: Cost,
-    unused: NanoUsd,
-}
-
-impl Group {
-    fn add(&mut self, entry: &CostEntry<'_>) {
-        self.runs.insert(entry.run.clone());
-        self.hops += 1;
-        // A sum of sums cannot be as large as this: eighteen billion dollars.
-        self.cost.paid_nano_usd = self.cost.paid_nano_usd.saturating_add(entry.cost.paid_nano_usd);
-        self.cost.realtime_nano_usd = self.cost.realtime_nano_usd.saturating_add(entry.cost.realtime_nano_usd);
-        if entry.unused {
-            self.unused = self.unused.saturating_add(entry.cost.paid_nano_usd);
-        }
-    }
-
-    fn sum(&self) -> Sum {
-        Sum {
-            runs: u64::try_from(self.runs.len()).unwrap_or(u64::MAX),
-            hops: self.hops,
-            paid: self.cost.paid_nano_usd,
-            realtime: self.cost.realtime_nano_usd,
-            unused: self.unused,
-        }
-    }
+    /// The latest name, and the day it is of.
+    name: Option<(NaiveDate, String)>,
+    totals: Totals,
 }
 
 impl CostSums {
-    /// No entries yet.
+    /// Nothing yet.
     pub fn new(by: CostBy) -> Self {
-        Self { by, groups: BTreeMap::new(), all: Group::default(), unpriced: 0 }
+        Self { by, groups: BTreeMap::new(), all: Totals::default() }
     }
 
-    /// Adds an entry. Their order means nothing.
-    pub fn add(&mut self, entry: &CostEntry<'_>) {
+    /// Adds a row of a day's totals. Their order means nothing.
+    pub fn add(&mut self, spend: &Spend) {
+        let of = &spend.of;
         let key = match self.by {
-            CostBy::Job => entry.job_id.to_owned(),
-            CostBy::Agent => entry.agent_id.to_owned(),
-            CostBy::Model => entry.model.clone(),
-            CostBy::Path => match entry.path {
-                Path::Realtime => "realtime".to_owned(),
-                Path::Batch => "batch".to_owned(),
-            },
-            CostBy::Day => entry.day.format("%Y-%m-%d").to_string(),
-            CostBy::Month => entry.day.format("%Y-%m").to_string(),
+            CostBy::Job => of.job_id.clone(),
+            CostBy::Agent => of.agent_id.clone(),
+            CostBy::Model => of.model.clone(),
+            CostBy::Path => of.path.clone(),
+            CostBy::Day => of.day.format("%Y-%m-%d").to_string(),
+            CostBy::Month => of.day.format("%Y-%m").to_string(),
         };
         let group = self.groups.entry(key).or_default();
-        group.add(entry);
-        let slot = entry.run.slot();
-        if self.by == CostBy::Job && group.name.as_ref().is_none_or(|(at, _)| *at < slot) {
-            group.name = Some((slot, entry.job_name.to_owned()));
+        group.totals = group.totals.plus(&spend.totals);
+        if self.by == CostBy::Job && group.name.as_ref().is_none_or(|(day, _)| *day < of.day) {
+            group.name = Some((of.day, spend.job_name.clone()));
         }
-        self.all.add(entry);
-        self.unpriced += u64::from(entry.unpriced);
+        self.all = self.all.plus(&spend.totals);
     }
 
     /// The rows: days and months in their order, others the dearest first.
     pub fn rows(&self) -> Vec<CostRow> {
         let row = |(key, group): (&String, &Group)| {
             let name = group.name.as_ref().map(|(_, name)| name.clone());
-            CostRow { key: key.clone(), name, sum: group.sum() }
+            CostRow { key: key.clone(), name, sum: Sum::of(&group.totals, self.runs(&group.totals)) }
         };
         let mut rows: Vec<CostRow> = self.groups.iter().map(row).collect();
         match self.by {
@@ -218,107 +350,25 @@ impl CostSums {
         rows
     }
 
+    /// A run that went two ways counts in the rows of both.
+    fn runs(&self, totals: &Totals) -> i64 {
+        match self.by {
+            CostBy::Job | CostBy::Agent | CostBy::Day | CostBy::Month => totals.runs,
+            CostBy::Model => totals.runs_of_model,
+            CostBy::Path => totals.runs_of_path,
+        }
+    }
+
     /// All of it. A run whose hops are in several rows is one run here.
     pub fn total(&self) -> Sum {
-        self.all.sum()
+        Sum::of(&self.all, self.all.runs)
     }
 
     /// How many hops used tokens nobody knows the price of; they count as nothing.
     pub fn unpriced(&self) -> u64 {
-        self.unpriced
+        u64::try_from(self.all.unpriced).unwrap_or(0)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn key(day: u32, n: u32) -> RunKey {
-        RunKey::parse(&format!("job-{n}_202611{day:02}T07{n:02}00Z")).unwrap()
-    }
-
-    fn entry<'a>(run: &'a RunKey, job: &'a str, name: &'a str, path: Path, paid: u64) -> CostEntry<'a> {
-        CostEntry {
-            run,
-            job_id: job,
-            job_name: name,
-            agent_id: "main",
-            day: run.slot().date_naive(),
-            model: format!("anthropic/{job}"),
-            path,
-            cost: Cost { paid_nano_usd: paid, realtime_nano_usd: paid * 2 },
-            unpriced: paid == 0,
-            unused: paid == 10,
-        }
-    }
-
-    #[test]
-    fn a_run_of_two_paths_counts_in_both_rows_and_once_in_the_total() {
-        let (old, new) = (key(1, 1), key(2, 2));
-        let all = [
-            entry(&new, "a", "New name", Path::Batch, 30),
-            entry(&old, "a", "Old name", Path::Batch, 10),
-            entry(&old, "a", "Old name", Path::Realtime, 5),
-            entry(&old, "b", "B", Path::Realtime, 0),
-        ];
-        let of = |by| {
-            let mut sums = CostSums::new(by);
-            for entry in &all {
-                sums.add(entry);
-            }
-            assert_eq!(sums.total(), Sum { runs: 2, hops: 4, paid: 45, realtime: 90, unused: 10 });
-            assert_eq!(sums.unpriced(), 1);
-            sums.rows().into_iter().map(|row| (row.key, row.sum.runs, row.sum.paid)).collect::<Vec<_>>()
-        };
-        assert_eq!(of(CostBy::Path), [("batch".into(), 2, 40), ("realtime".into(), 1, 5)]);
-        assert_eq!(of(CostBy::Job), [("a".into(), 2, 45), ("b".into(), 1, 0)]);
-        assert_eq!(of(CostBy::Day), [("2026-11-01".into(), 1, 15), ("2026-11-02".into(), 1, 30)]);
-        assert_eq!(of(CostBy::Month), [("2026-11".into(), 2, 45)]);
-        assert_eq!(of(CostBy::Agent), [("main".into(), 2, 45)]);
-        assert_eq!(of(CostBy::Model), [("anthropic/a".into(), 2, 45), ("anthropic/b".into(), 1, 0)]);
-        let mut sums = CostSums::new(CostBy::Job);
-        for entry in &all {
-            sums.add(entry);
-        }
-        assert_eq!(sums.rows()[0].name.as_deref(), Some("New name"), "whatever order they come in");
-        assert_eq!(sums.total().saved(), 45);
-    }
-
-    #[test]
-    fn what_cost_more_than_realtime_saved_less_than_nothing() {
-        let sum = Sum { runs: 1, hops: 2, paid: 7, realtime: 5, unused: 0 };
-        assert_eq!(sum.saved(), -2);
-    }
-
-    #[test]
-    fn every_word_is_its_own() {
-        for (word, by) in CostBy::WORDS {
-            assert_eq!(by.word(), word);
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn rows_add_up_to_the_total_to_the_last_billionth(
-            paid in prop::collection::vec((1_u32..28, 0_u32..5, any::<u32>(), any::<bool>()), 0..60),
-        ) {
-            let keys: Vec<RunKey> = paid.iter().map(|(day, n, ..)| key(*day, *n)).collect();
-            for (_, by) in CostBy::WORDS {
-                let mut sums = CostSums::new(by);
-                for ((_, n, cost, batch), key) in paid.iter().zip(&keys) {
-                    let job = ["a", "b", "c", "d", "e"][*n as usize];
-                    let path = if *batch { Path::Batch } else { Path::Realtime };
-                    sums.add(&entry(key, job, job, path, u64::from(*cost)));
-                }
-                let rows = sums.rows();
-                let total = sums.total();
-                prop_assert_eq!(rows.iter().map(|row| row.sum.paid).sum::<u64>(), total.paid);
-                prop_assert_eq!(rows.iter().map(|row| row.sum.realtime).sum::<u64>(), total.realtime);
-                prop_assert_eq!(rows.iter().map(|row| row.sum.hops).sum::<u64>(), total.hops);
-                prop_assert_eq!(total.hops, paid.len() as u64);
-                prop_assert!(rows.iter().map(|row| row.sum.runs).sum::<u64>() >= total.runs);
-            }
-        }
-    }
-}
+mod tests;

@@ -18,6 +18,7 @@ pub mod memory;
 pub mod metrics;
 pub mod model;
 pub mod money;
+pub mod planner;
 pub mod prompt;
 pub mod run;
 pub mod run_token;

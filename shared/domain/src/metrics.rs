@@ -9,7 +9,7 @@ use crate::alert::UNEXPECTED;
 use crate::batch::Batch;
 use crate::job::{DeliveryStatus, RunStatus};
 use crate::money::NanoUsd;
-use crate::run::{Event, Hop, Path, RowResult, Run};
+use crate::run::{Event, Hop, Path, Run, best_realtime, paid};
 use crate::{AttemptId, JobId, RunKey};
 
 /// What is measured.
@@ -203,12 +203,11 @@ pub fn begun(run: &Run) -> Reading {
 /// `event` made `after` of `before`, which holds the event's answer already where that has one.
 pub fn moved(before: &Run, event: &Event, after: &Run) -> Reading {
     let mut reading = Reading::about(after);
-    if let Some(hop) = brought(before, event) {
-        // What the answer cost may have been booked anew, as that of one of no use: it saves nothing then.
-        let without = before.cost.minus(hop.cost);
-        let paid = grown(without.paid_nano_usd, after.cost.paid_nano_usd);
-        let realtime = grown(without.realtime_nano_usd, after.cost.realtime_nano_usd);
-        reading.answered(hop, paid, realtime - paid);
+    if let Some((stood, hop)) = before.before_answer_of(event) {
+        // The answer may have been booked as one of no use: it saves nothing then, and costs all the same.
+        let cost = grown(paid(&stood), paid(&after.hops));
+        let realtime = grown(best_realtime(&stood), best_realtime(&after.hops));
+        reading.answered(hop, cost, realtime.saturating_sub(cost));
         reading.batch.clone_from(&hop.batch);
     }
     if !before.state.is_terminal() {
@@ -231,7 +230,8 @@ pub fn too_late(key: &RunKey, hop: &Hop) -> Reading {
         kind,
         ..Reading::default()
     };
-    reading.answered(hop, nano(hop.cost.paid_nano_usd), 0);
+    let cost = nano(hop.cost.paid_nano_usd);
+    reading.answered(hop, cost, -cost);
     reading
 }
 
@@ -261,41 +261,6 @@ pub fn alerted(key: &RunKey, status: DeliveryStatus) -> Reading {
     let mut reading = Reading { job: Some(key.job_id()), run: Some(key.clone()), kind, ..Reading::default() };
     reading.delivered(Some(status));
     reading
-}
-
-/// The answer that came with `event`, as `run` holds it. Bookings of others may stand behind it; those are of no use.
-fn brought<'a>(run: &'a Run, event: &Event) -> Option<&'a Hop> {
-    let reply = match event {
-        Event::Replied(reply) => reply,
-        Event::BatchEnded(RowResult::Succeeded(reply)) => reply.as_ref(),
-        Event::Planned(_)
-        | Event::Refused { .. }
-        | Event::PlaceFreed
-        | Event::Skipped { .. }
-        | Event::Queued { .. }
-        | Event::ModelFailed { .. }
-        | Event::ToolsRan
-        | Event::TimeRanOut
-        | Event::Resumed
-        | Event::HolderDied
-        | Event::Sealed(_)
-        | Event::LeftOut
-        | Event::BatchCreated { .. }
-        | Event::BatchRefused { .. }
-        | Event::BatchLost
-        | Event::BatchAmbiguous
-        | Event::BatchEnded(
-            RowResult::Errored { .. }
-            | RowResult::Canceled
-            | RowResult::Expired
-            | RowResult::Missing
-            | RowResult::Unreadable,
-        )
-        | Event::DeadlinePassed
-        | Event::CancelRequested
-        | Event::Delivered(_) => return None,
-    };
-    run.used().next_back().filter(|hop| hop.message_id == reply.message_id)
 }
 
 /// Whether the run goes in realtime from here on, and why.

@@ -178,38 +178,121 @@ fn add(sum: &mut Value, more: Value) {
     }
 }
 
-/// The cost of one hop's raw usage. In a batch every token price is halved, search fees are not.
+/// What the provider counted of one hop, read from its raw usage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tokens {
+    /// Input that the cache had no part in.
+    pub input: u64,
+    /// Input written to a cache entry of five minutes.
+    pub write_5m: u64,
+    /// Input written to a cache entry of an hour.
+    pub write_1h: u64,
+    /// Input read from the cache.
+    pub read: u64,
+    /// Output.
+    pub output: u64,
+    /// Web searches.
+    pub searches: u64,
+    /// Whether the answer was kept within the United States.
+    pub in_us: bool,
+}
+
+impl Tokens {
+    /// What `usage` says; what it does not say counts as nothing.
+    pub fn of(usage: &Value) -> Self {
+        let tokens = |name: &str| usage.get(name).and_then(Value::as_u64).unwrap_or(0);
+        let written = |name: &str| usage.get("cache_creation").and_then(|c| c.get(name)).and_then(Value::as_u64);
+        let kept = match (written("ephemeral_5m_input_tokens"), written("ephemeral_1h_input_tokens")) {
+            (None, None) => (tokens("cache_creation_input_tokens"), 0),
+            (five, hour) => (five.unwrap_or(0), hour.unwrap_or(0)),
+        };
+        let searches = usage.get("server_tool_use").and_then(|tools| tools.get("web_search_requests"));
+        Self {
+            input: tokens("input_tokens"),
+            write_5m: kept.0,
+            write_1h: kept.1,
+            read: tokens("cache_read_input_tokens"),
+            output: tokens("output_tokens"),
+            searches: searches.and_then(Value::as_u64).unwrap_or(0),
+            in_us: usage.get("inference_geo").and_then(Value::as_str) == Some("us"),
+        }
+    }
+
+    /// All of the input: the three fields of `usage` added.
+    pub fn prompt(&self) -> u64 {
+        self.input + self.write_5m + self.write_1h + self.read
+    }
+
+    /// Whether anything was used that has a price.
+    pub fn is_nothing(&self) -> bool {
+        self.prompt() == 0 && self.output == 0
+    }
+
+    /// The price of the tokens in realtime, and of what is not halved in a batch.
+    fn priced(&self, row: &PriceRow) -> (NanoUsd, NanoUsd) {
+        let factor = match row.threshold {
+            Some(threshold) if self.prompt() > threshold => u64::from(row.factor_above.unwrap_or(1)),
+            Some(_) | None => 1,
+        };
+        // Nobody gives the cache away: a row that does not name its price must not make what was paid look like nothing.
+        let cached = |usd: f64| if usd > 0.0 { usd } else { row.input };
+        let counted = [
+            (self.input, row.input),
+            (self.write_5m, cached(row.cache_write_5m)),
+            (self.write_1h, cached(row.cache_write_1h)),
+            (self.read, cached(row.cache_read)),
+            (self.output, row.output),
+        ];
+        let alone: NanoUsd = counted.iter().map(|(count, usd)| count * nano_per_token(*usd)).sum::<u64>() * factor;
+        // Kept within the United States, by the request's wish or the workspace's, every token costs a tenth more (pricing page).
+        let all = if self.in_us { alone * 11 / 10 } else { alone };
+        (all, self.searches * WEB_SEARCH_NANO)
+    }
+
+    /// What they cost in realtime.
+    pub fn realtime(&self, price: &PriceRow) -> NanoUsd {
+        let (tokens, fees) = self.priced(price);
+        tokens + fees
+    }
+
+    /// What they cost in a batch: every token price is halved, search fees are not.
+    pub fn batch(&self, price: &PriceRow) -> NanoUsd {
+        let (tokens, fees) = self.priced(price);
+        tokens / 2 + fees
+    }
+}
+
+/// The cost of one hop's raw usage.
 pub fn cost(usage: &Value, price: &PriceRow, batch: bool) -> Cost {
-    let tokens = |name: &str| usage.get(name).and_then(Value::as_u64).unwrap_or(0);
-    let written = |name: &str| usage.get("cache_creation").and_then(|c| c.get(name)).and_then(Value::as_u64);
-    let (write_short, write_long) = match (written("ephemeral_5m_input_tokens"), written("ephemeral_1h_input_tokens")) {
-        (None, None) => (tokens("cache_creation_input_tokens"), 0),
-        (five, hour) => (five.unwrap_or(0), hour.unwrap_or(0)),
-    };
-    let read = tokens("cache_read_input_tokens");
-    let input = tokens("input_tokens");
-    let prompt = input + write_short + write_long + read;
-    let factor = match price.threshold {
-        Some(threshold) if prompt > threshold => u64::from(price.factor_above.unwrap_or(1)),
-        Some(_) | None => 1,
-    };
-    // Nobody gives the cache away: a row that does not name its price must not make what was paid look like nothing.
-    let cached = |usd: f64| if usd > 0.0 { usd } else { price.input };
-    let parts = [
-        (input, price.input),
-        (write_short, cached(price.cache_write_5m)),
-        (write_long, cached(price.cache_write_1h)),
-        (read, cached(price.cache_read)),
-        (tokens("output_tokens"), price.output),
-    ];
-    let tokens_alone: NanoUsd = parts.iter().map(|(count, usd)| count * nano_per_token(*usd)).sum::<u64>() * factor;
-    // Kept within the United States, by the request's wish or the workspace's, every token costs a tenth more (pricing page).
-    let within = usage.get("inference_geo").and_then(Value::as_str) == Some("us");
-    let token_cost = if within { tokens_alone * 11 / 10 } else { tokens_alone };
-    let searches =
-        usage.get("server_tool_use").and_then(|tools| tools.get("web_search_requests")).and_then(Value::as_u64);
-    let fees = searches.unwrap_or(0) * WEB_SEARCH_NANO;
-    Cost { paid_nano_usd: if batch { token_cost / 2 } else { token_cost } + fees, realtime_nano_usd: token_cost + fees }
+    let tokens = Tokens::of(usage);
+    let realtime = tokens.realtime(price);
+    Cost { paid_nano_usd: if batch { tokens.batch(price) } else { realtime }, realtime_nano_usd: realtime }
+}
+
+/// The shortest prefix that any model keeps in its cache, tokens. It differs by model, from 512 to 4,096 (a third party); with
+/// the least, realtime is never made to look dearer than it would have been.
+const LEAST_PREFIX: u64 = 512;
+
+/// What a hop would have cost in realtime, had its whole turn been sent so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InRealtime {
+    /// With no cache at all.
+    pub uncached_nano_usd: NanoUsd,
+    /// With all of it kept for five minutes, so that the next hop reads what the last one was sent.
+    pub cached_nano_usd: NanoUsd,
+}
+
+impl InRealtime {
+    /// Of a hop that used `tokens`, after one whose prompt had `before` tokens; 0 for a turn's first.
+    pub fn of(tokens: &Tokens, price: &PriceRow, before: u64) -> Self {
+        let prompt = tokens.prompt();
+        let bare = Tokens { input: prompt, write_5m: 0, write_1h: 0, read: 0, ..*tokens };
+        let read = if before < LEAST_PREFIX { 0 } else { before.min(prompt) };
+        let kept = Tokens { input: 0, write_5m: prompt - read, read, ..bare };
+        let kept = if prompt < LEAST_PREFIX { bare } else { kept };
+        Self { uncached_nano_usd: bare.realtime(price), cached_nano_usd: kept.realtime(price) }
+    }
 }
 
 /// Dollars per million tokens are thousands of nano-dollars per token.
@@ -269,6 +352,51 @@ mod tests {
         let usage = |geo: &str| json!({"input_tokens": 100, "output_tokens": 10, "inference_geo": geo, "server_tool_use": {"web_search_requests": 1}});
         let paid = |geo: &str| cost(&usage(geo), &row, false).paid_nano_usd - WEB_SEARCH_NANO;
         assert_eq!((paid("global"), paid("us")), (600_000, 660_000));
+    }
+
+    /// The table of C3 in the notes on when a batch pays: cost in tokens of input, where output is five times as dear.
+    #[test]
+    fn the_best_of_realtime_is_uncached_for_one_hop_and_cached_for_several() {
+        let row = PriceRow {
+            model: "anthropic/x".to_owned(),
+            from: ALWAYS,
+            input: 1.0,
+            output: 5.0,
+            cache_write_5m: 1.25,
+            cache_write_1h: 2.0,
+            cache_read: 0.1,
+            threshold: None,
+            factor_above: None,
+        };
+        // Prefix, output of a hop, hops, what a batch without a cache costs of the best in realtime, in hundredths.
+        for (prefix, output, hops, hundredths) in [
+            (20_000, 500, 1, 50),
+            (20_000, 500, 3, 88),
+            (20_000, 500, 4, 104),
+            (20_000, 500, 10, 161),
+            (60_000, 800, 5, 131),
+        ] {
+            let (mut before, mut uncached, mut cached, mut batch) = (0, 0, 0, 0);
+            for hop in 0..hops {
+                let tokens = Tokens { input: prefix + 2_000 * hop, output, ..Tokens::default() };
+                let InRealtime { uncached_nano_usd, cached_nano_usd } = InRealtime::of(&tokens, &row, before);
+                (uncached, cached) = (uncached + uncached_nano_usd, cached + cached_nano_usd);
+                batch += tokens.batch(&row);
+                before = tokens.prompt();
+            }
+            assert_eq!((batch * 1000 / uncached.min(cached) + 5) / 10, hundredths, "{prefix} {output} {hops}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_short_for_the_cache_costs_the_same_with_it() {
+        let row = price("anthropic/claude-opus-5-5", day("2026-11-20"), &[]).unwrap();
+        let short = InRealtime::of(&Tokens { input: 400, output: 10, ..Tokens::default() }, &row, 0);
+        assert_eq!(short.cached_nano_usd, short.uncached_nano_usd);
+        // However it was sent, what counts is how long it was.
+        let as_read = Tokens { read: 9_000, input: 1_000, output: 10, ..Tokens::default() };
+        let as_input = Tokens { input: 10_000, output: 10, ..Tokens::default() };
+        assert_eq!(InRealtime::of(&as_read, &row, 9_000), InRealtime::of(&as_input, &row, 9_000));
     }
 
     #[test]

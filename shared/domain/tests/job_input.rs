@@ -145,7 +145,7 @@ fn every_bad_field_is_named_at_once() {
     let input = json!({ "jobId": "a b", "colour": "red", "enabled": "no", "sessionTarget": "moon", "wakeMode": "later",
         "schedule": { "kind": "cron", "expr": "not a cron", "tz": "Mars/Phobos", "every": 1 }, "missed": "some",
         "payload": { "kind": "agentTurn", "message": " ", "thinking": "hard", "timeoutSeconds": 0, "fallbacks": "opus",
-            "batch": { "enabled": "maybe", "maxWaitMs": 1, "onTimeout": "shrug", "deliverBy": "07:00", "mode": "auto" } },
+            "batch": { "enabled": "maybe", "maxWaitMs": 1, "onTimeout": "shrug", "deliverBy": "07:00", "mode": "maybe" } },
         "delivery": { "mode": "pigeon", "to": " ", "bestEffort": 1 }, "failureAlert": { "after": 0 }, "maxLatenessMs": -1 });
     let mut named = fields(parse(&input));
     named.sort();
@@ -180,7 +180,7 @@ fn every_bad_field_is_named_at_once() {
 
 #[test]
 fn what_comes_later_is_refused_by_name_and_says_so() {
-    for (field, value) in [("deliverBy", json!("07:00")), ("earliest", json!("05:00")), ("mode", json!("auto"))] {
+    for (field, value) in [("deliverBy", json!("07:00")), ("earliest", json!("05:00"))] {
         let mut batch = json!({ "enabled": true });
         batch[field] = value;
         let refused = parse(&turn(&json!({ "payload": { "kind": "agentTurn", "message": "x", "batch": batch } })));

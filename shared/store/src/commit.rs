@@ -100,7 +100,7 @@ impl DynamoStore {
                 }
                 store_error(operation, error)
             }
-            Change::Ensure(_) | Change::Add(_) => {
+            Change::Ensure(_) | Change::Add { .. } => {
                 let request = self.client.update_item().table_name(&self.table).set_key(Some(key(&action.key)));
                 let request = request.set_update_expression(update);
                 let request = request.set_expression_attribute_names(names).set_expression_attribute_values(values);

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use futures::future::try_join_all;
 use futures::{StreamExt, TryStreamExt, stream};
 use nightshift_domain::batch::{Batch, Collected, Window, WindowId};
+use nightshift_domain::cost::Spend;
 use nightshift_domain::delivery::Chunk;
 use nightshift_domain::job::JobRecord;
 use nightshift_domain::run::{EndpointCall, Run};
@@ -171,6 +172,16 @@ impl Store for DynamoStore {
     async fn collected(&self, id: &WindowId, page: &PageRequest) -> Result<Page<Collected>, StoreError> {
         let list = List::of_table(keys::window_partition(id), Some(RUN_PREFIX.to_owned()));
         self.page(&format!("list the runs in window {id}"), &list, page).await
+    }
+
+    /// Strongly consistent.
+    async fn spending(
+        &self,
+        day: NaiveDate,
+        job: Option<&JobId>,
+        page: &PageRequest,
+    ) -> Result<Page<Spend>, StoreError> {
+        self.spend_page(day, job, page).await
     }
 
     /// Strongly consistent.

@@ -18,6 +18,7 @@ mod page;
 mod plan;
 mod put_back;
 mod request;
+mod spending;
 mod tally;
 
 pub use blobs::ObjectBlobs;

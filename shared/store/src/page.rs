@@ -87,6 +87,17 @@ impl DynamoStore {
         list: &List,
         request: &PageRequest,
     ) -> Result<Page<T>, StoreError> {
+        self.page_of(operation, list, request, |row| document(operation, row)).await
+    }
+
+    /// The same, of rows that `read` reads.
+    pub(crate) async fn page_of<T>(
+        &self,
+        operation: &str,
+        list: &List,
+        request: &PageRequest,
+        read: impl Fn(Attributes) -> Result<T, StoreError>,
+    ) -> Result<Page<T>, StoreError> {
         let limit = request.limit.clamp(1, MOST) as usize;
         let start = match &request.cursor {
             Some(text) => Some(Cursor::decode(text, list).ok_or_else(|| bad_cursor(operation))?),
@@ -102,7 +113,7 @@ impl DynamoStore {
             let after = [PK, SK, pk, sk].into_iter().filter_map(|name| Some((name.to_owned(), text(name)?)));
             Cursor { list: list.partition.clone(), after: after.collect() }.encode()
         });
-        let items = rows.into_iter().map(|row| document(operation, row)).collect::<Result<Vec<T>, _>>()?;
+        let items = rows.into_iter().map(read).collect::<Result<Vec<T>, _>>()?;
         Ok(Page { items, next })
     }
 

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use nightshift_domain::batch::{Batch, BatchState, Collected, Window, WindowId};
+use nightshift_domain::cost::Spend;
 use nightshift_domain::delivery::{Chunk, ChunkState};
 use nightshift_domain::job::JobRecord;
 use nightshift_domain::run::{CallState, EndpointCall, Run, attention_at};
@@ -16,6 +17,7 @@ use serde_dynamo::aws_sdk_dynamodb_1::to_item;
 use crate::error::{Unsendable, refused};
 use crate::item::{Attributes, ITEM_LIMIT_BYTES, ITEM_VERSION, Pointer, Record, size_bytes};
 use crate::keys::{self, Key};
+use crate::spending::SpendRow;
 use crate::tally::{self, Counted, Expected};
 
 /// Most rows of a transaction (`TransactWriteItems` page, 2026-10).
@@ -42,8 +44,8 @@ pub(crate) enum Change {
     Delete,
     /// It becomes this where nothing stands; what stands stays. Never fails.
     Ensure(Attributes),
-    /// These numbers of it grow.
-    Add(Vec<(&'static str, i64)>),
+    /// These numbers of it grow, and these attributes become this.
+    Add { by: Vec<(&'static str, i64)>, set: Attributes },
 }
 
 /// Under which condition.
@@ -85,7 +87,7 @@ impl Action {
                 ["rev", "doc", "target", "digest"].iter().all(|name| new.get(*name) == old.get(*name))
             }
             (Change::Delete, None) => true,
-            (Change::Put(_), None) | (Change::Delete, Some(_)) | (Change::Ensure(_) | Change::Add(_), _) => false,
+            (Change::Put(_), None) | (Change::Delete, Some(_)) | (Change::Ensure(_) | Change::Add { .. }, _) => false,
         }
     }
 }
@@ -133,6 +135,7 @@ pub(crate) fn actions(operation: &str, writes: &[Write<'_>]) -> Result<Vec<Actio
             Write::Uncollect { window, run } => {
                 plan.actions.push(Action::new(index, Key::collected(window, run), Change::Delete, Guard::None));
             }
+            Write::Spend(spend) => plan.spend(index, spend)?,
             Write::Count { name, by } => plan.count(index, name, *by)?,
         }
     }
@@ -167,6 +170,7 @@ pub(crate) fn subject(writes: &[Write<'_>]) -> String {
         Some(Write::Collect { window, run, .. } | Write::Uncollect { window, run }) => {
             format!("the wait of run {run} in window {window}")
         }
+        Some(Write::Spend(spend)) => format!("the totals of {}", spend.of.day),
         Some(Write::Count { name, .. }) => format!("counter {name}"),
     };
     match writes.len() {
@@ -423,7 +427,15 @@ impl Plan<'_> {
         if !is_counter_name(name) {
             return Err(refused(self.operation, Unsendable::NoCounter { name: name.to_owned() }));
         }
-        tally::add(&mut self.actions, write, Key::counter(name), [(tally::NUMBER, by)]);
+        tally::add(&mut self.actions, write, Key::counter(name), [(tally::NUMBER, by)], Attributes::new());
+        Ok(())
+    }
+
+    fn spend(&mut self, write: usize, spend: &Spend) -> Result<(), StoreError> {
+        let totals = spend.totals.named().into_iter().filter(|(_, by)| *by != 0);
+        let row = SpendRow::new(spend);
+        let set = self.attributes(&row)?;
+        tally::add(&mut self.actions, write, Key::spend(&spend.of), totals, set);
         Ok(())
     }
 

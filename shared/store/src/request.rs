@@ -98,9 +98,15 @@ pub(crate) fn condition(guard: &Guard, terms: &mut Terms, now: i64) -> Option<St
 pub(crate) fn update(change: &Change, terms: &mut Terms) -> Option<String> {
     match change {
         Change::Put(_) | Change::Delete => None,
-        Change::Add(by) => {
+        Change::Add { by, set } => {
+            let mut names: Vec<&String> = set.keys().collect();
+            names.sort_unstable();
+            let mut say = |name: &String| format!("{} = {}", terms.name(name), terms.value(name, set[name].clone()));
+            let said = names.into_iter().map(&mut say).collect::<Vec<_>>().join(", ");
             let mut sum = |(name, by): &(&str, i64)| format!("{} {}", terms.name(name), terms.value(name, number(*by)));
-            Some(format!("ADD {}", by.iter().map(&mut sum).collect::<Vec<_>>().join(", ")))
+            let sums = by.iter().map(&mut sum).collect::<Vec<_>>().join(", ");
+            let parts = [("SET", said), ("ADD", sums)].map(|(word, what)| format!("{word} {what}"));
+            Some(parts.into_iter().filter(|part| part.len() > "SET ".len()).collect::<Vec<_>>().join(" "))
         }
         Change::Ensure(attributes) => {
             let mut names: Vec<&String> = attributes.keys().filter(|name| *name != PK && *name != SK).collect();
@@ -148,7 +154,7 @@ pub(crate) fn transact(table: &str, action: &Action, now: i64) -> Result<Transac
                 .return_values_on_condition_check_failure(ON_FAILURE)
                 .build()?,
         ),
-        Change::Ensure(_) | Change::Add(_) => item.update(
+        Change::Ensure(_) | Change::Add { .. } => item.update(
             Update::builder()
                 .table_name(table)
                 .set_key(Some(key(&action.key)))

@@ -103,22 +103,26 @@ pub(crate) fn recount(actions: &mut Vec<Action>, write: usize, counter: Key, bef
         return;
     }
     let deltas = [(NUMBER, after.jobs() - before.jobs()), (ENABLED, after.enabled() - before.enabled())];
-    add(actions, write, counter, deltas.into_iter().filter(|(_, by)| *by != 0));
+    add(actions, write, counter, deltas.into_iter().filter(|(_, by)| *by != 0), Attributes::new());
 }
 
-/// Adds to a counter. A transaction may name a row once, so that what is added to one counter is summed up.
+/// Adds to a row's numbers, and sets attributes of it. A transaction may name a row once, so that what is added to one is
+/// summed up.
 pub(crate) fn add(
     actions: &mut Vec<Action>,
     write: usize,
     key: Key,
     deltas: impl IntoIterator<Item = (&'static str, i64)>,
+    attributes: Attributes,
 ) {
-    let at = actions.iter().position(|action| action.key == key && matches!(action.change, Change::Add(_)));
+    let at = actions.iter().position(|action| action.key == key && matches!(action.change, Change::Add { .. }));
     let at = at.unwrap_or_else(|| {
-        actions.push(Action::new(write, key, Change::Add(Vec::new()), Guard::None));
+        let change = Change::Add { by: Vec::new(), set: Attributes::new() };
+        actions.push(Action::new(write, key, change, Guard::None));
         actions.len() - 1
     });
-    let Change::Add(sums) = &mut actions[at].change else { return };
+    let Change::Add { by: sums, set } = &mut actions[at].change else { return };
+    set.extend(attributes);
     for (name, by) in deltas {
         match sums.iter_mut().find(|(known, _)| *known == name) {
             Some((_, sum)) => *sum += by,

@@ -252,7 +252,7 @@ pub struct ConfigValidated {
 pub struct CostAnswer {
     /// What the rows are by: `job`, `agent`, `model`, `path`, `day` or `month`.
     pub by: String,
-    /// Runs whose row was written from here on, epoch ms.
+    /// Runs whose row was written from here on, the beginning of a day, epoch ms.
     pub from_ms: i64,
     /// And before this, epoch ms.
     pub to_ms: i64,
@@ -260,7 +260,7 @@ pub struct CostAnswer {
     pub rows: Vec<CostRow>,
     /// All of it. A run that is in several rows is one run here.
     pub total: CostSum,
-    /// Whether the oldest part of the range was left out, because there are too many runs; a note says from where on.
+    /// Whether the oldest part of the range was left out, because there is too much of it; a note says from where on.
     #[serde(default, skip_serializing_if = "is_false")]
     pub truncated: bool,
     /// What to know about the figures.
@@ -283,7 +283,7 @@ pub struct CostRow {
     pub hops: u64,
     /// What was paid.
     pub paid_usd: f64,
-    /// What the same would have cost in realtime.
+    /// The best that the same would have cost in realtime: the cheaper of with a cache and without, run by run.
     pub realtime_usd: f64,
     /// The difference; below zero where more was paid than realtime would have cost.
     pub saved_usd: f64,
@@ -302,7 +302,7 @@ pub struct CostSum {
     pub hops: u64,
     /// What was paid.
     pub paid_usd: f64,
-    /// What the same would have cost in realtime.
+    /// The best that the same would have cost in realtime: the cheaper of with a cache and without, run by run.
     pub realtime_usd: f64,
     /// The difference; below zero where more was paid than realtime would have cost.
     pub saved_usd: f64,

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use nightshift_domain::batch::{Batch, BatchState};
 use nightshift_domain::job::{DeliveryStatus, RunStatus};
 use nightshift_domain::money::usd;
-use nightshift_domain::run::{LogLine, Origin, Path, Run, State};
+use nightshift_domain::run::{LogLine, Origin, Path, Run, State, best_realtime};
 use nightshift_domain::{AttemptId, JobId, RunKey};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -62,6 +62,9 @@ pub struct RunView {
     /// Why it was not the batch it was asked to be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback_reason: Option<String>,
+    /// Why this path was chosen, where it was to be the cheapest one (`payload.batch.mode: "auto"`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path_reason: Option<String>,
     /// The model.
     pub model: Option<String>,
     /// The provider.
@@ -73,7 +76,7 @@ pub struct RunView {
     pub tools: Vec<ToolView>,
     /// What was paid.
     pub cost_usd: f64,
-    /// What the same tokens would have cost in realtime.
+    /// The best that its answers would have cost in realtime: the cheaper of with a cache and without.
     pub realtime_cost_usd: f64,
     /// The difference.
     pub saved_usd: f64,
@@ -194,7 +197,7 @@ impl RunView {
         let note = |wanted: bool| run.delivery_note.clone().filter(|_| wanted);
         let suppressed = matches!(run.delivery_status, Some(DeliveryStatus::Suppressed | DeliveryStatus::NotRequested));
         let find = |id: &AttemptId| batches.iter().find(|batch| batch.id == *id);
-        let (paid, realtime) = (run.cost.paid_nano_usd, run.cost.realtime_nano_usd);
+        let (paid, realtime) = (run.cost.paid_nano_usd, best_realtime(&run.hops));
         Self {
             run_id: run.key.to_string(),
             job_id: run.job_id.to_string(),
@@ -215,6 +218,7 @@ impl RunView {
             delivery_error: note(!suppressed),
             path: run.path_word().map(str::to_owned),
             fallback_reason: plan.and_then(|plan| plan.fallback_reason.clone()),
+            path_reason: plan.and_then(|plan| plan.reason.clone()),
             model: plan.map(|plan| plan.model.clone()),
             provider: plan.map(|plan| plan.provider.clone()),
             hops: run.hops.iter().map(|hop| HopView::new(hop, hop.batch.as_ref().and_then(find))).collect(),

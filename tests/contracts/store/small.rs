@@ -1,10 +1,12 @@
 //! Expiry, deliveries, counters, events, configuration and remembered answers.
 
 use chrono::TimeDelta;
+use nightshift_domain::JobId;
 use nightshift_domain::batch::BatchState;
+use nightshift_domain::cost::{Spend, SpendOf, Totals};
 use nightshift_domain::delivery::ChunkState;
 use nightshift_domain::run::State;
-use nightshift_engine::ports::{Outcome, SystemEvent, Write};
+use nightshift_engine::ports::{Outcome, PageRequest, SystemEvent, Write};
 use serde_json::{Value, json};
 
 use super::fixtures::{after, attempt, batch, chunk, event, leased, live, run, write};
@@ -65,6 +67,51 @@ pub(crate) async fn counters_add_up(world: &World) {
     write(&*world.store, &[count("runs", 1), count("failed", 1), count("runs", 4)]).await;
     write(&*world.store, &[count("failed", -1)]).await;
     assert_eq!(world.store.overview().await.unwrap().counters, [("failed".to_owned(), 0), ("runs".to_owned(), 7)]);
+}
+
+/// Totals grow with the write of their run or not at all, and are listed by day and by job.
+pub(crate) async fn totals_grow_with_their_runs(world: &World) {
+    let store = &*world.store;
+    let (first, next) = (start().date_naive(), (start() + TimeDelta::days(1)).date_naive());
+    let spend = |day, job: &str, agent: &str, name: &str, paid| Spend {
+        of: SpendOf {
+            day,
+            job_id: job.to_owned(),
+            agent_id: agent.to_owned(),
+            model: "anthropic/claude-opus-5-5".to_owned(),
+            path: "batch".to_owned(),
+        },
+        job_name: name.to_owned(),
+        totals: Totals { runs: 1, hops: 2, paid, realtime: -3, ..Totals::default() },
+    };
+    let created = run("a", 0);
+    let grown = [spend(first, "a", "main", "Before", 70), spend(first, "a", "ops#1", "Before", 1)];
+    write(store, &[live(&created), Write::Spend(&grown[0]), Write::Spend(&grown[1])]).await;
+    // A twin that comes too late adds nothing; its job was renamed in between.
+    let (mut twin, renamed) = (created.clone(), spend(first, "a", "main", "After", 30));
+    "another".clone_into(&mut twin.job_name);
+    assert_eq!(store.commit(&[live(&twin), Write::Spend(&renamed)]).await.unwrap(), Outcome::Lost(0));
+    let ended = after(&created, State::Succeeded);
+    write(store, &[live(&ended), Write::Spend(&renamed), Write::Spend(&spend(first, "a-b", "main", "Other", 5))]).await;
+    write(store, &[Write::Spend(&spend(next, "a", "main", "After", 9))]).await;
+
+    let mut twice = spend(first, "a", "main", "After", 100);
+    twice.totals = Totals { runs: 2, hops: 4, realtime: -6, ..twice.totals };
+    let whole = [twice, grown[1].clone(), spend(first, "a-b", "main", "Other", 5)];
+    let (job, page) = (JobId::parse("a").unwrap(), PageRequest { limit: 200, cursor: None });
+    assert_eq!(store.spending(first, None, &page).await.unwrap().items, whole);
+    assert_eq!(store.spending(first, Some(&job), &page).await.unwrap().items, whole[..2]);
+    assert_eq!(store.spending(next, None, &page).await.unwrap().items.len(), 1);
+    let (mut paged, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = store.spending(first, None, &PageRequest { limit: 1, cursor }).await.unwrap();
+        paged.extend(page.items);
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(paged, whole);
 }
 
 pub(crate) async fn an_event_is_queued_once_and_consumed_once(world: &World) {

@@ -4,13 +4,14 @@ use std::fmt;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::RunKey;
+use nightshift_domain::cost::Totals;
 use nightshift_domain::event::Envelope;
 use nightshift_domain::event::Wake;
 use nightshift_domain::job::RunStatus;
 use nightshift_domain::metrics::Metric;
-use nightshift_domain::run::Run;
+use nightshift_domain::run::{Origin, Run, best_realtime};
 use nightshift_engine::ManualClock;
-use nightshift_engine::ports::DueItem;
+use nightshift_engine::ports::{DueItem, PageRequest};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -256,6 +257,10 @@ async fn settle(
     sound(invariants::always(world, &seen))?;
     sound(owed(diary, &world.swept, &seen))?;
     sound(overdue(world).await)?;
+    // The previous release knows no totals.
+    if world.older == 0 {
+        sound(miscounted(world, &seen).await)?;
+    }
     if calm {
         sound(mended(world).await)?;
         sound(mismeasured(world, &seen))?;
@@ -321,6 +326,41 @@ async fn mended(world: &World) -> Vec<Violation> {
     }
 }
 
+/// The totals of the days come to what the runs have, and to what was paid for runs that are gone.
+async fn miscounted(world: &World, seen: &Seen) -> Vec<Violation> {
+    let store = world.outside.store.as_ref();
+    let (mut counted, mut day) = (Totals::default(), beginning().date_naive());
+    while day <= world.now().date_naive() {
+        let page = PageRequest { limit: 200, cursor: None };
+        match store.spending(day, None, &page).await {
+            Ok(page) => counted = page.items.iter().fold(counted, |sum, spend| sum.plus(&spend.totals)),
+            Err(error) => return vec![broken(&error)],
+        }
+        day = day.succ_opt().unwrap_or(day);
+    }
+    let gone = match store.overview().await {
+        Ok(seen) => seen.counters,
+        Err(error) => return vec![broken(&error)],
+    };
+    let gone = |name: &str| gone.iter().filter(|(known, _)| known == name).map(|(_, count)| *count).sum::<i64>();
+    let ours: Vec<&Run> = seen.runs.iter().filter(|run| run.origin != Origin::Import && !run.hops.is_empty()).collect();
+    let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    let sum = |of: &dyn Fn(&Run) -> u64| ours.iter().map(|run| whole(of(run))).sum::<i64>();
+    let money = gone("paid_unused.nano_usd_without_run");
+    let rows = [
+        ("runs", counted.runs, whole(ours.len() as u64)),
+        ("answers", counted.hops, sum(&|run| run.hops.len() as u64) + gone("paid_unused.answers_without_run")),
+        ("paid", counted.paid, sum(&|run| run.cost.paid_nano_usd) + money),
+        ("unused", counted.unused, sum(&|run| run.cost_unused().paid_nano_usd) + money),
+        ("realtime", counted.realtime, sum(&|run| best_realtime(&run.hops))),
+    ];
+    let rule = "the totals of the days are those of their runs";
+    let wrong = rows.into_iter().filter(|(_, counted, rows)| counted != rows);
+    wrong
+        .map(|(what, counted, rows)| Violation { rule, detail: format!("{what}: {counted}, and the runs say {rows}") })
+        .collect()
+}
+
 /// What metrics say otherwise than the rows: they may miss what an invocation did that died, and here none does.
 fn mismeasured(world: &World, seen: &Seen) -> Vec<Violation> {
     let rule = "where nothing breaks the metrics come to what the rows say";
@@ -328,7 +368,7 @@ fn mismeasured(world: &World, seen: &Seen) -> Vec<Violation> {
     let count =
         |is: &dyn Fn(&Run) -> bool| i64::try_from(seen.runs.iter().filter(|run| is(run)).count()).unwrap_or(i64::MAX);
     let paid: i64 = seen.runs.iter().map(|run| whole(run.cost.paid_nano_usd)).sum();
-    let realtime: i64 = seen.runs.iter().map(|run| whole(run.cost.realtime_nano_usd)).sum();
+    let realtime: i64 = seen.runs.iter().map(|run| whole(best_realtime(&run.hops))).sum();
     let rows = [
         (Metric::RunsBegun, count(&|_| true)),
         (Metric::RunsSucceeded, count(&|run| run.status() == Some(RunStatus::Ok))),

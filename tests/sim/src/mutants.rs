@@ -231,6 +231,13 @@ pub const LIST: &[Mutant] = &[
         why: "money is paid that no run shows",
     },
     Mutant {
+        name: "late-answers-not-in-totals",
+        file: "shared/engine/src/runs/booking.rs",
+        before: "writes.extend(spent.iter().map(Write::Spend));",
+        after: "writes.extend(spent.iter().filter(|_| !PLANTED).map(Write::Spend));",
+        why: "money is paid that cron cost does not show",
+    },
+    Mutant {
         name: "stop-not-looked-at",
         file: "shared/engine/src/stops.rs",
         before: ".filter(|stop| stop.holds(now))?;",

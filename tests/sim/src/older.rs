@@ -8,8 +8,9 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use nightshift_domain::batch::{Batch, Collected, Window, WindowId};
+use nightshift_domain::cost::Spend;
 use nightshift_domain::delivery::Chunk;
 use nightshift_domain::event::Wake;
 use nightshift_domain::job::JobRecord;
@@ -82,6 +83,7 @@ pub const NEW: &[New] = &[
     New { row: Row::Run, path: &["books"], how: How::Drops },
     New { row: Row::Run, path: &["hops", "*", "unused"], how: How::Drops },
     New { row: Row::Run, path: &["hops", "*", "attempt"], how: How::Drops },
+    New { row: Row::Run, path: &["hops", "*", "inRealtime"], how: How::Drops },
     New { row: Row::Run, path: &["state", "window"], how: How::Drops },
     New { row: Row::Run, path: &["talk", "failedRows"], how: How::Drops },
     New { row: Row::Batch, path: &["settled"], how: How::Drops },
@@ -134,6 +136,7 @@ impl Authors {
                 | Write::Window { .. }
                 | Write::Collect { .. }
                 | Write::Uncollect { .. }
+                | Write::Spend(_)
                 | Write::Stop(_)
                 | Write::EndStop(_)
                 | Write::Memo { .. }
@@ -285,6 +288,15 @@ impl Store for ReleaseStore {
 
     async fn window(&self, id: &WindowId) -> Result<Option<Window>, StoreError> {
         self.inner.window(id).await
+    }
+
+    async fn spending(
+        &self,
+        day: NaiveDate,
+        job: Option<&JobId>,
+        page: &PageRequest,
+    ) -> Result<Page<Spend>, StoreError> {
+        self.inner.spending(day, job, page).await
     }
 
     async fn collected(&self, id: &WindowId, page: &PageRequest) -> Result<Page<Collected>, StoreError> {

@@ -99,6 +99,7 @@ fn finish(step: &mut JobStep, read: &JobRecord, run: &Run, now: DateTime<Utc>) {
         // One that asked no model says nothing about how long those take that do.
         if run.used().next().is_some() {
             step.record.last_hops = u32::try_from(run.used().count()).ok();
+            step.record.habits.learn(run);
         }
     }
     // Whoever stops a heartbeat does not want to see it again at once.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::{Job, Mark};
 use crate::RunKey;
 use crate::alert::Incident;
+use crate::planner::Habits;
 
 /// A job as the table keeps it: what people see, and what only the engine needs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -48,6 +49,9 @@ pub struct JobRecord {
     /// How many hops its last successful run had; what the next one is expected to have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_hops: Option<u32>,
+    /// How its turns went lately, and how long its batches took.
+    #[serde(default, skip_serializing_if = "Habits::is_empty")]
+    pub habits: Box<Habits>,
     /// Fires that were no occurrence.
     #[serde(default)]
     pub stray_fires: u64,
@@ -85,6 +89,7 @@ impl JobRecord {
             marks: Vec::new(),
             sequence: 0,
             last_hops: None,
+            habits: Box::default(),
             stray_fires: 0,
             message_blob: None,
             chained: false,

@@ -8,7 +8,7 @@ use crate::batch::{BatchState, Marks, Roll};
 use crate::job::OnTimeout;
 use crate::model::{ModelErrorKind, Reply, StopReason};
 use crate::money::Cost;
-use crate::run::{Plan, State, next};
+use crate::run::{Plan, RowResult, State, next};
 
 fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_795_219_200, 0).unwrap()
@@ -81,12 +81,14 @@ fn a_booking_behind_the_answer_is_not_taken_for_it() {
 }
 
 #[test]
-fn an_answer_that_is_of_no_use_saves_nothing() {
+fn an_answer_that_is_of_no_use_costs_and_saves_less_than_nothing() {
     let (mut before, event) = answered(&submitted());
-    let after = Run { cost: Cost { paid_nano_usd: 140, realtime_nano_usd: 240 }, ..before.clone() };
+    let mut after = before.clone();
+    after.hops[0].unused = true;
     before.state = State::Delivering;
     let reading = moved(&before, &event, &after);
-    assert_eq!(reading.values, [(Metric::InputTokens, 12), (Metric::OutputTokens, 3), (Metric::Cost, 40)]);
+    let values = [(Metric::InputTokens, 12), (Metric::OutputTokens, 3), (Metric::Cost, 40), (Metric::Savings, -40)];
+    assert_eq!(reading.values, values);
     let late = too_late(&before.key, &before.hops[0]);
     assert_eq!((late.values, late.kind.as_deref()), (reading.values, Some("paid_unused")));
 }

@@ -7,6 +7,7 @@
 //! when a third of the reads miss, and misses of up to 70 % are documented ("Batch processing" page, 2026-10-01).
 
 use super::{CacheFor, TurnMessage};
+use crate::planner::Way;
 use crate::run::Path;
 
 /// Below the least that some model caches, tokens; less is silently not cached. The least is 512 to 4,096, by model.
@@ -16,7 +17,7 @@ const LEAST_FOR_AN_HOUR: u64 = 10_000;
 /// Fewest hops of a batched turn that make up for writing an hour.
 const HOPS_FOR_AN_HOUR: u32 = 3;
 /// Bytes that a token has, about; more of English, fewer of most other languages and of JSON.
-const BYTES_PER_TOKEN: u64 = 4;
+pub const BYTES_PER_TOKEN: u64 = 4;
 
 /// What a hop is, and what is expected after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,16 +34,19 @@ pub struct Prospect {
     pub sent_tokens: u64,
     /// Whether it is offered tools that Nightshift runs. Without them a turn has one hop, whatever it had last time.
     pub client_tools: bool,
+    /// The way that was chosen for the whole turn, where one was: it says what becomes of the cache in its batches.
+    pub way: Option<Way>,
 }
 
 /// For how long the prefix of a hop is kept; `None` where it is not.
 pub fn cache_for(prospect: Prospect) -> Option<CacheFor> {
-    let Prospect { path, hop, expected_hops, prefix_tokens, sent_tokens, client_tools } = prospect;
+    let Prospect { path, hop, expected_hops, prefix_tokens, sent_tokens, client_tools, way } = prospect;
     if !client_tools {
         return None;
     }
     let expected = expected_hops.unwrap_or(1);
     match path {
+        Path::Batch if way.is_some() => (way == Some(Way::BatchHour)).then_some(CacheFor::Hour),
         // The prefix is the same in every hop, so that those that would read it do not stop short of asking.
         Path::Batch if expected >= HOPS_FOR_AN_HOUR && prefix_tokens > LEAST_FOR_AN_HOUR => Some(CacheFor::Hour),
         Path::Realtime if (expected >= 2 || hop >= 2) && sent_tokens >= LEAST_CACHED => Some(CacheFor::FiveMinutes),
@@ -127,7 +131,8 @@ mod tests {
             let expected_hops = Some(turn.hops);
             let client_tools = true;
             let prefix_tokens = turn.prefix;
-            match cache_for(Prospect { path, hop, expected_hops, prefix_tokens, sent_tokens, client_tools }) {
+            match cache_for(Prospect { path, hop, expected_hops, prefix_tokens, sent_tokens, client_tools, way: None })
+            {
                 None => Sent::Plain,
                 Some(CacheFor::FiveMinutes) => Sent::FiveMinutes,
                 Some(CacheFor::Hour) => Sent::Hour,
@@ -196,6 +201,7 @@ mod tests {
             prefix_tokens: 10_001,
             sent_tokens: 10_001,
             client_tools: true,
+            way: None,
         };
         let live = Prospect { path: Path::Realtime, expected_hops: Some(2), sent_tokens: 4096, ..base };
         let rows = [

@@ -11,7 +11,7 @@ mod errors;
 mod thinking;
 
 pub use blocks::{RAW_MESSAGE, portable};
-pub use caching::{Prospect, cache_for, estimated_tokens};
+pub use caching::{BYTES_PER_TOKEN, Prospect, cache_for, estimated_tokens};
 pub use capabilities::{CapabilityRow, Known, TABLE_OF, built_in, known};
 pub use errors::ModelErrorKind;
 pub use thinking::{Chosen, thinking_for};

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{Hop, Path, Run};
-use crate::money::Cost;
+use crate::money::{Cost, InRealtime, NanoUsd, Tokens};
 
 /// The word of a booking in a run's log.
 const UNUSED: &str = "paid_unused";
@@ -113,6 +113,21 @@ impl Books {
     }
 }
 
+/// The least that a turn of these answers would have cost in realtime: with the same use of the cache, without one, or with
+/// all of it kept from hop to hop. Answers of no use are no part of that: realtime does without them.
+pub fn best_realtime(hops: &[Hop]) -> NanoUsd {
+    let used = || hops.iter().filter(|hop| !hop.unused);
+    let of = |price: fn(&InRealtime) -> NanoUsd| used().map(|hop| hop.in_realtime.as_ref().map(price)).sum();
+    let alike = used().map(|hop| hop.cost.realtime_nano_usd).sum();
+    let others: [Option<NanoUsd>; 2] = [of(|cost| cost.uncached_nano_usd), of(|cost| cost.cached_nano_usd)];
+    others.into_iter().flatten().fold(alike, NanoUsd::min)
+}
+
+/// What these answers cost, whether they were of use or not.
+pub fn paid(hops: &[Hop]) -> NanoUsd {
+    hops.iter().map(|hop| hop.cost.paid_nano_usd).sum()
+}
+
 impl Run {
     /// The answers it went on from.
     pub fn used(&self) -> impl DoubleEndedIterator<Item = &Hop> {
@@ -127,6 +142,19 @@ impl Run {
     /// What those cost.
     pub fn cost_unused(&self) -> Cost {
         self.unused().fold(Cost::default(), |sum, hop| sum.plus(hop.cost))
+    }
+
+    /// What was saved against [`best_realtime`], billionths of a dollar; below zero where more was paid.
+    pub fn saved(&self) -> i64 {
+        let signed = |nano: NanoUsd| i64::try_from(nano).unwrap_or(i64::MAX);
+        signed(best_realtime(&self.hops)).saturating_sub(signed(self.cost.paid_nano_usd))
+    }
+
+    /// How long the prompt of the last hop was that its next one goes on from, tokens: what a cache would have of it. Another
+    /// model has a cache of its own, and a summary is the end of a prompt.
+    pub fn prompt_before(&self, model: &str) -> u64 {
+        let last = self.used().next_back().filter(|hop| hop.model == model && !hop.compaction);
+        last.map_or(0, |hop| Tokens::of(&hop.usage).prompt())
     }
 
     /// Whether the answer that `hop` is made of is in the books: a batch has one for each hop and attempt, and a message has

@@ -197,6 +197,14 @@ pub struct Rejected {
 }
 
 impl Event {
+    /// The answer it brings.
+    pub fn reply(&self) -> Option<&Reply> {
+        if let Self::Replied(reply) = self {
+            return Some(reply);
+        }
+        if let Self::BatchEnded(RowResult::Succeeded(reply)) = self { Some(reply) } else { None }
+    }
+
     /// The event's name, as the README's table has it.
     pub fn name(&self) -> &'static str {
         match self {

@@ -14,7 +14,8 @@ use crate::delivery::Target;
 use crate::heartbeat::Beat;
 use crate::job::{AgentTurn, Delivery, DeliveryStatus, OnTimeout, RunStatus, WakeMode};
 use crate::model::{Role, ThinkingMode};
-use crate::money::Cost;
+use crate::money::{Cost, InRealtime};
+use crate::planner::Way;
 use crate::session::InSession;
 use crate::{AttemptId, JobId, RunKey};
 
@@ -28,7 +29,7 @@ mod next;
 mod plan;
 mod state;
 
-pub use booking::{Books, Call};
+pub use booking::{Books, Call, best_realtime, paid};
 pub use call::{CallState, ToolCall, Via};
 pub use endpoint::{Endpoint, EndpointCall, call_id};
 pub use event::{Effect, Event, Rejected, RowResult, Transition};
@@ -51,6 +52,16 @@ pub enum Text {
         /// Its length.
         bytes: u64,
     },
+}
+
+impl Text {
+    /// Its length.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Inline(text) => text.len(),
+            Self::Blob { bytes, .. } => usize::try_from(*bytes).unwrap_or(usize::MAX),
+        }
+    }
 }
 
 /// One run.
@@ -245,6 +256,12 @@ pub enum Task {
 pub struct Plan {
     /// The path its hops take now.
     pub path: Path,
+    /// The way that was chosen for it, where it was to be the cheapest one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub way: Option<Way>,
+    /// Why, in one sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// Why it is not the batch it was asked to be.
     #[serde(default)]
     pub fallback_reason: Option<String>,
@@ -307,6 +324,16 @@ pub enum Path {
     Batch,
 }
 
+impl Path {
+    /// Its word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Realtime => "realtime",
+            Self::Batch => "batch",
+        }
+    }
+}
+
 /// A model call that answered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -331,6 +358,9 @@ pub struct Hop {
     pub usage: Value,
     /// What it cost.
     pub cost: Cost,
+    /// What it would have cost in realtime, where its price is known; `None` in rows of before this was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_realtime: Option<InRealtime>,
     /// When it answered.
     pub at: DateTime<Utc>,
     /// Whether it summarised the session the run goes on with, and did not answer its prompt.
@@ -342,6 +372,10 @@ pub struct Hop {
     /// Which try at the hop it answers, from 1; 0 in rows of before this was kept.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub attempt: u32,
+    /// How long it was in its batch until the answer was seen, seconds; `None` in realtime, of answers that nobody waited for,
+    /// and in rows of before this was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waited_seconds: Option<u32>,
 }
 
 /// Something that happened to a run.
@@ -392,6 +426,17 @@ impl Run {
     /// Whether its last hop went on from one that paused: the two are one answer.
     pub fn went_on_from_a_pause(&self) -> bool {
         self.used().rev().nth(1).is_some_and(|hop| hop.stop_reason == "pause_turn")
+    }
+
+    /// Where `event` brings an answer that this copy has taken in already, to be written with the step it causes: the books as
+    /// the table has them, and that answer. Bookings of others may stand behind it; those are of no use.
+    pub fn before_answer_of(&self, event: &Event) -> Option<(Vec<Hop>, &Hop)> {
+        let id = &event.reply()?.message_id;
+        let at = self.hops.iter().rposition(|hop| !hop.unused)?;
+        let hop = self.hops.get(at).filter(|hop| hop.message_id == *id)?;
+        let mut stood = self.hops.clone();
+        stood.remove(at);
+        Some((stood, hop))
     }
 
     /// Adds a line to its log.

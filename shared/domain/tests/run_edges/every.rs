@@ -19,6 +19,8 @@ pub(crate) fn now() -> DateTime<Utc> {
 pub(crate) fn plan(path: Path, on_timeout: OnTimeout) -> Plan {
     Plan {
         path,
+        way: None,
+        reason: None,
         fallback_reason: None,
         provider: "anthropic".into(),
         model: "claude-sonnet-5-5".into(),

@@ -109,10 +109,12 @@ fn hop(n: u32, stop: &str) -> Hop {
         stop_reason: stop.into(),
         usage: serde_json::Value::Null,
         cost: Cost::default(),
+        in_realtime: None,
         at: now(),
         compaction: false,
         unused: false,
         attempt: 1,
+        waited_seconds: None,
     }
 }
 

@@ -102,7 +102,7 @@ async fn each(
             continue;
         }
         // The table has no id for the batch: the message's own tells a repeat.
-        let asked = Asked { provider, hop, attempt, path: Path::Batch, batch: None };
+        let asked = Asked { provider, hop, attempt, path: Path::Batch, batch: None, before: 0 };
         let entry = hop_of(scene, asked, reply, scene.deps.clock.now());
         booked.news += u32::from(booking::unused(scene, &key, entry).await?);
     }

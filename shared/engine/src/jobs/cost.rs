@@ -1,17 +1,15 @@
-//! What runs cost.
+//! What runs cost, from the totals of the days.
 //!
-//! For now summed from the rows of the runs themselves, day by day from the newest; so the sums reach as far back as history
-//! does, and a request reads a bounded number of rows.
+//! Guarantee: the totals hold every answer that is in a run, exactly once, also of runs that history has no more; a request
+//! reads a bounded number of rows, however many runs there were.
 
-use chrono::{DateTime, Datelike as _, Days, NaiveTime, TimeDelta, Utc};
-use nightshift_domain::cost::{CostBy, CostRow, CostSums, Sum, entries};
-use nightshift_domain::run::Run;
+use chrono::{DateTime, Datelike as _, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
+use nightshift_domain::cost::{CostBy, CostRow, CostSums, Sum};
 use nightshift_domain::{FieldError, JobId};
 use serde_json::Value;
 
 use crate::deps::Deps;
-use crate::ports::{PageRequest, RunFilter};
-use crate::runs::load_config;
+use crate::ports::PageRequest;
 
 use super::params::Params;
 use super::{Refusal, Request};
@@ -19,25 +17,20 @@ use super::{Refusal, Request};
 /// How much of the table one answer may read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
-    /// Most rows of runs; a page more may be read.
-    pub(super) runs: usize,
     /// Most queries: a day without runs is one too.
     pub(super) queries: u32,
     /// Rows of a query.
     pub(super) page: u32,
 }
 
-const BOUNDS: Bounds = Bounds { runs: 10_000, queries: 500, page: 200 };
-/// How long after its occurrence a run's row may be written, and a row may stay beyond what is configured: a batch turn may
-/// wait seven days.
-const SLACK: TimeDelta = TimeDelta::days(8);
+const BOUNDS: Bounds = Bounds { queries: 600, page: 200 };
 
 /// What runs cost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CostReport {
     /// What the rows are by.
     pub by: CostBy,
-    /// Runs from here on.
+    /// Runs from here on, the beginning of a day.
     pub from: DateTime<Utc>,
     /// Runs before this.
     pub to: DateTime<Utc>,
@@ -45,14 +38,14 @@ pub struct CostReport {
     pub rows: Vec<CostRow>,
     /// All of it.
     pub total: Sum,
-    /// Whether the oldest part of the range was left out, because there are too many runs.
+    /// Whether the oldest part of the range was left out, because there is too much of it.
     pub truncated: bool,
     /// What to know about the figures.
     pub notes: Vec<String>,
 }
 
 /// What runs cost: `{jobId?, agentId?, fromMs?, toMs?, by?}`. Days and months are UTC's, a run counts where its row was
-/// written; without a range it is this month so far. Reads only.
+/// written; a range is widened to whole days, and without one it is this month so far. Reads only.
 pub async fn cost(request: &Request<'_>, input: &Value) -> Result<CostReport, Refusal> {
     within(request, input, BOUNDS).await
 }
@@ -63,39 +56,27 @@ pub(super) async fn within(request: &Request<'_>, input: &Value, bounds: Bounds)
     let words = CostBy::WORDS.map(|(word, _)| word);
     let word = params.words("by", "by", &words).first().copied();
     let by = CostBy::WORDS.iter().find(|(name, _)| Some(*name) == word).map_or(CostBy::Job, |(_, by)| *by);
+    let from = instant(&mut params, "fromMs");
     let to = instant(&mut params, "toMs").unwrap_or(request.now);
-    let from = instant(&mut params, "fromMs").unwrap_or_else(|| month_of(to));
+    let from = from.unwrap_or_else(|| month_of(to));
     if from >= to {
         let fault = FieldError::new("invalid_field", "fromMs", "the range begins when it ends, or later");
         params.fault(fault.hint("fromMs is included, toMs is not"));
     }
     params.done(())?;
 
-    let kept = TimeDelta::days(i64::from(load_config(request.deps).await?.cron.retention.runs_days));
+    let mut reader = Reader { deps: request.deps, bounds, job, agent, sums: CostSums::new(by), queries: 0 };
+    // What a clock that is ahead of ours wrote is of tomorrow at most.
+    let newest = to.min(request.now + TimeDelta::days(1));
+    let first = midnight(from.date_naive());
+    let end = if to < request.now { end_of(to).min(request.now) } else { to };
+    let reached = reader.days(first.date_naive(), newest).await?;
     let mut notes = Vec::new();
-    if from < request.now - kept {
-        let since = (request.now - kept).date_naive();
-        notes.push(format!("runs of before {since} are gone from history and are not counted"));
+    if (from, to) != (first, end) {
+        notes.push("costs are kept by day (UTC): the days it begins and ends in are counted whole".to_owned());
     }
-    let mut reader = Reader {
-        deps: request.deps,
-        bounds,
-        from,
-        to,
-        agent,
-        sums: CostSums::new(by),
-        runs: 0,
-        queries: 0,
-        reached: to,
-    };
-    let done = match job {
-        Some(job) => reader.of_job(job).await?,
-        // What is older was removed, as far as anything was.
-        None => reader.of_days(from.max(request.now - kept - SLACK)).await?,
-    };
-    if !done {
-        let reached = reader.reached.format("%Y-%m-%d %H:%M");
-        notes.push(format!("there are too many runs for one answer: only those since {reached} UTC are counted"));
+    if let Some(reached) = reached {
+        notes.push(format!("there is too much for one answer: only what is since {reached} is counted"));
     }
     if reader.sums.unpriced() > 0 {
         let hops = reader.sums.unpriced();
@@ -104,7 +85,17 @@ pub(super) async fn within(request: &Request<'_>, input: &Value, bounds: Bounds)
         ));
     }
     let (rows, total) = (reader.sums.rows(), reader.sums.total());
-    Ok(CostReport { by, from, to, rows, total, truncated: !done, notes })
+    Ok(CostReport { by, from: first, to: end, rows, total, truncated: reached.is_some(), notes })
+}
+
+fn midnight(day: NaiveDate) -> DateTime<Utc> {
+    day.and_time(NaiveTime::MIN).and_utc()
+}
+
+/// The end of the day that an instant is in, or ends.
+fn end_of(to: DateTime<Utc>) -> DateTime<Utc> {
+    let last = (to - TimeDelta::milliseconds(1)).date_naive();
+    midnight(last.succ_opt().unwrap_or(last))
 }
 
 fn instant(params: &mut Params<'_>, name: &str) -> Option<DateTime<Utc>> {
@@ -122,74 +113,56 @@ fn instant(params: &mut Params<'_>, name: &str) -> Option<DateTime<Utc>> {
 /// The beginning of the month that ends with `to`, or of the one `to` is in.
 fn month_of(to: DateTime<Utc>) -> DateTime<Utc> {
     let last = (to - TimeDelta::milliseconds(1)).date_naive();
-    let first = last.with_day(1).unwrap_or(last);
-    first.and_time(NaiveTime::MIN).and_utc()
+    midnight(last.with_day(1).unwrap_or(last))
 }
 
 struct Reader<'a> {
     deps: &'a Deps,
     bounds: Bounds,
-    from: DateTime<Utc>,
-    to: DateTime<Utc>,
+    job: Option<JobId>,
     agent: Option<String>,
     sums: CostSums,
-    runs: usize,
     queries: u32,
-    /// Everything since then was read.
-    reached: DateTime<Utc>,
 }
 
 impl Reader<'_> {
-    /// Every day back to `oldest`'s; whether none was left out.
-    async fn of_days(&mut self, oldest: DateTime<Utc>) -> Result<bool, Refusal> {
-        // A day more than today, for rows of a clock that is ahead of ours.
-        let newest = self.to.min(self.deps.clock.now() + TimeDelta::days(1));
-        let mut day = (newest - TimeDelta::milliseconds(1)).date_naive();
-        while day >= oldest.date_naive() {
-            if !self.list(&RunFilter::OfDay(day), DateTime::<Utc>::MIN_UTC).await? {
-                return Ok(false);
+    /// Every day before `to` back to `first`; the oldest one read where there were too many.
+    async fn days(&mut self, first: NaiveDate, to: DateTime<Utc>) -> Result<Option<NaiveDate>, Refusal> {
+        let mut day = (to - TimeDelta::milliseconds(1)).date_naive();
+        // Totals go after 400 days.
+        let first = first.max(day.checked_sub_days(Days::new(500)).unwrap_or(first));
+        let mut reached = None;
+        while day >= first {
+            if !self.day(day).await? {
+                return Ok(Some(reached.or(day.succ_opt()).unwrap_or(day)));
             }
-            self.reached = self.reached.min(day.and_time(NaiveTime::MIN).and_utc());
-            match day.checked_sub_days(Days::new(1)) {
+            reached = Some(day);
+            match day.pred_opt() {
                 Some(before) => day = before,
                 None => break,
             }
         }
-        Ok(true)
+        Ok(None)
     }
 
-    /// A job's runs, which stand in the order of their occurrences.
-    async fn of_job(&mut self, job: JobId) -> Result<bool, Refusal> {
-        self.list(&RunFilter::OfJob(job), self.from - SLACK).await
-    }
-
-    /// A list, newest first, to an occurrence before `last` or its end; whether it came so far.
-    async fn list(&mut self, filter: &RunFilter, last: DateTime<Utc>) -> Result<bool, Refusal> {
-        let mut cursor = None;
+    /// All of a day; `false` where it would be too much, with nothing of it counted.
+    async fn day(&mut self, day: NaiveDate) -> Result<bool, Refusal> {
+        let (mut cursor, mut rows) = (None, Vec::new());
         loop {
-            if self.runs >= self.bounds.runs || self.queries >= self.bounds.queries {
+            if self.queries >= self.bounds.queries {
                 return Ok(false);
             }
-            let page =
-                self.deps.store.runs(filter, &PageRequest { limit: self.bounds.page, cursor: cursor.take() }).await?;
             self.queries += 1;
-            self.runs += page.items.len();
-            for run in &page.items {
-                self.take(run);
-            }
-            let over = page.items.last().is_some_and(|run| run.slot < last);
+            let page = PageRequest { limit: self.bounds.page, cursor: cursor.take() };
+            let page = self.deps.store.spending(day, self.job.as_ref(), &page).await?;
+            rows.extend(page.items);
             cursor = page.next;
-            if cursor.is_none() || over {
-                return Ok(true);
+            if cursor.is_none() {
+                break;
             }
         }
-    }
-
-    fn take(&mut self, run: &Run) {
-        self.reached = self.reached.min(run.created_at);
-        let wanted = self.agent.as_ref().is_none_or(|agent| *agent == run.agent_id);
-        if wanted && (self.from..self.to).contains(&run.created_at) {
-            entries(run).for_each(|entry| self.sums.add(&entry));
-        }
+        let wanted = rows.iter().filter(|row| self.agent.as_ref().is_none_or(|agent| *agent == row.of.agent_id));
+        wanted.for_each(|row| self.sums.add(row));
+        Ok(true)
     }
 }

@@ -180,7 +180,7 @@ async fn write(
             Ok((new, _)) => {
                 let old = Config::stored(&current).ok().filter(|_| !idle && !request.stamp.repeated);
                 let old = old.as_ref().map(|(old, _)| old);
-                heartbeats::follow(request, &new, old).await?;
+                Box::pin(heartbeats::follow(request, &new, old)).await?;
                 move_followers(request, &Follow { new: &new, old }).await?
             }
             // Nothing was written, and what stands there is for `config.apply` to repair.

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use nightshift_domain::batch::{Batch, Collected, Window, WindowId};
 use nightshift_domain::config::Config;
+use nightshift_domain::cost::Spend;
 use nightshift_domain::delivery::Chunk;
 pub use nightshift_domain::heartbeat::SystemEvent;
 use nightshift_domain::job::JobRecord;
@@ -144,6 +145,9 @@ pub enum Write<'a> {
         /// When the row may go; `None` for one that stays.
         expires_at: Option<DateTime<Utc>>,
     },
+    /// Adds to the totals of a day, and says what its job is called now; unconditional. It goes with the write of the run whose
+    /// answers they are.
+    Spend(&'a Spend),
     /// Adds `by` to a counter of `cron status`; unconditional.
     Count {
         /// The counter; its name begins with an ASCII letter.
@@ -286,6 +290,14 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     async fn window(&self, id: &WindowId) -> Result<Option<Window>, StoreError>;
     /// The runs in a window, by their keys. Consistent.
     async fn collected(&self, id: &WindowId, page: &PageRequest) -> Result<Page<Collected>, StoreError>;
+
+    /// The totals of a day, of all jobs or of one. Consistent.
+    async fn spending(
+        &self,
+        day: NaiveDate,
+        job: Option<&JobId>,
+        page: &PageRequest,
+    ) -> Result<Page<Spend>, StoreError>;
 
     /// The ledger rows of a run's delivery, in order.
     async fn chunks(&self, run: &RunKey, origin: &str) -> Result<Vec<Chunk>, StoreError>;

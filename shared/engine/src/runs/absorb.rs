@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use nightshift_domain::AttemptId;
 use nightshift_domain::model::{Reply, Role, StopReason};
 use nightshift_domain::money;
-use nightshift_domain::run::{CallState, Hop, MOST_CALLS, Path, Run, Said, ToolCall, Via};
+use nightshift_domain::run::{CallState, Hop, MOST_CALLS, Path, Run, Said, State, ToolCall, Via};
 
 use crate::error::EngineError;
 
@@ -29,7 +29,8 @@ pub(crate) async fn absorb(
     let path = if batch.is_some() { Path::Batch } else { Path::Realtime };
     let provider = run.plan.as_ref().map_or("anthropic", |plan| plan.provider.as_str());
     let reference = format!("{provider}/{}", reply.model);
-    let call = booking::Asked { provider, hop: n, attempt: run.state.attempt(), path, batch };
+    let before = run.prompt_before(&reply.model);
+    let call = booking::Asked { provider, hop: n, attempt: run.state.attempt(), path, batch, before };
     let hop = booking::hop_of(scene, call, reply, now);
     if price_unknown(&reference, now, scene) {
         let note = format!("no price is known for {reference}; its cost counts as nothing");
@@ -38,7 +39,9 @@ pub(crate) async fn absorb(
         }
     }
     run.cost = run.cost.plus(hop.cost);
-    run.hops.push(Hop { compaction: run.is_compacting(), ..hop });
+    let in_batch = matches!(run.state, State::Submitted { .. }).then(|| now - run.state_since);
+    let waited_seconds = in_batch.and_then(|waited| u32::try_from(waited.num_seconds()).ok());
+    run.hops.push(Hop { compaction: run.is_compacting(), waited_seconds, ..hop });
     if run.is_compacting() {
         return absorb_summary(scene.deps, run, reply).await;
     }

@@ -7,9 +7,10 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::batch::{Batch, Member};
+use nightshift_domain::cost::{SpendOf, spent, spent_for_nothing};
 use nightshift_domain::metrics;
 use nightshift_domain::model::{Reply, StopReason};
-use nightshift_domain::money;
+use nightshift_domain::money::{self, InRealtime, Tokens};
 use nightshift_domain::run::{Hop, Path, RowResult, Run};
 use nightshift_domain::{AttemptId, RunKey};
 use tracing::{debug, warn};
@@ -40,13 +41,16 @@ pub(crate) struct Asked<'a> {
     pub path: Path,
     /// The batch, by our id; `None` in realtime and for a batch we know nothing of.
     pub batch: Option<&'a AttemptId>,
+    /// How long the prompt was that it goes on from, tokens.
+    pub before: u64,
 }
 
 /// The entry of `reply` in the books.
 pub(crate) fn hop_of(scene: Scene<'_>, asked: Asked<'_>, reply: &Reply, now: DateTime<Utc>) -> Hop {
     let reference = format!("{}/{}", asked.provider, reply.model);
     let price = money::price(&reference, now, &scene.config.models.prices);
-    let cost = price.map(|price| money::cost(&reply.usage, &price, asked.path == Path::Batch)).unwrap_or_default();
+    let cost = |price| money::cost(&reply.usage, price, asked.path == Path::Batch);
+    let tokens = Tokens::of(&reply.usage);
     Hop {
         n: asked.hop,
         path: asked.path,
@@ -56,11 +60,13 @@ pub(crate) fn hop_of(scene: Scene<'_>, asked: Asked<'_>, reply: &Reply, now: Dat
         batch: asked.batch.cloned(),
         stop_reason: stop_word(&reply.stop_reason),
         usage: reply.usage.clone(),
-        cost,
+        cost: price.as_ref().map(cost).unwrap_or_default(),
+        in_realtime: price.as_ref().map(|price| InRealtime::of(&tokens, price, asked.before)),
         at: now,
         compaction: false,
         unused: false,
         attempt: asked.attempt,
+        waited_seconds: None,
     }
 }
 
@@ -88,10 +94,11 @@ pub(crate) async fn unused(scene: Scene<'_>, key: &RunKey, hop: Hop) -> Result<b
     let deps = scene.deps;
     for _ in 0..MAX_RACES {
         let Some(mut run) = deps.store.run(key).await? else { return without_run(scene, key, &hop).await };
+        let stood = run.hops.clone();
         if !run.book_unused(hop.clone(), deps.clock.now()) {
             return Ok(false);
         }
-        if booked(scene, &run).await? {
+        if booked(scene, &run, &stood).await? {
             let entered = run.hops.last().unwrap_or(&hop);
             deps.measure(&metrics::too_late(key, entered));
             warn!(run.id = %key, "an answer of {} to run {key} was paid and is of no use", hop.model);
@@ -117,6 +124,7 @@ pub(crate) async fn late_row(
         attempt: member.attempt,
         path: Path::Batch,
         batch: Some(&batch.id),
+        before: 0,
     };
     let hop = hop_of(scene, asked, reply, scene.deps.clock.now());
     if run.is_some_and(|run| run.has_booked(&hop)) {
@@ -137,17 +145,21 @@ pub(crate) async fn came_back(scene: Scene<'_>, key: &RunKey, answer: Option<Hop
 async fn refused(scene: Scene<'_>, key: &RunKey) -> Result<(), EngineError> {
     for _ in 0..MAX_RACES {
         let Some(mut run) = scene.deps.store.run(key).await? else { return Ok(()) };
-        if !run.book_refusal() || booked(scene, &run).await? {
+        let stood = run.hops.clone();
+        if !run.book_refusal() || booked(scene, &run, &stood).await? {
             return Ok(());
         }
     }
     Err(EngineError::Contended { subject: format!("run {key}"), times: MAX_RACES })
 }
 
-/// Writes a run whose books alone changed. A row that is over stays as long as it would have.
-async fn booked(scene: Scene<'_>, run: &Run) -> Result<bool, EngineError> {
+/// Writes a run whose books, which stood like this, alone changed. A row that is over stays as long as it would have.
+async fn booked(scene: Scene<'_>, run: &Run, stood: &[Hop]) -> Result<bool, EngineError> {
     let expires_at = run.ended_at.map(|ended| ended + run_retention(scene));
-    Ok(scene.deps.store.commit(&[Write::Run { run, expires_at }]).await? == Outcome::Applied)
+    let spent = spent(stood, run);
+    let mut writes = vec![Write::Run { run, expires_at }];
+    writes.extend(spent.iter().map(Write::Spend));
+    Ok(scene.deps.store.commit(&writes).await? == Outcome::Applied)
 }
 
 /// Counts an answer whose run's row is gone.
@@ -163,10 +175,20 @@ async fn without_run(scene: Scene<'_>, key: &RunKey, hop: &Hop) -> Result<bool, 
     }
     warn!(run.id = %key, "an answer of {} was paid for run {key}, which is gone", hop.model);
     let nano = i64::try_from(hop.cost.paid_nano_usd).unwrap_or(i64::MAX);
-    let counts = [Write::Count { name: LOST_ANSWERS, by: 1 }, Write::Count { name: LOST_MONEY, by: nano }];
+    let now = deps.clock.now();
+    let of = SpendOf {
+        day: now.date_naive(),
+        job_id: key.job_id().to_string(),
+        // Which agent and which provider it was is gone with the row.
+        agent_id: String::new(),
+        model: hop.model.clone(),
+        path: hop.path.word().to_owned(),
+    };
+    let spent = spent_for_nothing(of, hop);
+    let counts =
+        [Write::Count { name: LOST_ANSWERS, by: 1 }, Write::Count { name: LOST_MONEY, by: nano }, Write::Spend(&spent)];
     let _: Outcome = deps.store.commit(&counts).await?;
     deps.measure(&metrics::too_late(key, hop));
-    let now = deps.clock.now();
     deps.store.remember(&name, "", &serde_json::Value::Null, now + COUNTED_FOR).await?;
     Ok(true)
 }

@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::RunKey;
 use nightshift_domain::alert::on_ended;
 use nightshift_domain::batch::{Batch, BatchState, row_bytes};
+use nightshift_domain::cost::{Spend, spent};
 use nightshift_domain::event::{Envelope, Wake};
 use nightshift_domain::job::{JobRecord, JobStep, on_run_moved};
 use nightshift_domain::metrics;
@@ -84,7 +85,9 @@ async fn applied(scene: Scene<'_>, run: &Run, event: Event, along: Along<'_>) ->
         let Prepared { mut after, effects, change, woken, told, events, more, litter, record } = prepared;
         let step = record.as_ref().and_then(|record| on_run_moved(record, &run.state, &after, now));
         let step = step.map(|step| raised(after_a_pause(step, scene, now), scene, &mut after, now));
-        let beside = Beside { step: step.as_ref(), session: change.as_ref(), events: &events };
+        let stood = run.before_answer_of(&event).map(|(stood, _)| stood);
+        let spent = spent(stood.as_ref().unwrap_or(&run.hops), &after);
+        let beside = Beside { step: step.as_ref(), session: change.as_ref(), events: &events, spent: &spent };
         match write(scene, &run, &after, beside, &along).await? {
             Written::All => {
                 scene.deps.measure(&metrics::moved(&run, &event, &after));
@@ -285,13 +288,15 @@ struct Beside<'a> {
     session: Option<&'a Change>,
     /// Events of the main session.
     events: &'a [SystemEvent],
+    /// What it adds to the totals of its day.
+    spent: &'a [Spend],
 }
 
 async fn write(
     scene: Scene<'_>,
     before: &Run,
     after: &Run,
-    Beside { step, session, events }: Beside<'_>,
+    Beside { step, session, events, spent }: Beside<'_>,
     along: &Along<'_>,
 ) -> Result<Written, EngineError> {
     let expires_at = after.ended_at.map(|ended| ended + run_retention(scene));
@@ -330,6 +335,7 @@ async fn write(
     }
     writes.extend(along.event.map(Write::Event));
     writes.extend(events.iter().map(Write::EventMoved));
+    writes.extend(spent.iter().map(Write::Spend));
     if let Some(name) = along.count.filter(|_| after.plan.is_some()) {
         writes.push(Write::Count { name, by: 1 });
     }

@@ -16,10 +16,18 @@ use super::blocks::{Block, blocks, text};
 use super::texts::{load_text, talk_text};
 use super::tools::cut;
 
+/// The MCP connector takes https only (Python SDK 2.11.0, `BetaRequestMCPServerURLDefinitionParam`).
+const CONNECTOR_TAKES: &str = "https://";
 /// How long a token outlives the turn it is for: a batch that is told to stop goes on for a while.
 const SLACK: TimeDelta = TimeDelta::hours(1);
 /// The least a token lasts: a batch may live for 24 hours (Message Batches page), whatever the turn's own deadline.
 const LEAST: TimeDelta = TimeDelta::hours(25);
+
+/// Whether a batch turn with this offer could have an endpoint.
+pub(crate) fn can_have_endpoint(scene: Scene<'_>, agent: &Agent, offer: &Offer) -> bool {
+    let is_public = scene.config.api.public_url.as_deref().is_some_and(|base| base.starts_with(CONNECTOR_TAKES));
+    is_public && !over_endpoint(&mut offer.clone(), &scene.config.tools_of(agent).endpoint).is_empty()
+}
 
 /// The endpoint of a batch turn, with the tools that leave `offer` for it; `None` where it has no public address or nothing
 /// to offer. The key is new each time, so only the plan that is written counts.
@@ -31,8 +39,7 @@ pub(crate) fn endpoint(
     realtime_seconds: u64,
 ) -> Option<Endpoint> {
     let base = scene.config.api.public_url.as_deref()?;
-    // The MCP connector takes https only (Python SDK 2.11.0, `BetaRequestMCPServerURLDefinitionParam`).
-    if !base.starts_with("https://") {
+    if !base.starts_with(CONNECTOR_TAKES) {
         return None;
     }
     let tools = over_endpoint(offer, &scene.config.tools_of(agent).endpoint);

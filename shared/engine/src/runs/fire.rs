@@ -83,7 +83,7 @@ pub(crate) async fn make_up_for_fire(scene: Scene<'_>, record: &JobRecord) -> Re
     let start = slot + timing.offset;
     let (job, generation) = (record.job.job_id.clone(), record.generation);
     let fire = Fire { job, generation, scheduled: start, slot: Some(slot), not_before: Some(start) };
-    Ok(match fired(scene, &fire, true).await? {
+    Ok(match Box::pin(fired(scene, &fire, true)).await? {
         Fired::Driven(_) => true,
         Fired::Recorded(_) | Fired::Stray | Fired::Ignored => false,
     })

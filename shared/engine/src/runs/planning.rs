@@ -5,8 +5,9 @@ use nightshift_domain::alert::rules;
 use nightshift_domain::config::{Agent, Config, Provider};
 use nightshift_domain::delivery::channel_of;
 use nightshift_domain::heartbeat::{delivery as heartbeat_delivery, is_homeless};
-use nightshift_domain::job::{DeliveryMode, Job, Payload};
-use nightshift_domain::model::{Chosen, ModelInfo, known, thinking_for};
+use nightshift_domain::job::{BatchMode, DeliveryMode, Job, Payload};
+use nightshift_domain::model::{BYTES_PER_TOKEN, Chosen, ModelInfo, known, thinking_for};
+use nightshift_domain::planner::Way;
 use nightshift_domain::run::{
     BATCH_MAX_TOKENS, Candidate, Event, Path, PathChoice, Plan, REALTIME_MAX_TOKENS, Run, choose_path, lineup,
     own_model,
@@ -21,7 +22,7 @@ use crate::heartbeat::{self, Look, Seen};
 use crate::ports::OpenedModel;
 
 use super::Scene;
-use super::endpoint::endpoint;
+use super::endpoint::{can_have_endpoint, endpoint};
 use super::picking::{Picked, pick};
 use super::prompt::system_prompt;
 use super::target::{of_route, target};
@@ -95,7 +96,7 @@ pub(super) async fn plan(scene: Scene<'_>, run: &Run) -> Result<Planned, EngineE
         Err(event) => return Ok((*event).into()),
     };
     let Candidate { provider_name, provider, model } = candidate;
-    let PathChoice { path, fallback } = choose_path(&run.turn, scene.config, &provider, credential, &info);
+    let PathChoice { mut path, fallback } = choose_path(&run.turn, scene.config, &provider, credential, &info);
     if let Some(fallback) = fallback {
         info!(job.id = %run.job_id, run.id = %run.key, fallback = fallback.code(), "run {} falls back to realtime: {}", run.key, fallback.sentence());
     }
@@ -104,24 +105,45 @@ pub(super) async fn plan(scene: Scene<'_>, run: &Run) -> Result<Planned, EngineE
     {
         notes.push("the webhook is not signed: cron.webhookSecret is not configured".to_owned());
     }
-    let max_tokens = max_tokens(path, &info);
-    let level = run.turn.thinking.or(agent.thinking).or(defaults.thinking);
-    let Chosen { effort, mode: thinking, notes: clamped } = thinking_for(level, &info, max_tokens);
-    notes.extend(clamped);
     let mut offer = offered(scene.config, run, &agent, &provider, &info);
     notes.extend(offer.notes.iter().cloned());
     let (system, remarks) = system_prompt(scene.deps, run, &agent, defaults, &offer.client).await?;
     notes.extend(remarks);
+    let realtime_seconds =
+        run.turn.timeout_seconds.or(agent.timeout_seconds).or(defaults.timeout_seconds).unwrap_or(DEFAULT_TIMEOUT_S);
+    let mut chosen = None;
+    if path == Path::Batch && run.turn.batch.as_ref().is_some_and(|batch| batch.mode == Some(BatchMode::Auto)) {
+        let (wait, _) = patience(scene.config, run, path, realtime_seconds);
+        let reference = format!("{provider_name}/{model}");
+        let bytes = system.as_ref().map_or(0, String::len) + offer_bytes(&offer) + run.prompt.bytes();
+        let turn = auto::Turn {
+            reference: &reference,
+            prefix: bytes as u64 / BYTES_PER_TOKEN,
+            has_tools: !offer.client.is_empty(),
+            one_call: provider.is_anthropic() && can_have_endpoint(scene, &agent, &offer),
+            time: deadline(now, wait) - now,
+        };
+        let choice = auto::choose(scene, run, &turn).await?;
+        if choice.way == Way::Realtime {
+            path = Path::Realtime;
+        }
+        chosen = Some(choice);
+    }
+    let max_tokens = max_tokens(path, &info);
+    let level = run.turn.thinking.or(agent.thinking).or(defaults.thinking);
+    let Chosen { effort, mode: thinking, notes: clamped } = thinking_for(level, &info, max_tokens);
+    notes.extend(clamped);
     let system = match system {
         Some(text) => Some(plan_text(scene.deps, &run.key, text).await?),
         None => None,
     };
-    let realtime_seconds =
-        run.turn.timeout_seconds.or(agent.timeout_seconds).or(defaults.timeout_seconds).unwrap_or(DEFAULT_TIMEOUT_S);
     let (wait, on_timeout) = patience(scene.config, run, path, realtime_seconds);
     let deadline = deadline(now, wait);
+    let asks_alone = chosen.as_ref().is_none_or(|choice| choice.way == Way::OneCall);
     let endpoint = match path {
-        Path::Batch if provider.is_anthropic() => endpoint(scene, &agent, &mut offer, deadline, realtime_seconds),
+        Path::Batch if provider.is_anthropic() && asks_alone => {
+            endpoint(scene, &agent, &mut offer, deadline, realtime_seconds)
+        }
         Path::Batch | Path::Realtime => None,
     };
     if scene.config.api.public_url.as_ref().is_some_and(|url| !url.starts_with("https://")) {
@@ -133,6 +155,8 @@ pub(super) async fn plan(scene: Scene<'_>, run: &Run) -> Result<Planned, EngineE
     };
     let plan = Plan {
         path,
+        way: chosen.as_ref().map(|choice| choice.way),
+        reason: chosen.map(|choice| choice.reason),
         fallback_reason: fallback.map(|fallback| fallback.code().to_owned()),
         provider: provider_name,
         model,
@@ -278,6 +302,11 @@ fn offered(config: &Config, run: &Run, agent: &Agent, provider: &Provider, info:
     })
 }
 
+/// What the tools take of a prompt.
+fn offer_bytes(offer: &Offer) -> usize {
+    offer.tools.iter().map(|tool| tool.to_string().len()).sum()
+}
+
 /// How long the turn may take, ms, and what happens then.
 fn patience(config: &Config, run: &Run, path: Path, realtime_seconds: u64) -> (u64, nightshift_domain::job::OnTimeout) {
     let rules = &config.cron.batch;
@@ -296,5 +325,6 @@ fn deadline(now: DateTime<Utc>, wait_ms: u64) -> DateTime<Utc> {
     now + wait.map_or(most, |wait| wait.min(most))
 }
 
+mod auto;
 #[cfg(test)]
 mod tests;

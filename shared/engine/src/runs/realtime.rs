@@ -131,7 +131,7 @@ fn too_late(
     answer: Result<Reply, ModelError>,
     now: DateTime<Utc>,
 ) -> Called {
-    let asked = Asked { provider: &plan.provider, hop, attempt, path: Path::Realtime, batch: None };
+    let asked = Asked { provider: &plan.provider, hop, attempt, path: Path::Realtime, batch: None, before: 0 };
     match answer {
         Ok(reply) => Called::TooLate(Some(Box::new(hop_of(scene, asked, &reply, now)))),
         Err(error) if error.kind.may_be_paid() => Called::LeaseLost,
@@ -220,6 +220,7 @@ pub(crate) async fn hop_request(scene: Scene<'_>, run: &Run, plan: &Plan) -> Res
         prefix_tokens,
         sent_tokens: estimated_tokens(system.as_deref(), tools.as_deref(), &messages),
         client_tools: !plan.client_tools.is_empty(),
+        way: plan.way,
     });
     let mut request = HopRequest {
         model: plan.model.clone(),

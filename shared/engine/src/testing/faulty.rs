@@ -5,9 +5,10 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use futures::future::BoxFuture;
 use nightshift_domain::batch::{Batch, Collected, Window, WindowId};
+use nightshift_domain::cost::Spend;
 use nightshift_domain::delivery::Chunk;
 use nightshift_domain::job::JobRecord;
 use nightshift_domain::run::{EndpointCall, Run};
@@ -163,6 +164,15 @@ impl Store for Faulty {
 
     async fn collected(&self, id: &WindowId, page: &PageRequest) -> Result<Page<Collected>, StoreError> {
         self.inner.collected(id, page).await
+    }
+
+    async fn spending(
+        &self,
+        day: NaiveDate,
+        job: Option<&JobId>,
+        page: &PageRequest,
+    ) -> Result<Page<Spend>, StoreError> {
+        self.inner.spending(day, job, page).await
     }
 
     async fn chunks(&self, run: &RunKey, origin: &str) -> Result<Vec<Chunk>, StoreError> {

@@ -4,12 +4,13 @@ use std::cmp::Ordering;
 
 use nightshift_domain::JobId;
 use nightshift_domain::batch::{Collected, WindowId};
+use nightshift_domain::cost::Spend;
 use nightshift_domain::ids::slot_text;
 use nightshift_domain::job::JobRecord;
 use nightshift_domain::run::Run;
 use nightshift_domain::session::Session;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use serde_json::Value;
 
 use super::rows::{Place, Row, Rows, fault};
@@ -74,6 +75,23 @@ impl Rows {
         let here = self.collected.iter().filter(|((window, _), _)| window == id);
         let rows = here.map(|((_, run), bytes)| (run.to_string(), Collected { run: run.clone(), bytes: *bytes }));
         cut("list the runs in a window", &format!("window {id}"), rows.collect(), page)
+    }
+
+    pub(super) fn spending(
+        &self,
+        day: NaiveDate,
+        job: Option<&JobId>,
+        page: &PageRequest,
+    ) -> Result<Page<Spend>, StoreError> {
+        let here = self.spending.iter().filter(|(of, _)| of.day == day);
+        let here = here.filter(|(of, _)| job.is_none_or(|job| of.job_id == job.as_str()));
+        let rows = here.map(|(of, (job_name, totals))| {
+            let place = format!("{}#{}#{}#{}", of.job_id, of.agent_id, of.model, of.path);
+            (place, Spend { of: of.clone(), job_name: job_name.clone(), totals: *totals })
+        });
+        let mut rows: Vec<_> = rows.collect();
+        rows.sort_by(|one, other| one.0.cmp(&other.0));
+        cut("list the totals of a day", &format!("totals of {day}"), rows, page)
     }
 
     pub(super) fn due(&self, now: i64, before: DateTime<Utc>, limit: u32) -> Vec<DueItem> {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use nightshift_domain::batch::{Batch, BatchState, WindowId};
+use nightshift_domain::cost::{Spend, SpendOf, Totals};
 use nightshift_domain::run::attention_at;
 use nightshift_domain::shelf::ShelfId;
 use nightshift_domain::{AttemptId, JobId, RunKey};
@@ -80,6 +81,8 @@ pub(super) struct Rows {
     pub(super) remotes: BTreeMap<String, (AttemptId, Option<i64>)>,
     pub(super) events: BTreeMap<(String, String), SystemEvent>,
     pub(super) counters: BTreeMap<String, i64>,
+    /// The totals of every day, and what their job is called.
+    pub(super) spending: BTreeMap<SpendOf, (String, Totals)>,
     /// Who has which place.
     pub(super) places: BTreeMap<u32, RunKey>,
     /// Who waits for one, by since when (epoch ms).
@@ -152,6 +155,7 @@ enum Change {
         window: WindowId,
         run: RunKey,
     },
+    Spend(Spend),
     Count {
         name: String,
         by: i64,
@@ -230,6 +234,7 @@ impl Rows {
             | Change::Unqueue { .. }
             | Change::Collect { .. }
             | Change::Uncollect { .. }
+            | Change::Spend(_)
             | Change::Count { .. } => Fate::Free,
         }
     }
@@ -260,6 +265,10 @@ impl Rows {
             Change::Unqueue { since, run } => drop(self.queue.remove(&(since, run))),
             Change::Collect { window, run, bytes } => drop(self.collected.insert((window, run), bytes)),
             Change::Uncollect { window, run } => drop(self.collected.remove(&(window, run))),
+            Change::Spend(Spend { of, job_name, totals }) => {
+                let (name, sum) = self.spending.entry(of).or_default();
+                (*name, *sum) = (job_name, sum.plus(&totals));
+            }
             Change::Count { name, by } => *self.counters.entry(name).or_default() += by,
         }
     }
@@ -376,6 +385,7 @@ fn changes(writes: &[Write<'_>]) -> Result<Vec<(usize, Change)>, StoreError> {
             Write::Uncollect { window, run } => {
                 add(Change::Uncollect { window: (*window).clone(), run: (*run).clone() });
             }
+            Write::Spend(spend) => add(Change::Spend((*spend).clone())),
             Write::Count { name, by } => add(Change::Count { name: (*name).to_owned(), by: *by }),
         }
     }
@@ -433,6 +443,7 @@ fn check(changes: &[(usize, Change)]) -> Result<(), StoreError> {
         Change::Count { name, .. } => !is_counter_name(name),
         Change::Declare { .. }
         | Change::Undeclare { .. }
+        | Change::Spend(_)
         | Change::Remote { .. }
         | Change::Release { .. }
         | Change::Event(_)

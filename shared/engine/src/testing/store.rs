@@ -3,8 +3,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use nightshift_domain::batch::{Batch, Collected, Window, WindowId};
+use nightshift_domain::cost::Spend;
 use nightshift_domain::delivery::Chunk;
 use nightshift_domain::ids::slot_text;
 use nightshift_domain::job::JobRecord;
@@ -100,6 +101,15 @@ impl Store for MemoryStore {
 
     async fn collected(&self, id: &WindowId, page: &PageRequest) -> Result<Page<Collected>, StoreError> {
         self.rows().collected(id, page)
+    }
+
+    async fn spending(
+        &self,
+        day: NaiveDate,
+        job: Option<&JobId>,
+        page: &PageRequest,
+    ) -> Result<Page<Spend>, StoreError> {
+        self.rows().spending(day, job, page)
     }
 
     async fn chunks(&self, run: &RunKey, origin: &str) -> Result<Vec<Chunk>, StoreError> {

@@ -93,6 +93,8 @@ impl World {
 fn plan(target: Option<Target>, now: DateTime<Utc>) -> Plan {
     Plan {
         path: Path::Realtime,
+        way: None,
+        reason: None,
         fallback_reason: None,
         provider: "anthropic".to_owned(),
         model: "m".to_owned(),

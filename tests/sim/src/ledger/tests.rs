@@ -99,10 +99,12 @@ fn booked(lines: &[BillLine]) -> Run {
             stop_reason: "end_turn".to_owned(),
             usage: line.usage.clone(),
             cost: line.cost,
+            in_realtime: None,
             at: line.at,
             compaction: false,
             unused: false,
             attempt: 1,
+            waited_seconds: None,
         });
     }
     run

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use nightshift_domain::batch::{Batch, Collected, Window, WindowId};
+use nightshift_domain::cost::Spend;
 use nightshift_domain::delivery::Chunk;
 use nightshift_domain::job::JobRecord;
 use nightshift_domain::run::{EndpointCall, Run};
@@ -85,6 +86,7 @@ fn word(write: &Write<'_>) -> &'static str {
         Write::Stop(_) => "Stop",
         Write::EndStop(_) => "EndStop",
         Write::Memo { .. } => "Memo",
+        Write::Spend(_) => "Spend",
         Write::Count { .. } => "Count",
     }
 }
@@ -146,6 +148,15 @@ impl Store for GatedStore {
 
     async fn window(&self, id: &WindowId) -> Result<Option<Window>, StoreError> {
         self.read("window", self.inner.window(id)).await
+    }
+
+    async fn spending(
+        &self,
+        day: NaiveDate,
+        job: Option<&JobId>,
+        page: &PageRequest,
+    ) -> Result<Page<Spend>, StoreError> {
+        self.read("spending", self.inner.spending(day, job, page)).await
     }
 
     async fn collected(&self, id: &WindowId, page: &PageRequest) -> Result<Page<Collected>, StoreError> {

@@ -38,6 +38,7 @@ pub(in crate::commands) fn run(run: &RunView, now: DateTime<Utc>, surface: Surfa
             ("model", run.model.clone()),
             ("path", run.path.clone()),
             ("fallback", run.fallback_reason.clone()),
+            ("why so", run.path_reason.clone()),
             ("batch", (!batches.is_empty()).then(|| batches.join(", "))),
             ("hops", paid.then(|| run.hops.len().to_string())),
             ("delivery", delivered),

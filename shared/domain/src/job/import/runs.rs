@@ -160,6 +160,8 @@ fn plan(entry: &Value, ended_at: DateTime<Utc>) -> Option<Plan> {
     let model = text("model")?.to_owned();
     Some(Plan {
         path: path(entry),
+        way: None,
+        reason: None,
         fallback_reason: text("fallbackReason").map(str::to_owned),
         provider: text("provider").unwrap_or("unknown").to_owned(),
         model,
@@ -202,10 +204,12 @@ fn hops(entry: &Value, ended_at: DateTime<Utc>) -> Vec<Hop> {
         stop_reason: "unknown".to_owned(),
         usage: usage.clone(),
         cost: Cost::default(),
+        in_realtime: None,
         at: ended_at,
         compaction: false,
         unused: false,
         attempt: 0,
+        waited_seconds: None,
     }]
 }
 

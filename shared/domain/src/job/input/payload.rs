@@ -166,12 +166,6 @@ fn timeout(fields: Fields<'_>, faults: &mut Faults) -> Option<u64> {
 fn batch(fields: Fields<'_>, faults: &mut Faults) -> BatchPolicy {
     fields.only(&BATCH, faults);
     let mode = fields.word("mode", &[("always", BatchMode::Always), ("auto", BatchMode::Auto)], faults);
-    if mode == Some(BatchMode::Auto) {
-        faults.add(
-            FieldError::new("not_available", "payload.batch.mode", "mode \"auto\" is not available yet")
-                .hint("leave mode out, or write \"always\""),
-        );
-    }
     let max_wait_ms = fields.whole("maxWaitMs", 0, "milliseconds", faults);
     if let Some(ms) = max_wait_ms.filter(|ms| !(MAX_WAIT_LEAST_MS..=MAX_WAIT_LIMIT_MS).contains(ms)) {
         faults.add(

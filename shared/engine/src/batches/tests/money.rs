@@ -102,7 +102,7 @@ async fn a_row_of_a_batch_is_booked_once_on_a_run_that_moved_on_and_nothing_else
         assert_eq!(unused(world.scene(&invocation), "anthropic", &remote).await.unwrap().news, 0, "{context}");
         assert_eq!(world.run(&before.key).await, after, "{context}");
         let (paid, saved) = (world.metrics.sum(Metric::Cost), world.metrics.sum(Metric::Savings));
-        assert_eq!((paid, saved), (500_000_000, 0), "{context}: measured once");
+        assert_eq!((paid, saved), (500_000_000, -500_000_000), "{context}: measured once, and lost");
     }
 }
 
@@ -158,7 +158,7 @@ async fn the_answers_of_a_batch_nobody_knew_of_are_booked_but_for_those_somebody
 async fn booked_meanwhile(world: &World, key: &RunKey, message: &str) {
     let (invocation, batch) = (world.invocation("inv-other"), AttemptId::new(format!("batch-of-{message}")));
     let path = nightshift_domain::run::Path::Batch;
-    let asked = Asked { provider: "anthropic", hop: 1, attempt: 1, path, batch: Some(&batch) };
+    let asked = Asked { provider: "anthropic", hop: 1, attempt: 1, path, batch: Some(&batch), before: 0 };
     let hop = hop_of(world.scene(&invocation), asked, &reply(message), world.clock.now());
     assert!(book(world.scene(&invocation), key, hop).await.unwrap());
 }

@@ -1,7 +1,7 @@
 //! What runs cost, from rows in the table.
 
 use chrono::{DateTime, Utc};
-use nightshift_domain::cost::Sum;
+use nightshift_domain::cost::{Sum, spent};
 use nightshift_domain::money::Cost;
 use nightshift_domain::run::{Hop, Origin, Path};
 use nightshift_domain::{JobId, RunKey};
@@ -28,10 +28,12 @@ fn hop(n: u32, path: Path, model: &str, paid: u64, at: DateTime<Utc>) -> Hop {
         stop_reason: "end_turn".to_owned(),
         usage: json!({ "input_tokens": 10 }),
         cost: Cost { paid_nano_usd: paid, realtime_nano_usd: paid * if path == Path::Batch { 2 } else { 1 } },
+        in_realtime: None,
         at,
         compaction: false,
         unused: false,
         attempt: 1,
+        waited_seconds: None,
     }
 }
 
@@ -44,8 +46,10 @@ impl World {
         let mut run = new_run(&self.deps, &record, key, Origin::Schedule, at).await.unwrap();
         run.agent_id = if job == "other" { "ops".to_owned() } else { "main".to_owned() };
         run.hops = (1..).zip(hops).map(|(n, (path, paid))| hop(n, *path, "claude-haiku-5-5", *paid, at)).collect();
-        let write = Write::Run { run: &run, expires_at: None };
-        assert_eq!(self.deps.store.commit(&[write]).await.unwrap(), Outcome::Applied);
+        let spent = spent(&[], &run);
+        let mut writes = vec![Write::Run { run: &run, expires_at: None }];
+        writes.extend(spent.iter().map(Write::Spend));
+        assert_eq!(self.deps.store.commit(&writes).await.unwrap(), Outcome::Applied);
     }
 
     async fn cost(&self, input: Value) -> CostReport {
@@ -95,13 +99,16 @@ async fn a_range_a_job_and_an_agent_narrow_it_down() {
     let ms = |text: &str| instant(text).timestamp_millis();
     let range = json!({ "fromMs": ms("2026-10-31T23:59:59Z"), "toMs": ms("2026-11-20T07:30:00Z"), "jobId": "daily" });
     let report = world.cost(range).await;
-    assert_eq!(sums(&report), [("daily", 2, 3, 1023)], "from is included, to is not");
+    assert_eq!(sums(&report), [("daily", 3, 4, 1030)], "a range is widened to whole days");
+    assert!(report.notes[0].starts_with("costs are kept by day"), "{:?}", report.notes);
+    let days = json!({ "fromMs": ms("2026-10-31T00:00:00Z"), "toMs": ms("2026-11-20T00:00:00Z"), "jobId": "daily" });
+    let report = world.cost(days).await;
+    assert_eq!((sums(&report), report.notes.len()), (vec![("daily", 2, 3, 1023)], 0), "from is included, to is not");
     assert_eq!(sums(&world.cost(json!({ "jobId": "daily", "by": "day" })).await).len(), 2);
     assert_eq!(sums(&world.cost(json!({ "agentId": "ops" })).await), [("other", 1, 1, 500)]);
     assert!(world.cost(json!({ "jobId": "other", "agentId": "main" })).await.rows.is_empty());
     let october = world.cost(json!({ "toMs": ms("2026-11-01T00:00:00Z") })).await;
     assert_eq!((october.from, october.total.paid), (instant("2026-10-01T00:00:00Z"), 1_000));
-    assert!(october.notes[0].contains("before 2026-10-21 are gone"), "{:?}", october.notes);
     let far = world.cost(json!({ "fromMs": 0, "toMs": 253_402_300_799_999_i64 })).await;
     assert_eq!((far.total.paid, far.truncated), (1_530, false), "a range of ages asks for the days there can be");
     for bad in [
@@ -116,22 +123,40 @@ async fn a_range_a_job_and_an_agent_narrow_it_down() {
 }
 
 #[tokio::test]
-async fn too_many_runs_are_told_from_where_on_they_are_counted() {
+async fn what_is_too_much_for_one_answer_is_told_by_the_day_from_where_on_it_is_counted() {
+    let world = some_runs().await;
+    let bounds = |queries, page| Bounds { queries, page };
+    let of = async |bounds| within(&world.request(), &json!({}), bounds).await.unwrap();
+    let whole = of(bounds(20, 1)).await;
+    assert!(whole.truncated, "a day of two jobs, one of them by two paths, is three pages of one");
+    assert!(whole.notes[0].contains("only what is since 2026-11-02 is counted"), "{:?}", whole.notes);
+    assert_eq!(whole.total.paid, 7, "nothing of a day, or all of it");
+    assert_eq!(of(bounds(20, 3)).await.total.paid, 530);
+    let none = of(bounds(0, 2)).await;
+    assert!(none.truncated && none.notes[0].contains("since 2026-11-21"), "{:?}", none.notes);
+}
+
+/// However many runs there were, a month is as many rows as its days have jobs, agents, models and paths.
+#[tokio::test]
+async fn ten_thousand_runs_are_read_in_as_many_reads_as_the_month_has_days() {
     let world = world();
     world.add(daily()).await;
-    for minute in 0..10 {
-        world.ran("daily", &format!("2026-11-10T00:0{minute}:00Z"), &[(Path::Batch, 1)]).await;
+    let record = world.deps.store.job(&JobId::parse("daily").unwrap()).await.unwrap().unwrap();
+    let key = RunKey::of_slot(&record.job.job_id, instant("2026-11-01T00:00:00Z"));
+    let mut run = new_run(&world.deps, &record, key, Origin::Schedule, instant("2026-11-01T00:00:00Z")).await.unwrap();
+    for minute in 0..10_000 {
+        let at = instant("2026-11-01T00:00:00Z") + chrono::TimeDelta::minutes(minute);
+        (run.key, run.created_at) = (RunKey::of_slot(&record.job.job_id, at), at);
+        run.hops = vec![hop(1, Path::Batch, "claude-haiku-5-5", 3, at)];
+        let spent = spent(&[], &run);
+        let mut writes = vec![Write::Run { run: &run, expires_at: None }];
+        writes.extend(spent.iter().map(Write::Spend));
+        world.deps.store.commit(&writes).await.unwrap();
     }
-    let bounds = Bounds { runs: 4, queries: 500, page: 2 };
-    for input in [json!({}), json!({ "jobId": "daily" })] {
-        let report = within(&world.request(), &input, bounds).await.unwrap();
-        assert_eq!((report.truncated, report.total.runs, report.total.paid), (true, 4, 4));
-        assert!(report.notes[0].contains("only those since 2026-11-10 00:06 UTC"), "{:?}", report.notes);
-        assert!(!within(&world.request(), &input, Bounds { runs: 11, ..bounds }).await.unwrap().truncated);
-    }
-    let days = within(&world.request(), &json!({}), Bounds { queries: 3, ..bounds }).await.unwrap();
-    assert!(days.truncated && days.total.runs == 0, "days without runs are queries too");
-    assert!(days.notes[0].contains("only those since 2026-11-18 00:00 UTC"), "{:?}", days.notes);
+    // Twenty days until now, and not one more read.
+    let report = within(&world.request(), &json!({ "by": "day" }), Bounds { queries: 20, page: 200 }).await.unwrap();
+    assert_eq!((report.truncated, report.rows.len()), (false, 7));
+    assert_eq!((report.total.runs, report.total.paid), (10_000, 30_000));
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use nightshift_domain::RunKey;
 use nightshift_domain::config::Config;
 use nightshift_domain::job::{JobRecord, on_run_moved};
 use nightshift_domain::model::{CacheFor, HopRequest, ModelErrorKind, ModelInfo, Reply, ThinkingMode, built_in};
+use nightshift_domain::planner::{Way, Went};
 use nightshift_domain::run::{Credential, Event, Hop, Origin, Path, Plan, Run, State};
 use serde_json::{Value, json};
 
@@ -16,7 +17,7 @@ use super::plan;
 use crate::clock::{Clock, ManualClock};
 use crate::deps::{Deps, Invocation, Settings};
 use crate::jobs::tests::outside::Outside;
-use crate::ports::{Batches, Model, ModelError, Models, OpenModelError, OpenedModel};
+use crate::ports::{Batches, Model, ModelError, Models, OpenModelError, OpenedModel, Outcome, Write};
 use crate::runs::realtime::hop_request;
 use crate::runs::{Scene, new_run};
 use crate::testing::{MemoryBlobs, MemoryStore, NoMetrics, NoSecrets, NoWeb};
@@ -253,10 +254,12 @@ fn answered(n: u32) -> Hop {
         stop_reason: "tool_use".into(),
         usage: Value::Null,
         cost: nightshift_domain::money::Cost::default(),
+        in_realtime: None,
         at: DateTime::UNIX_EPOCH,
         compaction: false,
         unused: false,
         attempt: 1,
+        waited_seconds: None,
     }
 }
 
@@ -279,6 +282,49 @@ async fn a_run_is_expected_to_have_as_many_hops_as_the_last_one_that_succeeded()
     assert_eq!(after.last_hops, Some(3), "one that failed says nothing");
     assert_eq!(ended(&after, State::Succeeded, 0).await.last_hops, Some(3), "nor does one that asked no model");
     assert_eq!(ended(&after, State::DeliveryFailed, 1).await.last_hops, Some(1), "the turn itself went well");
+}
+
+#[tokio::test]
+async fn a_turn_that_may_choose_goes_the_cheapest_way_and_says_why() {
+    let long = "word ".repeat(16_000);
+    let agents = json!({ "defaults": { "instructions": long } });
+    let public = world(&[opus()], json!({ "agents": agents, "api": { "publicUrl": "https://night.example" } }));
+    let private = world(&[opus()], json!({ "agents": agents }));
+    let went = |steps| Went { steps, output: 500 * u64::from(steps), growth: Some(2_000), searches: 0, paid: 0 };
+    let planned = async |world: &World, tools: Value, steps: &[u32], wait: Option<u64>| {
+        let turn = json!({ "model": OPUS, "toolsAllow": tools,
+            "batch": { "enabled": true, "mode": "auto", "maxWaitMs": wait.unwrap_or(86_400_000) } });
+        let mut record = job(&turn);
+        record.habits.turns = steps.iter().map(|steps| went(*steps)).collect();
+        let write = Write::Job(&record);
+        assert_eq!(world.deps.store.commit(&[write]).await.unwrap(), Outcome::Applied);
+        let run = world.run_of(&record).await;
+        let plan = world.plan(&run).await;
+        let cache = hop_request(world.scene(), &run, &plan).await.unwrap().cache;
+        world.deps.store.commit(&[Write::RemoveJob(&record)]).await.unwrap();
+        (plan.way, plan.path, plan.endpoint.is_some(), cache, plan.reason.unwrap())
+    };
+    let (way, path, endpoint, cache, reason) = planned(&public, json!([]), &[5], None).await;
+    assert_eq!((way, path, endpoint, cache), (Some(Way::Batch), Path::Batch, false, None));
+    assert!(
+        reason.starts_with("a batch: one step has nothing to gain") && reason.ends_with("no tools to run"),
+        "{reason}"
+    );
+    let (way, path, endpoint, cache, reason) = planned(&public, json!(["memory"]), &[5, 6], None).await;
+    assert_eq!((way, path, endpoint, cache), (Some(Way::OneCall), Path::Batch, true, None), "{reason}");
+    assert!(reason.ends_with("as its last 2 turns went"), "{reason}");
+    let (way, path, endpoint, cache, reason) = planned(&private, json!(["memory"]), &[5, 6], None).await;
+    assert_eq!(
+        (way, path, endpoint, cache),
+        (Some(Way::BatchHour), Path::Batch, false, Some(CacheFor::Hour)),
+        "{reason}"
+    );
+    let (way, path, _, cache, reason) = planned(&private, json!(["memory"]), &[], None).await;
+    assert_eq!((path, cache.is_some()), (Path::Batch, way == Some(Way::BatchHour)), "{reason}");
+    assert!(reason.contains("a guess"), "{reason}");
+    let (way, path, endpoint, _, reason) = planned(&private, json!(["memory"]), &[5, 6], Some(3_600_000)).await;
+    assert_eq!((way, path, endpoint), (Some(Way::Realtime), Path::Realtime, false));
+    assert!(reason.contains("6 batches one after the other may take 6h"), "{reason}");
 }
 
 #[tokio::test]
