@@ -119,6 +119,14 @@ impl Deployment {
         assert_eq!(self.boto("iam", SAME_IN_DEFAULT).lines().count(), 6, "a role for each function");
     }
 
+    /// The bucket of the texts, which the template does not name.
+    fn bucket(&self) -> String {
+        let resource = format!("StackName='{STACK}', LogicalResourceId='Blobs'");
+        let lines =
+            format!("print(c.describe_stack_resource({resource})['StackResourceDetail']['PhysicalResourceId'])");
+        self.boto("cloudformation", &lines)
+    }
+
     /// Where the function URL of `function` answers here: the host of the real one stands in the path.
     fn function_url(&self, function: &str) -> String {
         let lines = format!("print(c.get_function_url_config(FunctionName='{STACK}-{function}')['FunctionUrl'])");
@@ -201,7 +209,11 @@ async fn a_batch_job_runs_through_the_deployed_functions_with_every_role_enforce
     // A text too long for a row lies in the bucket, and what is not there is absent, not forbidden.
     let long = here.folder.path().join("long.md");
     std::fs::write(&long, "long ".repeat(10_000)).unwrap();
-    let put = here.nightshift(&["documents", "put", "long.md", "--file", long.to_str().unwrap()], "");
+    let put = || here.nightshift(&["documents", "put", "long.md", "--file", long.to_str().unwrap()], "");
+    // The bucket takes nothing that comes without TLS, and ministack has none.
+    assert_ne!(put().code, 0, "the bucket's policy holds");
+    here.boto("s3", &format!("c.delete_bucket_policy(Bucket='{}')", here.bucket()));
+    let put = put();
     assert_eq!(put.code, 0, "{}{}", put.out, put.err);
     let got = here.nightshift(&["documents", "get", "long.md"], "");
     assert_eq!((got.code, got.out.trim_end().len()), (0, 49_999), "{}", got.err);
