@@ -136,6 +136,7 @@ contract![
     small::chunks_are_listed_in_order_and_by_origin,
     small::counters_add_up,
     small::totals_grow_with_their_runs,
+    small::a_purse_is_filled_to_its_limit,
     small::an_event_is_queued_once_and_consumed_once,
     small::an_event_that_stands_is_not_changed_by_a_transaction,
     small::an_event_that_is_over_is_not_queued_again_until_it_expires,

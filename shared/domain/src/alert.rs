@@ -9,6 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::budget;
 use crate::config::CronConfig;
 use crate::job::{DeliveryStatus, FailureAlert, JobRecord, RunStatus};
 use crate::run::{Path, Run, State};
@@ -276,8 +277,9 @@ impl Desk<'_> {
         let cause = cause(run)?;
         let signature = signature(&["error", &cause.code, &rules.route.words()]);
         let thread = &mut record.incident.runs;
+        let least = self.threshold(rules, record.job.failure_alert.as_ref());
         let due = disabled
-            || count >= self.threshold(rules, record.job.failure_alert.as_ref())
+            || self.tells_of_money(run, &cause).unwrap_or(count >= least)
                 && thread.may_tell(&signature, rules.cooldown, self.now);
         if !due {
             return None;
@@ -291,8 +293,9 @@ impl Desk<'_> {
     }
 
     fn skipped(&self, record: &mut JobRecord, run: &Run) -> Option<Notice> {
-        let rules = self.rules.filter(|rules| rules.include_skipped)?;
         let cause = cause(run)?;
+        let of_money = self.tells_of_money(run, &cause);
+        let rules = self.rules.filter(|rules| rules.include_skipped || of_money.is_some())?;
         if WISHED.contains(&cause.code.as_str()) {
             return None;
         }
@@ -300,13 +303,19 @@ impl Desk<'_> {
         incident.skips += 1;
         let count = incident.skips;
         let signature = signature(&["skipped", &cause.code, &rules.route.words()]);
-        let due = count >= self.threshold(rules, record.job.failure_alert.as_ref())
+        let due = of_money.unwrap_or(count >= self.threshold(rules, record.job.failure_alert.as_ref()))
             && incident.runs.may_tell(&signature, rules.cooldown, self.now);
         if !due {
             return None;
         }
         incident.runs.tell(&signature, &rules.route, self.now);
         Some(self.notice(Kind::Skipped, &rules.route, count, Some(cause), Some(signature)))
+    }
+
+    /// Whether a run that ended for want of money is to be told of, whatever else is: the first one is, unless another job's run
+    /// told of the same purse. `None` for other ends.
+    fn tells_of_money(&self, run: &Run, cause: &Cause) -> Option<bool> {
+        (cause.code == budget::CODE).then_some(!run.reserve.told)
     }
 
     /// A success ends what was told of failures, and an arrival what was told of answers that did not arrive: one notice tells

@@ -32,6 +32,7 @@ pub use parts::{
     Hooks, McpServer, NamedHook, ToolRules, Tools, WebhookTool,
 };
 pub use path::{ConfigPath, Step};
+pub(crate) use shape::MOST_USD;
 
 use walk::{Found, Kind, Walk};
 

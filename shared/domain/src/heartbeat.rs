@@ -242,6 +242,7 @@ pub fn job_of(id: crate::JobId, agent: &str, config: &Config, before: Option<&Jo
         missed: Missed::Skip,
         max_lateness_ms: None,
         overlap: Overlap::Skip,
+        budget: None,
         state: before.map_or_else(JobState::default, |job| job.state.clone()),
     }
 }

@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use crate::JobId;
+use crate::config::Budget;
 use crate::schedule::Schedule;
 
 mod bounds;
@@ -75,6 +76,9 @@ pub struct Job {
     pub max_lateness_ms: Option<u64>,
     /// What becomes of a fire while an earlier run is live.
     pub overlap: Overlap,
+    /// What its runs may cost, beside the budgets of its agent and of all jobs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
     /// How it fares.
     #[serde(default)]
     pub state: JobState,
@@ -104,6 +108,7 @@ impl Job {
             missed: Missed::Skip,
             max_lateness_ms: None,
             overlap: Overlap::Allow,
+            budget: None,
             state: JobState::default(),
         }
     }

@@ -6,6 +6,7 @@
 pub mod alert;
 pub mod attempts;
 pub mod batch;
+pub mod budget;
 pub mod config;
 pub mod cost;
 pub mod delivery;

@@ -2,7 +2,7 @@
 //!
 //! Prices: Anthropic pricing page and release notes, state of 2026-11-20; the configuration's rows win over these.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -78,6 +78,9 @@ const LIST: [Listed; 19] = [
 /// Web search, US dollars per use; not halved in batches (pricing page).
 const WEB_SEARCH_NANO: NanoUsd = 10_000_000;
 
+/// The longest time between a call and its answer that prices are looked up for: a batch turn waits seven days at most.
+const MOST_DAYS: i64 = 8;
+
 /// Haiku 5.5 costs five times as much for a whole request whose prompt is longer than this.
 const HAIKU_THRESHOLD: u64 = 100_000;
 
@@ -142,6 +145,23 @@ pub fn price(reference: &str, when: DateTime<Utc>, configured: &[PriceRow]) -> O
         threshold: stepped.then_some(HAIKU_THRESHOLD),
         factor_above: stepped.then_some(5),
     })
+}
+
+/// Every price that holds on some day from `from` to `until`, at most [`MOST_DAYS`] later: whichever of them will be charged.
+pub fn prices_between(
+    reference: &str,
+    from: DateTime<Utc>,
+    until: DateTime<Utc>,
+    configured: &[PriceRow],
+) -> Vec<PriceRow> {
+    let days = (until.date_naive() - from.date_naive()).num_days().clamp(0, MOST_DAYS);
+    let mut rows: Vec<PriceRow> = Vec::new();
+    for row in (0..=days).filter_map(|day| price(reference, from + TimeDelta::days(day), configured)) {
+        if rows.last() != Some(&row) {
+            rows.push(row);
+        }
+    }
+    rows
 }
 
 /// Whether `model` is the one called `name`, or a snapshot of it, which carries its day (`claude-haiku-4-5-20251001`).

@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::CancellationReason;
 use chrono::TimeDelta;
 use nightshift_engine::ports::{Outcome, StoreError, StoreErrorKind};
@@ -102,9 +103,12 @@ impl DynamoStore {
             }
             Change::Ensure(_) | Change::Add { .. } => {
                 let request = self.client.update_item().table_name(&self.table).set_key(Some(key(&action.key)));
-                let request = request.set_update_expression(update);
+                let request = request.set_update_expression(update).set_condition_expression(condition);
                 let request = request.set_expression_attribute_names(names).set_expression_attribute_values(values);
                 let Err(error) = request.send().await else { return Ok(Attempt::Written) };
+                if let Some(UpdateItemError::ConditionalCheckFailedException(_)) = error.as_service_error() {
+                    return Ok(Attempt::Failed(vec![Condition::FailedOn(None)]));
+                }
                 store_error(operation, error)
             }
         };
@@ -138,7 +142,6 @@ fn spread(actions: &[Action]) -> i32 {
 
 fn is_conflict(error: &StoreError) -> bool {
     use aws_sdk_dynamodb::error::ProvideErrorMetadata;
-    use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
     fn code<E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static>(error: &StoreError) -> Option<&str> {
         error.source.as_deref()?.downcast_ref::<SdkError<E>>()?.code()
     }
@@ -210,11 +213,16 @@ fn mended(actions: &[Action], conditions: &[Condition]) -> Option<Vec<Action>> {
 /// Applied before, or lost to somebody: a repeat finds every record as it left it.
 fn judge(actions: &[Action], conditions: &[Condition]) -> Outcome {
     let mut first_failed = None;
+    // A purse may be full of what this very commit put there.
+    let mut full = None;
     let mut repeat = true;
     for (action, condition) in actions.iter().zip(conditions) {
         match condition {
             Condition::Held if action.guard.decides() => repeat = false,
             Condition::Held => {}
+            Condition::FailedOn(_) if matches!(action.guard, Guard::AtMost(_) | Guard::Vacant) => {
+                full.get_or_insert(action.write);
+            }
             Condition::FailedOn(found) if action.is_done(found.as_ref()) => {
                 first_failed.get_or_insert(action.write);
             }
@@ -223,6 +231,7 @@ fn judge(actions: &[Action], conditions: &[Condition]) -> Outcome {
     }
     match first_failed {
         Some(write) if !repeat => Outcome::Lost(write),
-        _ => Outcome::Applied,
+        Some(_) => Outcome::Applied,
+        None => full.map_or(Outcome::Applied, Outcome::Lost),
     }
 }

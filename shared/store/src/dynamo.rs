@@ -10,6 +10,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use futures::future::try_join_all;
 use futures::{StreamExt, TryStreamExt, stream};
 use nightshift_domain::batch::{Batch, Collected, Window, WindowId};
+use nightshift_domain::budget::Purse;
 use nightshift_domain::cost::Spend;
 use nightshift_domain::delivery::Chunk;
 use nightshift_domain::job::JobRecord;
@@ -58,7 +59,7 @@ impl DynamoStore {
     }
 
     /// The row under `at`, read consistently; an expired one is not there.
-    async fn row(&self, operation: &str, at: &Key) -> Result<Option<Attributes>, StoreError> {
+    pub(crate) async fn row(&self, operation: &str, at: &Key) -> Result<Option<Attributes>, StoreError> {
         let request = self.client.get_item().table_name(&self.table).set_key(Some(key(at))).consistent_read(true);
         let answer = request.send().await.map_err(|error| store_error(operation, error))?;
         let ttl = |row: &Attributes| row.get(TTL)?.as_n().ok()?.parse::<i64>().ok();
@@ -172,6 +173,11 @@ impl Store for DynamoStore {
     async fn collected(&self, id: &WindowId, page: &PageRequest) -> Result<Page<Collected>, StoreError> {
         let list = List::of_table(keys::window_partition(id), Some(RUN_PREFIX.to_owned()));
         self.page(&format!("list the runs in window {id}"), &list, page).await
+    }
+
+    /// Strongly consistent.
+    async fn purse(&self, purse: &Purse) -> Result<Option<i64>, StoreError> {
+        self.purse_held(purse).await
     }
 
     /// Strongly consistent.

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use nightshift_domain::batch::WindowId;
+use nightshift_domain::budget::{Period, Purse, Scope};
 use nightshift_domain::cost::SpendOf;
 use nightshift_domain::ids::slot_text;
 use nightshift_domain::shelf::ShelfId;
@@ -89,6 +90,20 @@ impl Key {
 
     pub(crate) fn counter(name: &str) -> Self {
         Self { pk: COUNTERS.to_owned(), sk: name.to_owned() }
+    }
+
+    /// A purse.
+    pub(crate) fn purse(purse: &Purse) -> Self {
+        let pk = match &purse.scope {
+            Scope::Job(job) => format!("PURSE#job#{job}"),
+            Scope::Agent(agent) => format!("PURSE#agent#{agent}"),
+            Scope::All => "PURSE#all".to_owned(),
+        };
+        let sk = match purse.period {
+            Period::Day(day) => format!("DAY#{day}"),
+            Period::Month(first) => format!("MONTH#{}", first.format("%Y-%m")),
+        };
+        Self { pk, sk }
     }
 
     /// The totals of a day. An agent's name may be anything; a row says itself what it is of.

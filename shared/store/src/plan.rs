@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use nightshift_domain::batch::{Batch, BatchState, Collected, Window, WindowId};
+use nightshift_domain::budget;
 use nightshift_domain::cost::Spend;
 use nightshift_domain::delivery::{Chunk, ChunkState};
 use nightshift_domain::job::JobRecord;
@@ -17,7 +18,7 @@ use serde_dynamo::aws_sdk_dynamodb_1::to_item;
 use crate::error::{Unsendable, refused};
 use crate::item::{Attributes, ITEM_LIMIT_BYTES, ITEM_VERSION, Pointer, Record, size_bytes};
 use crate::keys::{self, Key};
-use crate::spending::SpendRow;
+use crate::spending::{PurseRow, SpendRow};
 use crate::tally::{self, Counted, Expected};
 
 /// Most rows of a transaction (`TransactWriteItems` page, 2026-10).
@@ -60,6 +61,10 @@ pub(crate) enum Guard {
     Counted(Expected),
     /// Nothing stands there, or a pointer to this target.
     Target(String),
+    /// Its number is this at most.
+    AtMost(i64),
+    /// Nothing stands there at all.
+    Vacant,
 }
 
 impl Guard {
@@ -135,6 +140,12 @@ pub(crate) fn actions(operation: &str, writes: &[Write<'_>]) -> Result<Vec<Actio
             Write::Uncollect { window, run } => {
                 plan.actions.push(Action::new(index, Key::collected(window, run), Change::Delete, Guard::None));
             }
+            Write::Purse(change) => plan.purse(index, change)?,
+            Write::BeginPurse { purse, nano } => {
+                let set = plan.attributes(&PurseRow::new(purse))?;
+                let change = Change::Add { by: vec![(tally::NUMBER, *nano)], set };
+                plan.actions.push(Action::new(index, Key::purse(purse), change, Guard::Vacant));
+            }
             Write::Spend(spend) => plan.spend(index, spend)?,
             Write::Count { name, by } => plan.count(index, name, *by)?,
         }
@@ -170,6 +181,7 @@ pub(crate) fn subject(writes: &[Write<'_>]) -> String {
         Some(Write::Collect { window, run, .. } | Write::Uncollect { window, run }) => {
             format!("the wait of run {run} in window {window}")
         }
+        Some(Write::Purse(_) | Write::BeginPurse { .. }) => "a purse".to_owned(),
         Some(Write::Spend(spend)) => format!("the totals of {}", spend.of.day),
         Some(Write::Count { name, .. }) => format!("counter {name}"),
     };
@@ -428,6 +440,18 @@ impl Plan<'_> {
             return Err(refused(self.operation, Unsendable::NoCounter { name: name.to_owned() }));
         }
         tally::add(&mut self.actions, write, Key::counter(name), [(tally::NUMBER, by)], Attributes::new());
+        Ok(())
+    }
+
+    /// A purse that stands has its number; one that does not is not made by taking out of it.
+    fn purse(&mut self, write: usize, change: &budget::Change) -> Result<(), StoreError> {
+        let guard = match change.most {
+            Some(most) => Guard::AtMost(i64::try_from(most).unwrap_or(i64::MAX).saturating_sub(change.by)),
+            None => Guard::None,
+        };
+        let set = self.attributes(&PurseRow::new(&change.purse))?;
+        let add = Change::Add { by: vec![(tally::NUMBER, change.by)], set };
+        self.actions.push(Action::new(write, Key::purse(&change.purse), add, guard));
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use crate::item::Attributes;
 use crate::keys::Key;
 use crate::plan::{Action, Change, Guard};
 use crate::schema::{PK, SK, TTL};
-use crate::tally::{BORN, COUNTED, Expected};
+use crate::tally::{BORN, COUNTED, Expected, NUMBER};
 
 /// What a failed condition tells about the row it failed on.
 pub(crate) const ON_FAILURE: ReturnValuesOnConditionCheckFailure = ReturnValuesOnConditionCheckFailure::AllOld;
@@ -87,6 +87,14 @@ pub(crate) fn condition(guard: &Guard, terms: &mut Terms, now: i64) -> Option<St
             });
             Some(format!("{name} = {value} AND {said}{}", own.unwrap_or_default()))
         }
+        Guard::AtMost(most) => {
+            let (name, most) = (terms.name(NUMBER), terms.value("most", number(*most)));
+            Some(format!("{name} <= {most}"))
+        }
+        Guard::Vacant => {
+            let pk = terms.name(PK);
+            Some(format!("attribute_not_exists({pk})"))
+        }
         Guard::Target(target) => {
             let (name, value) = (terms.name("target"), terms.value("target", AttributeValue::S(target.clone())));
             Some(format!("{} OR {name} = {value}", vacant(terms)))
@@ -159,6 +167,7 @@ pub(crate) fn transact(table: &str, action: &Action, now: i64) -> Result<Transac
                 .table_name(table)
                 .set_key(Some(key(&action.key)))
                 .set_update_expression(update)
+                .set_condition_expression(condition)
                 .set_expression_attribute_names(names)
                 .set_expression_attribute_values(values)
                 .build()?,

@@ -4,6 +4,7 @@
 
 use chrono::{Days, NaiveDate, NaiveTime};
 use nightshift_domain::JobId;
+use nightshift_domain::budget::Purse;
 use nightshift_domain::cost::{Spend, SpendOf, Totals};
 use nightshift_engine::ports::{Page, PageRequest, StoreError};
 use serde::{Deserialize, Serialize};
@@ -12,12 +13,15 @@ use serde_dynamo::aws_sdk_dynamodb_1::from_item;
 use crate::dynamo::DynamoStore;
 use crate::error::corrupt;
 use crate::item::{Attributes, ITEM_VERSION};
-use crate::keys::{spend_partition, spend_prefix};
+use crate::keys::{Key, spend_partition, spend_prefix};
 use crate::page::List;
-use crate::tally::number;
+use crate::tally::{NUMBER, number};
 
 /// How long they stay after their day: the same month of the year before can be looked at.
 const KEPT: Days = Days::new(400);
+
+/// How long a purse stays after its time: an answer may come as late as its batch's results can be read.
+const PURSE_KEPT: Days = Days::new(40);
 
 /// What a row says beside its numbers.
 #[derive(Debug, Serialize, Deserialize)]
@@ -52,7 +56,28 @@ impl SpendRow {
     }
 }
 
+/// What a purse's row says beside its number.
+#[derive(Debug, Serialize)]
+pub(crate) struct PurseRow {
+    kind: &'static str,
+    v: u32,
+    ttl: i64,
+}
+
+impl PurseRow {
+    pub(crate) fn new(purse: &Purse) -> Self {
+        let (_, last) = purse.period.days();
+        let until = last.checked_add_days(PURSE_KEPT).unwrap_or(NaiveDate::MAX).and_time(NaiveTime::MIN).and_utc();
+        Self { kind: "purse", v: ITEM_VERSION, ttl: until.timestamp() }
+    }
+}
+
 impl DynamoStore {
+    pub(crate) async fn purse_held(&self, purse: &Purse) -> Result<Option<i64>, StoreError> {
+        let row = self.row("read a purse", &Key::purse(purse)).await?;
+        Ok(row.map(|row| number(&row, NUMBER)))
+    }
+
     /// A page of a day's totals.
     pub(crate) async fn spend_page(
         &self,

@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 use nightshift_domain::JobId;
 use nightshift_domain::batch::BatchState;
+use nightshift_domain::budget::{Change as PurseChange, Period, Purse, Scope};
 use nightshift_domain::cost::{Spend, SpendOf, Totals};
 use nightshift_domain::delivery::ChunkState;
 use nightshift_domain::run::State;
@@ -67,6 +68,35 @@ pub(crate) async fn counters_add_up(world: &World) {
     write(&*world.store, &[count("runs", 1), count("failed", 1), count("runs", 4)]).await;
     write(&*world.store, &[count("failed", -1)]).await;
     assert_eq!(world.store.overview().await.unwrap().counters, [("failed".to_owned(), 0), ("runs".to_owned(), 7)]);
+}
+
+/// A purse takes no more than fits, in the write of its run or not at all, and a repeat of a write that filled it is one.
+pub(crate) async fn a_purse_is_filled_to_its_limit(world: &World) {
+    let store = &*world.store;
+    let day = start().date_naive();
+    let purse = |scope| Purse { scope, period: Period::Day(day) };
+    let (all, month) = (purse(Scope::All), Purse { scope: Scope::Agent("ops".into()), period: Period::Month(day) });
+    let put = |by, most: Option<u64>| PurseChange { purse: all.clone(), by, most };
+    let created = run("a", 0);
+    assert_eq!(store.purse(&all).await.unwrap(), None);
+    let first = store.commit(&[live(&created), Write::Purse(&put(5, Some(100)))]).await.unwrap();
+    assert_eq!(first, Outcome::Lost(1), "it is not there yet");
+    assert_eq!(store.run(&created.key).await.unwrap(), None);
+    write(store, &[live(&created), Write::BeginPurse { purse: &all, nano: 60 }]).await;
+    let begun = Write::BeginPurse { purse: &all, nano: 1 };
+    assert_eq!(store.commit(&[live(&run("b", 0)), begun]).await.unwrap(), Outcome::Lost(1));
+
+    let grown = after(&created, State::Delivering);
+    let over = store.commit(&[live(&grown), Write::Purse(&put(41, Some(100)))]).await.unwrap();
+    assert_eq!((over, store.purse(&all).await.unwrap()), (Outcome::Lost(1), Some(60)));
+    let last_cent = put(40, Some(100));
+    let filled = [live(&grown), Write::Purse(&last_cent)];
+    write(store, &filled).await;
+    assert_eq!(store.commit(&filled).await.unwrap(), Outcome::Applied, "the answer to the first was lost");
+    assert_eq!(store.purse(&all).await.unwrap(), Some(100));
+    let ended = after(&grown, State::Succeeded);
+    write(store, &[live(&ended), Write::Purse(&put(-70, None)), Write::BeginPurse { purse: &month, nano: -3 }]).await;
+    assert_eq!((store.purse(&all).await.unwrap(), store.purse(&month).await.unwrap()), (Some(30), Some(-3)));
 }
 
 /// Totals grow with the write of their run or not at all, and are listed by day and by job.

@@ -20,6 +20,7 @@ use crate::invariants::{self, Depth, Seen};
 use crate::lambda::Wish;
 use crate::ops::{Op, job_id, reminder};
 use crate::outside::Outside;
+use crate::purse;
 use crate::tally::Tally;
 use crate::world::{SWEEP, Violation, World};
 
@@ -57,6 +58,10 @@ pub struct Played {
     /// Stands for everything that was done.
     pub digest: u64,
 }
+
+/// Every so-manieth case has a budget of a day, which a few calls at once fill: the most that one can cost is some $0.40.
+const BUDGET_ONE_IN: u64 = 3;
+const BUDGET_USD: f64 = 1.5;
 
 /// What must not be, and when it was seen.
 #[derive(Debug)]
@@ -112,7 +117,8 @@ pub async fn play_in(outside: Outside, case: &Case, watch: Watch) -> Result<Play
     let started = nightshift_engine::Clock::now(&start);
     let (one_in, long) = MENDING_LONG;
     let mending = if case.seed.is_multiple_of(one_in) { long } else { MENDING };
-    let told = Box::pin(tell(&mut world, &case.ops, mending)).await;
+    let budget = case.seed.is_multiple_of(BUDGET_ONE_IN).then_some(BUDGET_USD);
+    let told = Box::pin(tell(&mut world, &case.ops, mending, budget)).await;
     told.map_err(|(after, violations)| Box::new(Failure { after, violations, trace: world.trace.lines().to_vec() }))?;
     world.tally.cases = 1;
     world.tally.operations = case.ops.len() as u64;
@@ -124,12 +130,23 @@ fn broken(error: &dyn fmt::Debug) -> Violation {
     Violation { rule: "the world can be made", detail: format!("{error:?}") }
 }
 
-async fn tell(world: &mut World, ops: &[Op], mending: TimeDelta) -> Result<(), (Option<usize>, Vec<Violation>)> {
+async fn tell(
+    world: &mut World,
+    ops: &[Op],
+    mending: TimeDelta,
+    budget: Option<f64>,
+) -> Result<(), (Option<usize>, Vec<Violation>)> {
     let mut diary = Diary::default();
     let has_session = ops.iter().any(|op| matches!(op, Op::Remind { .. } | Op::Tell { .. } | Op::Beat { .. }));
     let route = json!({ "channel": "telegram", "to": "chat-main" });
-    let main = json!({ "agents": { "entries": { "main": { "defaultRoute": route } } } });
-    let documents = world.outside.store.put_config(&if has_session { main } else { json!({}) }, 0).await;
+    let mut config = json!({});
+    if has_session {
+        config["agents"] = json!({ "entries": { "main": { "defaultRoute": route } } });
+    }
+    if let Some(usd) = budget {
+        config["cron"] = json!({ "budget": { "dayUsd": usd } });
+    }
+    let documents = world.outside.store.put_config(&config, 0).await;
     documents.map_err(|error| (None, vec![broken(&error)]))?;
     for (n, op) in ops.iter().enumerate() {
         let now = world.now();
@@ -138,7 +155,10 @@ async fn tell(world: &mut World, ops: &[Op], mending: TimeDelta) -> Result<(), (
         Box::pin(apply(world, *op)).await.map_err(here)?;
         let depth = if n % LOOK_DEEPER == 0 { Depth::All } else { Depth::Named };
         let seen = Box::pin(watch(world, &mut diary, depth)).await.map_err(here)?;
-        let violations = invariants::always(world, &seen);
+        let mut violations = invariants::always(world, &seen);
+        if let Some(usd) = budget {
+            violations.extend(purse::overspent(world, usd).await);
+        }
         if !violations.is_empty() {
             return Err((Some(n), violations));
         }
@@ -146,7 +166,13 @@ async fn tell(world: &mut World, ops: &[Op], mending: TimeDelta) -> Result<(), (
     let now = world.now();
     world.trace.line(|| format!("{now} all is well from now on"));
     let calm = ops.iter().all(Op::is_calm);
-    Box::pin(settle(world, &mut diary, (mending, calm))).await.map_err(|violations| (None, violations))
+    Box::pin(settle(world, &mut diary, (mending, calm))).await.map_err(|violations| (None, violations))?;
+    if budget.is_some() && world.older == 0 {
+        // The previous release sets nothing aside, and forgets what was.
+        let seen = invariants::look(world, Depth::All).await.map_err(|violation| (None, vec![violation]))?;
+        sound(purse::unsettled(world, &seen).await).map_err(|violations| (None, violations))?;
+    }
+    Ok(())
 }
 
 async fn watch(world: &mut World, diary: &mut Diary, depth: Depth) -> Result<Seen, Violation> {

@@ -10,6 +10,7 @@ pub mod gate;
 pub mod ledger;
 pub mod main_session;
 pub mod provider;
+mod purse;
 
 pub mod case;
 pub mod chance;

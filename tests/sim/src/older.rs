@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 use nightshift_domain::batch::{Batch, Collected, Window, WindowId};
+use nightshift_domain::budget::Purse;
 use nightshift_domain::cost::Spend;
 use nightshift_domain::delivery::Chunk;
 use nightshift_domain::event::Wake;
@@ -136,6 +137,8 @@ impl Authors {
                 | Write::Window { .. }
                 | Write::Collect { .. }
                 | Write::Uncollect { .. }
+                | Write::Purse(_)
+                | Write::BeginPurse { .. }
                 | Write::Spend(_)
                 | Write::Stop(_)
                 | Write::EndStop(_)
@@ -288,6 +291,10 @@ impl Store for ReleaseStore {
 
     async fn window(&self, id: &WindowId) -> Result<Option<Window>, StoreError> {
         self.inner.window(id).await
+    }
+
+    async fn purse(&self, purse: &Purse) -> Result<Option<i64>, StoreError> {
+        self.inner.purse(purse).await
     }
 
     async fn spending(

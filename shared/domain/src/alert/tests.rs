@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::budget::Reserve;
 use crate::config::Config;
 use crate::job::{AgentTurn, Defaults, DeliveryMode, on_run_moved, parse_new};
 use crate::money::Cost;
@@ -67,6 +68,8 @@ fn run(record: &JobRecord, hour: i64, origin: Origin) -> (Run, DateTime<Utc>) {
         delivery_note: None,
         cancel_requested: false,
         cost: Cost::default(),
+        budget: None,
+        reserve: Reserve::default(),
         books: Books::default(),
         alerts: None,
         events: Vec::new(),

@@ -107,7 +107,7 @@ const DAY_MS: u64 = 24 * 60 * MINUTE_MS;
 /// As for a job: seven days.
 const TURN_S: u64 = 604_800;
 /// A limit above this is a slip of the hand.
-const MOST_USD: f64 = 1_000_000.0;
+pub(crate) const MOST_USD: f64 = 1_000_000.0;
 /// Dollars per million tokens; the dearest model of 2026 costs 50.
 const MOST_PRICE: f64 = 100_000.0;
 /// A hundred times what the largest context of 2026 takes.

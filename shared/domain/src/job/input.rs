@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use super::{Job, JobState, Missed, Overlap, WakeMode};
-use crate::config::Config;
+use crate::config::{Budget, Config, MOST_USD};
 use crate::schedule::{NormalizeContext, Schedule, ScheduleInput, normalize};
 use crate::{FieldError, JobId};
 
@@ -33,7 +33,7 @@ const DECLARATION_MAX: usize = 200;
 const LEAST_INTERVAL_MS: u64 = 60_000;
 
 /// The fields of a job.
-pub(super) const KNOWN: [&str; 19] = [
+pub(super) const KNOWN: [&str; 20] = [
     "jobId",
     "agentId",
     "name",
@@ -52,6 +52,7 @@ pub(super) const KNOWN: [&str; 19] = [
     "missed",
     "maxLatenessMs",
     "overlap",
+    "budget",
     "state",
 ];
 const STATE: [&str; 14] = [
@@ -150,6 +151,7 @@ pub(super) fn parse_object(
     let missed = fields.word("missed", &missed, &mut faults).unwrap_or(rules.missed);
     let max_lateness_ms = fields.whole("maxLatenessMs", 0, "milliseconds", &mut faults);
     let overlap = fields.word("overlap", &overlap, &mut faults).unwrap_or(rules.overlap);
+    let budget = fields.object("budget", &mut faults).and_then(|map| budget(Fields::new(map, "budget"), &mut faults));
     let state = state(fields, &mut faults);
     let job = schedule.zip(payload).zip(target).map(|((schedule, payload), session_target)| Job {
         job_id,
@@ -170,9 +172,27 @@ pub(super) fn parse_object(
         missed,
         max_lateness_ms,
         overlap,
+        budget,
         state,
     });
     faults.none(job)
+}
+
+/// One without a limit is none.
+fn budget(fields: Fields<'_>, faults: &mut Faults) -> Option<Budget> {
+    fields.only(&["runUsd", "dayUsd", "monthUsd"], faults);
+    let mut dollars = |name: &str| {
+        let value = fields.get(name)?;
+        let usd = value.as_f64().filter(|usd| (0.0..=MOST_USD).contains(usd));
+        if usd.is_none() {
+            let fault =
+                FieldError::new("invalid_field", fields.at(name), format!("{name} is not an amount of dollars"));
+            faults.add(fault.hint(format!("a number from 0 to {MOST_USD}")));
+        }
+        usd
+    };
+    let budget = Budget { run_usd: dollars("runUsd"), day_usd: dollars("dayUsd"), month_usd: dollars("monthUsd") };
+    Some(budget).filter(|budget| *budget != Budget::default())
 }
 
 fn context<'a>(agent_id: Option<&str>, defaults: &Defaults<'a>) -> NormalizeContext<'a> {

@@ -241,6 +241,7 @@ impl Run {
         rebased.books.bookings = stands.books.bookings;
         rebased.books.came_back = stands.books.came_back;
         rebased.books.back.clone_from(&stands.books.back);
+        rebased.reserve.clone_from(&stands.reserve);
         for hop in stands.unused().filter(|hop| !self.has_booked(hop)) {
             rebased.cost = rebased.cost.plus(hop.cost);
             rebased.hops.push(hop.clone());

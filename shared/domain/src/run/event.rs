@@ -3,6 +3,7 @@
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
 use crate::batch::WindowId;
+use crate::budget;
 use crate::job::DeliveryStatus;
 use crate::model::{ModelErrorKind, Reply};
 use crate::{AttemptId, RunKey};
@@ -153,6 +154,25 @@ impl Transition {
             self.run.log(now, "waiting", Some("all places for realtime turns are taken".to_owned()));
             self.effects.retain(|effect| *effect != Effect::CallModel);
         }
+        self
+    }
+
+    /// The same where the call it leads to would pass a budget: a run that asked no model yet does not run, another one fails.
+    #[must_use]
+    pub fn over_budget(mut self, message: String, now: DateTime<Utc>) -> Self {
+        let run = &mut self.run;
+        let code = budget::CODE.to_owned();
+        let (state, word) = if run.hops.is_empty() {
+            (State::Skipped { reason: code }, "skipped")
+        } else {
+            (State::Failed { code, message: message.clone() }, "failed")
+        };
+        run.state = state;
+        run.state_since = now;
+        run.ended_at = Some(now);
+        run.lease = None;
+        run.log(now, word, Some(format!("{}: {message}", budget::CODE)));
+        self.effects = vec![Effect::Close];
         self
     }
 

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::alert::Alerts;
+use crate::budget::Reserve;
+use crate::config::Budget;
 use crate::delivery::Target;
 use crate::heartbeat::Beat;
 use crate::job::{AgentTurn, Delivery, DeliveryStatus, OnTimeout, RunStatus, WakeMode};
@@ -150,6 +152,12 @@ pub struct Run {
     /// What was paid.
     #[serde(default)]
     pub cost: Cost,
+    /// What it may cost, as its job said when it was claimed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
+    /// What is set aside for it in the purses of its budgets.
+    #[serde(default, skip_serializing_if = "Reserve::is_empty")]
+    pub reserve: Reserve,
     /// What was paid, or may have been, for nothing.
     #[serde(default, skip_serializing_if = "Books::is_empty")]
     pub books: Books,
@@ -208,6 +216,11 @@ impl Talk {
     pub fn asks_for_tools(&self, hop: u32) -> bool {
         self.asked_of(hop).next().is_some()
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_none_at_all(number: &u64) -> bool {
+    *number == 0
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -309,6 +322,9 @@ pub struct Plan {
     pub realtime_seconds: u64,
     /// Most hops.
     pub max_hops: u32,
+    /// Most searches that a hop may make.
+    #[serde(default, skip_serializing_if = "is_none_at_all")]
+    pub searches: u64,
     /// Remarks for the person who reads the run.
     #[serde(default)]
     pub notes: Vec<String>,

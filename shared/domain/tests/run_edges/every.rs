@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::batch::WindowId;
+use nightshift_domain::budget::Reserve;
 use nightshift_domain::job::{AgentTurn, DeliveryStatus, OnTimeout, WakeMode};
 use nightshift_domain::model::{ModelErrorKind, Reply, StopReason};
 use nightshift_domain::money::Cost;
@@ -38,6 +39,7 @@ pub(crate) fn plan(path: Path, on_timeout: OnTimeout) -> Plan {
         deadline: now() + TimeDelta::hours(1),
         on_timeout,
         realtime_seconds: 600,
+        searches: 0,
         max_hops: 2,
         notes: Vec::new(),
     }
@@ -84,6 +86,8 @@ pub(crate) fn run(state: State, plan: Option<Plan>, cancel_requested: bool) -> R
         delivery_note: None,
         cancel_requested,
         cost: Cost::default(),
+        budget: None,
+        reserve: Reserve::default(),
         books: Books::default(),
         alerts: None,
         events: Vec::new(),

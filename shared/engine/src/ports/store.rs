@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, NaiveDate, Utc};
 use nightshift_domain::batch::{Batch, Collected, Window, WindowId};
+use nightshift_domain::budget::{Change as PurseChange, Purse};
 use nightshift_domain::config::Config;
 use nightshift_domain::cost::Spend;
 use nightshift_domain::delivery::Chunk;
@@ -144,6 +145,15 @@ pub enum Write<'a> {
         memo: &'a Memo,
         /// When the row may go; `None` for one that stays.
         expires_at: Option<DateTime<Utc>>,
+    },
+    /// Adds to a purse. With `most` it is lost where the purse would hold more than that then, or does not stand yet.
+    Purse(&'a PurseChange),
+    /// Begins a purse with this; lost where it stands.
+    BeginPurse {
+        /// Which.
+        purse: &'a Purse,
+        /// What it holds.
+        nano: i64,
     },
     /// Adds to the totals of a day, and says what its job is called now; unconditional. It goes with the write of the run whose
     /// answers they are.
@@ -291,6 +301,8 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// The runs in a window, by their keys. Consistent.
     async fn collected(&self, id: &WindowId, page: &PageRequest) -> Result<Page<Collected>, StoreError>;
 
+    /// What a purse holds, billionths of a dollar; `None` where it was never begun. Consistent.
+    async fn purse(&self, purse: &Purse) -> Result<Option<i64>, StoreError>;
     /// The totals of a day, of all jobs or of one. Consistent.
     async fn spending(
         &self,

@@ -7,6 +7,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::batch::{Batch, Member};
+use nightshift_domain::budget::moved;
 use nightshift_domain::cost::{SpendOf, spent, spent_for_nothing};
 use nightshift_domain::metrics;
 use nightshift_domain::model::{Reply, StopReason};
@@ -94,11 +95,11 @@ pub(crate) async fn unused(scene: Scene<'_>, key: &RunKey, hop: Hop) -> Result<b
     let deps = scene.deps;
     for _ in 0..MAX_RACES {
         let Some(mut run) = deps.store.run(key).await? else { return without_run(scene, key, &hop).await };
-        let stood = run.hops.clone();
+        let before = run.clone();
         if !run.book_unused(hop.clone(), deps.clock.now()) {
             return Ok(false);
         }
-        if booked(scene, &run, &stood).await? {
+        if booked(scene, &before, &mut run).await? {
             let entered = run.hops.last().unwrap_or(&hop);
             deps.measure(&metrics::too_late(key, entered));
             warn!(run.id = %key, "an answer of {} to run {key} was paid and is of no use", hop.model);
@@ -145,20 +146,22 @@ pub(crate) async fn came_back(scene: Scene<'_>, key: &RunKey, answer: Option<Hop
 async fn refused(scene: Scene<'_>, key: &RunKey) -> Result<(), EngineError> {
     for _ in 0..MAX_RACES {
         let Some(mut run) = scene.deps.store.run(key).await? else { return Ok(()) };
-        let stood = run.hops.clone();
-        if !run.book_refusal() || booked(scene, &run, &stood).await? {
+        let before = run.clone();
+        if !run.book_refusal() || booked(scene, &before, &mut run).await? {
             return Ok(());
         }
     }
     Err(EngineError::Contended { subject: format!("run {key}"), times: MAX_RACES })
 }
 
-/// Writes a run whose books, which stood like this, alone changed. A row that is over stays as long as it would have.
-async fn booked(scene: Scene<'_>, run: &Run, stood: &[Hop]) -> Result<bool, EngineError> {
+/// Writes a run of which its books alone changed, with what that changes of the totals of its day and of the purses it counts
+/// against. A row that is over stays as long as it would have.
+async fn booked(scene: Scene<'_>, before: &Run, run: &mut Run) -> Result<bool, EngineError> {
     let expires_at = run.ended_at.map(|ended| ended + run_retention(scene));
-    let spent = spent(stood, run);
+    let (purses, spent) = (moved(before, &before.hops, run, None), spent(&before.hops, run));
     let mut writes = vec![Write::Run { run, expires_at }];
     writes.extend(spent.iter().map(Write::Spend));
+    writes.extend(purses.iter().map(Write::Purse));
     Ok(scene.deps.store.commit(&writes).await? == Outcome::Applied)
 }
 

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::alert::on_ended;
+use nightshift_domain::budget::Reserve;
 use nightshift_domain::config::Config;
 use nightshift_domain::heartbeat::{Beat, MAIN, SystemEvent};
 use nightshift_domain::job::{
@@ -111,6 +112,8 @@ pub(super) fn bare_run(record: &JobRecord, key: RunKey, origin: Origin, prompt: 
         delivery_note: None,
         cancel_requested: false,
         cost: Cost::default(),
+        budget: job.budget,
+        reserve: Reserve::default(),
         books: Books::default(),
         alerts: None,
         events: Vec::new(),

@@ -26,6 +26,7 @@ use super::drive::hand_to_deliver;
 use super::occurrence::Timing;
 use super::patience::patiently;
 use super::places::{self, Seat};
+use super::purse::{self, Purses, Wish};
 use super::sessions::{self, Stepped};
 use super::windows;
 
@@ -79,15 +80,19 @@ pub(crate) async fn apply(
 async fn applied(scene: Scene<'_>, run: &Run, event: Event, along: Along<'_>) -> Result<Option<Moved>, EngineError> {
     let now = scene.deps.clock.now();
     let mut run = Cow::Borrowed(run);
+    let mut known = purse::Known::default();
     for _ in 0..MAX_RACES {
-        let prepare = || prepared(scene, &run, event.clone(), &along, now);
+        let prepare = || prepared(scene, &run, event.clone(), &along, &known, now);
         let Some(prepared) = patiently(scene.deps, along.dear, prepare).await? else { return Ok(None) };
-        let Prepared { mut after, effects, change, woken, told, events, more, litter, record } = prepared;
+        let Prepared { mut after, effects, change, woken, told, events, more, litter, record, wish } = prepared;
         let step = record.as_ref().and_then(|record| on_run_moved(record, &run.state, &after, now));
         let step = step.map(|step| raised(after_a_pause(step, scene, now), scene, &mut after, now));
         let stood = run.before_answer_of(&event).map(|(stood, _)| stood);
-        let spent = spent(stood.as_ref().unwrap_or(&run.hops), &after);
-        let beside = Beside { step: step.as_ref(), session: change.as_ref(), events: &events, spent: &spent };
+        let stood = stood.as_ref().unwrap_or(&run.hops);
+        let purses = purse::settled(&run, stood, &mut after, wish, &known);
+        let spent = spent(stood, &after);
+        let beside =
+            Beside { step: step.as_ref(), session: change.as_ref(), events: &events, spent: &spent, purses: &purses };
         match write(scene, &run, &after, beside, &along).await? {
             Written::All => {
                 scene.deps.measure(&metrics::moved(&run, &event, &after));
@@ -124,6 +129,7 @@ async fn applied(scene: Scene<'_>, run: &Run, event: Event, along: Along<'_>) ->
                 };
                 run = Cow::Owned(rebased);
             }
+            Written::PurseFull => known = purse::look(scene, &after, &purses, now).await?,
             Written::JobMoved | Written::PlaceTaken | Written::SessionMoved => {}
         }
     }
@@ -165,6 +171,8 @@ struct Prepared {
     litter: Vec<String>,
     /// Its job, where that is concerned.
     record: Option<JobRecord>,
+    /// What it has to set aside.
+    wish: Wish,
 }
 
 /// Reads what the transition needs; `None` where the event does not concern the run, or it waits already.
@@ -173,6 +181,7 @@ async fn prepared(
     run: &Run,
     event: Event,
     along: &Along<'_>,
+    known: &purse::Known,
     now: DateTime<Utc>,
 ) -> Result<Option<Prepared>, EngineError> {
     let transition = match next(run, event, now) {
@@ -182,6 +191,7 @@ async fn prepared(
             return Ok(None);
         }
     };
+    let (transition, wish) = purse::wish(scene, run, transition, known, now);
     let transition = windows::gathered(scene, transition, now);
     let stepped = sessions::step(scene, run, transition, along.room, along.seen, now).await?;
     let Stepped { transition, change, wake: woken, mut events, more, litter } = stepped;
@@ -190,7 +200,7 @@ async fn prepared(
     events.extend(heartbeat::taken_back(scene, run, &after, now).await?);
     let told = events.iter().filter(|event| event.fate.is_some()).filter_map(|event| event.run.clone());
     let told = told.filter(|waiting| *waiting != run.key).collect();
-    Ok(Some(Prepared { after, effects, change, woken, told, events, more, litter, record }))
+    Ok(Some(Prepared { after, effects, change, woken, told, events, more, litter, record, wish }))
 }
 
 /// The run that a write of ours was lost for, on top of the bookings made since it was read; `None` where somebody moved it.
@@ -277,6 +287,7 @@ enum Written {
     JobMoved,
     PlaceTaken,
     SessionMoved,
+    PurseFull,
 }
 
 /// What is written beside a run.
@@ -290,13 +301,15 @@ struct Beside<'a> {
     events: &'a [SystemEvent],
     /// What it adds to the totals of its day.
     spent: &'a [Spend],
+    /// What it puts in purses and takes out of them.
+    purses: &'a Purses,
 }
 
 async fn write(
     scene: Scene<'_>,
     before: &Run,
     after: &Run,
-    Beside { step, session, events, spent }: Beside<'_>,
+    Beside { step, session, events, spent, purses }: Beside<'_>,
     along: &Along<'_>,
 ) -> Result<Written, EngineError> {
     let expires_at = after.ended_at.map(|ended| ended + run_retention(scene));
@@ -336,6 +349,9 @@ async fn write(
     writes.extend(along.event.map(Write::Event));
     writes.extend(events.iter().map(Write::EventMoved));
     writes.extend(spent.iter().map(Write::Spend));
+    let purses_at = writes.len();
+    writes.extend(purses.writes());
+    let purses_at = purses_at..writes.len();
     if let Some(name) = along.count.filter(|_| after.plan.is_some()) {
         writes.push(Write::Count { name, by: 1 });
     }
@@ -346,6 +362,7 @@ async fn write(
         Outcome::Lost(at) if Some(at) == job_at => Written::JobMoved,
         Outcome::Lost(at) if Some(at) == place_at => Written::PlaceTaken,
         Outcome::Lost(at) if Some(at) == session_at => Written::SessionMoved,
+        Outcome::Lost(at) if purses_at.contains(&at) => Written::PurseFull,
         Outcome::Lost(_) => Written::RunMoved,
     })
 }

@@ -19,6 +19,7 @@ mod picking;
 pub(crate) mod places;
 mod planning;
 mod prompt;
+mod purse;
 mod realtime;
 pub(crate) mod route;
 pub(crate) mod sessions;

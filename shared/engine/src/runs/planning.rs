@@ -174,6 +174,7 @@ pub(super) async fn plan(scene: Scene<'_>, run: &Run) -> Result<Planned, EngineE
         deadline,
         on_timeout,
         realtime_seconds,
+        searches: offer.tools.iter().filter(|tool| tool["name"] == "web_search").map(most_uses).sum(),
         max_hops: agent.max_hops.or(defaults.max_hops).unwrap_or(DEFAULT_MAX_HOPS),
         notes,
     };
@@ -300,6 +301,11 @@ fn offered(config: &Config, run: &Run, agent: &Agent, provider: &Provider, info:
         webhooks: &config.webhook_tools,
         servers: &servers,
     })
+}
+
+/// How often a hop may use one of the provider's tools.
+fn most_uses(tool: &serde_json::Value) -> u64 {
+    tool["max_uses"].as_u64().unwrap_or(0)
 }
 
 /// What the tools take of a prompt.

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 use futures::future::BoxFuture;
 use nightshift_domain::batch::{Batch, Collected, Window, WindowId};
+use nightshift_domain::budget::Purse;
 use nightshift_domain::cost::Spend;
 use nightshift_domain::delivery::Chunk;
 use nightshift_domain::job::JobRecord;
@@ -164,6 +165,10 @@ impl Store for Faulty {
 
     async fn collected(&self, id: &WindowId, page: &PageRequest) -> Result<Page<Collected>, StoreError> {
         self.inner.collected(id, page).await
+    }
+
+    async fn purse(&self, purse: &Purse) -> Result<Option<i64>, StoreError> {
+        self.inner.purse(purse).await
     }
 
     async fn spending(

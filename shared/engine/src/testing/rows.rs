@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use nightshift_domain::batch::{Batch, BatchState, WindowId};
+use nightshift_domain::budget::{self, Purse};
 use nightshift_domain::cost::{Spend, SpendOf, Totals};
 use nightshift_domain::run::attention_at;
 use nightshift_domain::shelf::ShelfId;
@@ -81,6 +82,8 @@ pub(super) struct Rows {
     pub(super) remotes: BTreeMap<String, (AttemptId, Option<i64>)>,
     pub(super) events: BTreeMap<(String, String), SystemEvent>,
     pub(super) counters: BTreeMap<String, i64>,
+    /// What purses hold.
+    pub(super) purses: BTreeMap<Purse, i64>,
     /// The totals of every day, and what their job is called.
     pub(super) spending: BTreeMap<SpendOf, (String, Totals)>,
     /// Who has which place.
@@ -155,6 +158,11 @@ enum Change {
         window: WindowId,
         run: RunKey,
     },
+    Purse(budget::Change),
+    BeginPurse {
+        purse: Purse,
+        nano: i64,
+    },
     Spend(Spend),
     Count {
         name: String,
@@ -173,6 +181,8 @@ enum Fate {
     Done,
     /// Somebody else was first.
     Lost,
+    /// There is no room for it, which a commit that was carried out before may have filled itself.
+    Full,
 }
 
 impl Rows {
@@ -187,6 +197,9 @@ impl Rows {
         if let Some((write, _)) = fates.iter().find(|(_, fate)| *fate == Fate::Done) {
             let repeat = fates.iter().all(|(_, fate)| *fate != Fate::Fits);
             return Ok(if repeat { Outcome::Applied } else { Outcome::Lost(*write) });
+        }
+        if let Some((write, _)) = fates.iter().find(|(_, fate)| *fate == Fate::Full) {
+            return Ok(Outcome::Lost(*write));
         }
         for (_, change) in changes {
             self.apply(change);
@@ -225,6 +238,12 @@ impl Rows {
                 Some(other) if other != run => Fate::Lost,
                 None | Some(_) => Fate::Free,
             },
+            Change::Purse(budget::Change { purse, by, most: Some(most) }) => match self.purses.get(purse) {
+                Some(held) if held + by <= i64::try_from(*most).unwrap_or(i64::MAX) => Fate::Free,
+                Some(_) | None => Fate::Full,
+            },
+            Change::BeginPurse { purse, .. } if self.purses.contains_key(purse) => Fate::Full,
+            Change::Purse(_) | Change::BeginPurse { .. } => Fate::Free,
             Change::Release { .. }
             | Change::Event(_)
             | Change::EventMoved(_)
@@ -265,6 +284,8 @@ impl Rows {
             Change::Unqueue { since, run } => drop(self.queue.remove(&(since, run))),
             Change::Collect { window, run, bytes } => drop(self.collected.insert((window, run), bytes)),
             Change::Uncollect { window, run } => drop(self.collected.remove(&(window, run))),
+            Change::Purse(budget::Change { purse, by, .. }) => *self.purses.entry(purse).or_default() += by,
+            Change::BeginPurse { purse, nano } => drop(self.purses.insert(purse, nano)),
             Change::Spend(Spend { of, job_name, totals }) => {
                 let (name, sum) = self.spending.entry(of).or_default();
                 (*name, *sum) = (job_name, sum.plus(&totals));
@@ -385,6 +406,8 @@ fn changes(writes: &[Write<'_>]) -> Result<Vec<(usize, Change)>, StoreError> {
             Write::Uncollect { window, run } => {
                 add(Change::Uncollect { window: (*window).clone(), run: (*run).clone() });
             }
+            Write::Purse(change) => add(Change::Purse((*change).clone())),
+            Write::BeginPurse { purse, nano } => add(Change::BeginPurse { purse: (*purse).clone(), nano: *nano }),
             Write::Spend(spend) => add(Change::Spend((*spend).clone())),
             Write::Count { name, by } => add(Change::Count { name: (*name).to_owned(), by: *by }),
         }
@@ -443,6 +466,8 @@ fn check(changes: &[(usize, Change)]) -> Result<(), StoreError> {
         Change::Count { name, .. } => !is_counter_name(name),
         Change::Declare { .. }
         | Change::Undeclare { .. }
+        | Change::Purse(_)
+        | Change::BeginPurse { .. }
         | Change::Spend(_)
         | Change::Remote { .. }
         | Change::Release { .. }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 use nightshift_domain::batch::{Batch, Collected, Window, WindowId};
+use nightshift_domain::budget::Purse;
 use nightshift_domain::cost::Spend;
 use nightshift_domain::delivery::Chunk;
 use nightshift_domain::ids::slot_text;
@@ -101,6 +102,10 @@ impl Store for MemoryStore {
 
     async fn collected(&self, id: &WindowId, page: &PageRequest) -> Result<Page<Collected>, StoreError> {
         self.rows().collected(id, page)
+    }
+
+    async fn purse(&self, purse: &Purse) -> Result<Option<i64>, StoreError> {
+        Ok(self.rows().purses.get(purse).copied())
     }
 
     async fn spending(

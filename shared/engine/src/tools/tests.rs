@@ -112,6 +112,7 @@ fn plan(target: Option<Target>, now: DateTime<Utc>) -> Plan {
         deadline: now + TimeDelta::hours(1),
         on_timeout: OnTimeout::Fail,
         realtime_seconds: 3600,
+        searches: 0,
         max_hops: 25,
         notes: Vec::new(),
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 use nightshift_domain::batch::{Batch, Collected, Window, WindowId};
+use nightshift_domain::budget::Purse;
 use nightshift_domain::cost::Spend;
 use nightshift_domain::delivery::Chunk;
 use nightshift_domain::job::JobRecord;
@@ -86,6 +87,8 @@ fn word(write: &Write<'_>) -> &'static str {
         Write::Stop(_) => "Stop",
         Write::EndStop(_) => "EndStop",
         Write::Memo { .. } => "Memo",
+        Write::Purse(_) => "Purse",
+        Write::BeginPurse { .. } => "BeginPurse",
         Write::Spend(_) => "Spend",
         Write::Count { .. } => "Count",
     }
@@ -148,6 +151,10 @@ impl Store for GatedStore {
 
     async fn window(&self, id: &WindowId) -> Result<Option<Window>, StoreError> {
         self.read("window", self.inner.window(id)).await
+    }
+
+    async fn purse(&self, purse: &Purse) -> Result<Option<i64>, StoreError> {
+        self.read("purse", self.inner.purse(purse)).await
     }
 
     async fn spending(

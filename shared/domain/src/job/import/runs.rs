@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::state::{delivery_word, whole};
 use super::{RefusedRun, says_something};
+use crate::budget::Reserve;
 use crate::job::{AgentTurn, DeliveryStatus, OnTimeout};
 use crate::money::Cost;
 use crate::run::{Books, Hop, Origin, Path, Plan, Run, State, Talk, Task, Text};
@@ -92,6 +93,8 @@ fn read(entry: &Value, now: DateTime<Utc>) -> Result<PastRun, String> {
         delivery_note: suppression.or_else(|| text("deliveryError").map(sentence)),
         cancel_requested: false,
         cost: Cost::default(),
+        budget: None,
+        reserve: Reserve::default(),
         books: Books::default(),
         alerts: None,
         events: Vec::new(),
@@ -179,6 +182,7 @@ fn plan(entry: &Value, ended_at: DateTime<Utc>) -> Option<Plan> {
         deadline: ended_at,
         on_timeout: OnTimeout::Fail,
         realtime_seconds: 0,
+        searches: 0,
         max_hops: 0,
         notes: Vec::new(),
     })

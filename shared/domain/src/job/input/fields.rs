@@ -150,7 +150,6 @@ fn later(name: &str) -> Option<&'static str> {
     match name {
         "deliverBy" => Some("deliverBy is not available yet; set maxWaitMs and an earlier schedule"),
         "earliest" => Some("earliest is not available yet; schedule the job at that time"),
-        "budget" => Some("budgets of a job are not available yet"),
         _ => None,
     }
 }
