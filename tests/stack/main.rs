@@ -9,6 +9,7 @@ mod end_to_end;
 mod examples;
 mod faults;
 mod heartbeats;
+mod ledger;
 mod mcp;
 mod moving;
 mod occurrences;

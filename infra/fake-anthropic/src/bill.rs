@@ -27,6 +27,9 @@ pub struct Tokens {
     pub input_tokens: u64,
     /// Input written to the prompt cache.
     pub cache_creation_input_tokens: u64,
+    /// What of that was written for an hour, which costs more.
+    #[serde(default)]
+    pub ephemeral_1h_input_tokens: u64,
     /// Input read from the prompt cache.
     pub cache_read_input_tokens: u64,
     /// Output, thinking included.
@@ -43,6 +46,10 @@ impl Tokens {
             messages: 1,
             input_tokens: number("input_tokens"),
             cache_creation_input_tokens: number("cache_creation_input_tokens"),
+            ephemeral_1h_input_tokens: usage
+                .pointer("/cache_creation/ephemeral_1h_input_tokens")
+                .and_then(Value::as_u64)
+                .unwrap_or(0),
             cache_read_input_tokens: number("cache_read_input_tokens"),
             output_tokens: number("output_tokens"),
             web_search_requests: usage
@@ -56,6 +63,7 @@ impl Tokens {
         self.messages += other.messages;
         self.input_tokens += other.input_tokens;
         self.cache_creation_input_tokens += other.cache_creation_input_tokens;
+        self.ephemeral_1h_input_tokens += other.ephemeral_1h_input_tokens;
         self.cache_read_input_tokens += other.cache_read_input_tokens;
         self.output_tokens += other.output_tokens;
         self.web_search_requests += other.web_search_requests;

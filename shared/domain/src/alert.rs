@@ -279,7 +279,7 @@ impl Desk<'_> {
         let thread = &mut record.incident.runs;
         let least = self.threshold(rules, record.job.failure_alert.as_ref());
         let due = disabled
-            || self.tells_of_money(run, &cause).unwrap_or(count >= least)
+            || tells_of_money(run, &cause).unwrap_or(count >= least)
                 && thread.may_tell(&signature, rules.cooldown, self.now);
         if !due {
             return None;
@@ -294,7 +294,7 @@ impl Desk<'_> {
 
     fn skipped(&self, record: &mut JobRecord, run: &Run) -> Option<Notice> {
         let cause = cause(run)?;
-        let of_money = self.tells_of_money(run, &cause);
+        let of_money = tells_of_money(run, &cause);
         let rules = self.rules.filter(|rules| rules.include_skipped || of_money.is_some())?;
         if WISHED.contains(&cause.code.as_str()) {
             return None;
@@ -310,12 +310,6 @@ impl Desk<'_> {
         }
         incident.runs.tell(&signature, &rules.route, self.now);
         Some(self.notice(Kind::Skipped, &rules.route, count, Some(cause), Some(signature)))
-    }
-
-    /// Whether a run that ended for want of money is to be told of, whatever else is: the first one is, unless another job's run
-    /// told of the same purse. `None` for other ends.
-    fn tells_of_money(&self, run: &Run, cause: &Cause) -> Option<bool> {
-        (cause.code == budget::CODE).then_some(!run.reserve.told)
     }
 
     /// A success ends what was told of failures, and an arrival what was told of answers that did not arrive: one notice tells
@@ -377,6 +371,12 @@ impl Desk<'_> {
         let last_chance = self.one_shot && matches!(kind, Kind::Failed | Kind::Skipped);
         Notice { kind, at: self.now, route: route.clone(), count, cause, signature, last_chance, fate: None }
     }
+}
+
+/// Whether a run that ended for want of money is to be told of, whatever else is: the first one is, unless another job's run
+/// told of the same purse. `None` for other ends.
+fn tells_of_money(run: &Run, cause: &Cause) -> Option<bool> {
+    (cause.code == budget::CODE).then_some(!run.reserve.told)
 }
 
 fn cause(run: &Run) -> Option<Cause> {

@@ -173,7 +173,7 @@ pub fn limits(run: &Run, config: &Config, now: DateTime<Utc>) -> Vec<Limit> {
     let (agent_id, agent, _) = config.agent(Some(&run.agent_id));
     let agents = agent.budget.or(config.agents.defaults.budget);
     let of = [
-        (Scope::Job(run.job_id.to_string()), run.budget),
+        (Scope::Job(run.job_id.to_string()), run.budget.as_deref().copied()),
         (Scope::Agent(agent_id), agents),
         (Scope::All, config.cron.budget),
     ];
@@ -192,7 +192,7 @@ pub fn limits(run: &Run, config: &Config, now: DateTime<Utc>) -> Vec<Limit> {
 pub fn run_limit(run: &Run, config: &Config) -> Option<NanoUsd> {
     let (_, agent, _) = config.agent(Some(&run.agent_id));
     let agents = agent.budget.or(config.agents.defaults.budget);
-    let all = [run.budget, agents, config.cron.budget];
+    let all = [run.budget.as_deref().copied(), agents, config.cron.budget];
     all.into_iter().flatten().filter_map(|budget| budget.run_usd).map(nano).min()
 }
 
@@ -278,7 +278,7 @@ pub fn moved(before: &Run, stood: &[Hop], after: &mut Run, wish: Option<(NanoUsd
         new.call = None;
     }
     changes.retain(|change| change.by != 0);
-    after.reserve = new;
+    *after.reserve = new;
     changes
 }
 

@@ -78,7 +78,7 @@ pub struct Job {
     pub overlap: Overlap,
     /// What its runs may cost, beside the budgets of its agent and of all jobs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub budget: Option<Budget>,
+    pub budget: Option<Box<Budget>>,
     /// How it fares.
     #[serde(default)]
     pub state: JobState,

@@ -1,7 +1,6 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::budget::Reserve;
 use crate::config::Config;
 use crate::job::{AgentTurn, Defaults, DeliveryMode, on_run_moved, parse_new};
 use crate::money::Cost;
@@ -69,7 +68,7 @@ fn run(record: &JobRecord, hour: i64, origin: Origin) -> (Run, DateTime<Utc>) {
         cancel_requested: false,
         cost: Cost::default(),
         budget: None,
-        reserve: Reserve::default(),
+        reserve: Box::default(),
         books: Books::default(),
         alerts: None,
         events: Vec::new(),

@@ -179,7 +179,7 @@ pub(super) fn parse_object(
 }
 
 /// One without a limit is none.
-fn budget(fields: Fields<'_>, faults: &mut Faults) -> Option<Budget> {
+fn budget(fields: Fields<'_>, faults: &mut Faults) -> Option<Box<Budget>> {
     fields.only(&["runUsd", "dayUsd", "monthUsd"], faults);
     let mut dollars = |name: &str| {
         let value = fields.get(name)?;
@@ -192,7 +192,7 @@ fn budget(fields: Fields<'_>, faults: &mut Faults) -> Option<Budget> {
         usd
     };
     let budget = Budget { run_usd: dollars("runUsd"), day_usd: dollars("dayUsd"), month_usd: dollars("monthUsd") };
-    Some(budget).filter(|budget| *budget != Budget::default())
+    Some(budget).filter(|budget| *budget != Budget::default()).map(Box::new)
 }
 
 fn context<'a>(agent_id: Option<&str>, defaults: &Defaults<'a>) -> NormalizeContext<'a> {

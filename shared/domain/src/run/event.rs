@@ -159,13 +159,13 @@ impl Transition {
 
     /// The same where the call it leads to would pass a budget: a run that asked no model yet does not run, another one fails.
     #[must_use]
-    pub fn over_budget(mut self, message: String, now: DateTime<Utc>) -> Self {
+    pub fn over_budget(mut self, message: &str, now: DateTime<Utc>) -> Self {
         let run = &mut self.run;
         let code = budget::CODE.to_owned();
         let (state, word) = if run.hops.is_empty() {
             (State::Skipped { reason: code }, "skipped")
         } else {
-            (State::Failed { code, message: message.clone() }, "failed")
+            (State::Failed { code, message: message.to_owned() }, "failed")
         };
         run.state = state;
         run.state_since = now;

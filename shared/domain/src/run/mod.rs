@@ -154,10 +154,10 @@ pub struct Run {
     pub cost: Cost,
     /// What it may cost, as its job said when it was claimed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub budget: Option<Budget>,
+    pub budget: Option<Box<Budget>>,
     /// What is set aside for it in the purses of its budgets.
     #[serde(default, skip_serializing_if = "Reserve::is_empty")]
-    pub reserve: Reserve,
+    pub reserve: Box<Reserve>,
     /// What was paid, or may have been, for nothing.
     #[serde(default, skip_serializing_if = "Books::is_empty")]
     pub books: Books,

@@ -2,7 +2,6 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::batch::WindowId;
-use nightshift_domain::budget::Reserve;
 use nightshift_domain::job::{AgentTurn, DeliveryStatus, OnTimeout, WakeMode};
 use nightshift_domain::model::{ModelErrorKind, Reply, StopReason};
 use nightshift_domain::money::Cost;
@@ -87,7 +86,7 @@ pub(crate) fn run(state: State, plan: Option<Plan>, cancel_requested: bool) -> R
         cancel_requested,
         cost: Cost::default(),
         budget: None,
-        reserve: Reserve::default(),
+        reserve: Box::default(),
         books: Books::default(),
         alerts: None,
         events: Vec::new(),

@@ -2,7 +2,6 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::alert::on_ended;
-use nightshift_domain::budget::Reserve;
 use nightshift_domain::config::Config;
 use nightshift_domain::heartbeat::{Beat, MAIN, SystemEvent};
 use nightshift_domain::job::{
@@ -112,8 +111,8 @@ pub(super) fn bare_run(record: &JobRecord, key: RunKey, origin: Origin, prompt: 
         delivery_note: None,
         cancel_requested: false,
         cost: Cost::default(),
-        budget: job.budget,
-        reserve: Reserve::default(),
+        budget: job.budget.clone(),
+        reserve: Box::default(),
         books: Books::default(),
         alerts: None,
         events: Vec::new(),

@@ -83,7 +83,7 @@ async fn applied(scene: Scene<'_>, run: &Run, event: Event, along: Along<'_>) ->
     let mut known = purse::Known::default();
     for _ in 0..MAX_RACES {
         let prepare = || prepared(scene, &run, event.clone(), &along, &known, now);
-        let Some(prepared) = patiently(scene.deps, along.dear, prepare).await? else { return Ok(None) };
+        let Some(prepared) = Box::pin(patiently(scene.deps, along.dear, prepare)).await? else { return Ok(None) };
         let Prepared { mut after, effects, change, woken, told, events, more, litter, record, wish } = prepared;
         let step = record.as_ref().and_then(|record| on_run_moved(record, &run.state, &after, now));
         let step = step.map(|step| raised(after_a_pause(step, scene, now), scene, &mut after, now));

@@ -83,7 +83,7 @@ pub(super) fn wish(
     if let Some(limit) = per_run.filter(|limit| passes(run, nano, *limit)) {
         let left = limit.saturating_sub(budget::spent(run));
         let message = refusal(&format!("the budget of {} a run", dollars(limit)), nano, left);
-        return (transition.over_budget(message, now), Wish::default());
+        return (transition.over_budget(&message, now), Wish::default());
     }
     for limit in &limits {
         let held = match known.held.get(&limit.purse) {
@@ -100,7 +100,7 @@ pub(super) fn wish(
                 rev: 1,
             });
             transition.run.reserve.told = shared && known.told;
-            return (transition.over_budget(message, now), Wish { memo, ..Wish::default() });
+            return (transition.over_budget(&message, now), Wish { memo, ..Wish::default() });
         }
     }
     (transition, Wish { nano, limits, memo: None })

@@ -243,8 +243,9 @@ impl Rows {
                 Some(_) | None => Fate::Full,
             },
             Change::BeginPurse { purse, .. } if self.purses.contains_key(purse) => Fate::Full,
-            Change::Purse(_) | Change::BeginPurse { .. } => Fate::Free,
-            Change::Release { .. }
+            Change::Purse(_)
+            | Change::BeginPurse { .. }
+            | Change::Release { .. }
             | Change::Event(_)
             | Change::EventMoved(_)
             | Change::Set { .. }

@@ -5,7 +5,6 @@ use serde_json::Value;
 
 use super::state::{delivery_word, whole};
 use super::{RefusedRun, says_something};
-use crate::budget::Reserve;
 use crate::job::{AgentTurn, DeliveryStatus, OnTimeout};
 use crate::money::Cost;
 use crate::run::{Books, Hop, Origin, Path, Plan, Run, State, Talk, Task, Text};
@@ -94,7 +93,7 @@ fn read(entry: &Value, now: DateTime<Utc>) -> Result<PastRun, String> {
         cancel_requested: false,
         cost: Cost::default(),
         budget: None,
-        reserve: Reserve::default(),
+        reserve: Box::default(),
         books: Books::default(),
         alerts: None,
         events: Vec::new(),
