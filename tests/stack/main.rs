@@ -3,6 +3,7 @@
 
 mod alerts;
 mod bad_input;
+mod budgets;
 mod calls;
 mod doctor;
 mod end_to_end;
