@@ -6,12 +6,14 @@
 
 mod cli;
 mod cold;
+mod costs;
 mod http;
 mod memory;
 mod schedules;
 mod stopwatch;
 mod table;
 
+use nightshift_engine::{Clock as _, SystemClock};
 use nightshift_tests::process::Process;
 
 use crate::memory::Memory;
@@ -21,6 +23,11 @@ fn main() -> anyhow::Result<()> {
     // Cargo passes this to benches it was asked to run; `cargo test --all-targets` does not.
     if !std::env::args().any(|argument| argument == "--bench") {
         say("this takes its time: run it with `make bench`");
+        return Ok(());
+    }
+    if std::env::args().any(|argument| argument == "costs") {
+        // They need no stack and no release build.
+        costs::reckon(SystemClock.now());
         return Ok(());
     }
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run())
@@ -39,6 +46,7 @@ async fn run() -> anyhow::Result<()> {
     cold::measure(&stack.ready).await?;
     drop(stack);
     schedules::measure()?;
+    costs::reckon(SystemClock.now());
     memory.print();
     Ok(())
 }
