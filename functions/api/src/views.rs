@@ -4,8 +4,8 @@ use nightshift_domain::schedule::AwsPlan;
 use nightshift_domain::session::Session;
 use nightshift_engine::jobs::{Checkup, Message, Planned};
 use nightshift_wire::{
-    AwsKind, AwsView, DoctorAnswer, FindingView, PlanAnswer, PlannedStart, SaidView, SessionAnswer, SessionView,
-    SkippedTime,
+    AwsKind, AwsView, DoctorAnswer, FindingView, ForecastView, PlanAnswer, PlannedStart, SaidView, SessionAnswer,
+    SessionView, SkippedTime,
 };
 
 /// `cron.plan`.
@@ -32,6 +32,7 @@ pub(crate) fn planned(planned: Planned) -> PlanAnswer {
         skipped: skipped
             .map(|it| SkippedTime { wall: it.wall.format("%Y-%m-%dT%H:%M:%S").to_string(), reason: it.reason })
             .collect(),
+        forecast: planned.forecast.as_ref().map(ForecastView::new),
         ends: planned.preview.ends,
         aws: AwsView { kind, expression, timezone, note: planned.aws_note },
         notes: planned.notes,

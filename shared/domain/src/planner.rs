@@ -14,8 +14,10 @@ use serde::{Deserialize, Serialize};
 use crate::money::{InRealtime, NanoUsd, PriceRow, Tokens, usd};
 use crate::schedule::format_duration;
 
+mod forecast;
 mod shape;
 
+pub use forecast::Forecast;
 pub use shape::{Habits, Shape, Went, guesses};
 
 /// How many reads of a prefix kept for an hour find it, of a hundred: an assumption, as nothing is documented but "30 to 98 %"

@@ -31,7 +31,7 @@ pub use error::{ApiError, ErrorBody};
 pub use exit::ExitCode;
 pub use heartbeat::{HeartbeatAnswer, NotesAnswer};
 pub use nightshift_domain::job::import::{Dropped, JobOutcome, JobReport, RefusedRun, RunsReport};
-pub use plan::{AwsKind, AwsView, PlanAnswer, PlannedStart, SkippedTime};
+pub use plan::{AwsKind, AwsView, ForecastView, PlanAnswer, PlannedStart, SkippedTime};
 pub use run::{BatchView, FailureView, HopView, RunView, SUMMARY_CHARS, summary_of};
 pub use session::{SAID_CHARS, SaidView, SessionAnswer, SessionPage, SessionView};
 pub use shelves::{

@@ -1,11 +1,13 @@
 //! What a schedule will do, as the API shows it.
 
+use nightshift_domain::money::{NanoUsd, usd};
+use nightshift_domain::planner::Forecast;
 use nightshift_domain::schedule::Schedule;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `cron.plan`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PlanAnswer {
     /// The job, where the plan is a job's.
@@ -26,8 +28,54 @@ pub struct PlanAnswer {
     pub ends: bool,
     /// How `EventBridge` Scheduler holds the schedule.
     pub aws: AwsView,
+    /// What the job's runs of the next 30 days will cost, where that can be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<ForecastView>,
     /// What is worth knowing about the whole, for a person.
     pub notes: Vec<String>,
+}
+
+/// What a job will cost, US dollars; a month is the next 30 days.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ForecastView {
+    /// How many runs there will be.
+    pub runs: u64,
+    /// What a run costs at the least.
+    pub run_least_usd: f64,
+    /// What it costs on the average.
+    pub run_usd: f64,
+    /// What it costs at the most.
+    pub run_most_usd: f64,
+    /// What the month costs at the least.
+    pub month_least_usd: f64,
+    /// What it costs as expected.
+    pub month_usd: f64,
+    /// What it costs at the most.
+    pub month_most_usd: f64,
+    /// What the month saves against the best of realtime; below zero where it costs more.
+    pub month_saved_usd: f64,
+    /// How many of the job's last turns that is made from; 0 for a guess.
+    pub turns: u32,
+}
+
+impl ForecastView {
+    /// Shows `forecast`.
+    pub fn new(forecast: &Forecast) -> Self {
+        let month = |nano: NanoUsd| usd(nano.saturating_mul(forecast.runs));
+        let saved = month(forecast.saved.unsigned_abs());
+        Self {
+            runs: forecast.runs,
+            run_least_usd: usd(forecast.least),
+            run_usd: usd(forecast.mean),
+            run_most_usd: usd(forecast.most),
+            month_least_usd: month(forecast.least),
+            month_usd: month(forecast.mean),
+            month_most_usd: month(forecast.most),
+            month_saved_usd: if forecast.saved < 0 { -saved } else { saved },
+            turns: forecast.learned,
+        }
+    }
 }
 
 /// One start to come.

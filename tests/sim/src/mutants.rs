@@ -231,6 +231,20 @@ pub const LIST: &[Mutant] = &[
         why: "money is paid that no run shows",
     },
     Mutant {
+        name: "limit-not-kept",
+        file: "shared/domain/src/budget.rs",
+        before: "None => changes.push(Change { purse: limit.purse.clone(), by: signed(nano), most: Some(limit.most) }),",
+        after: "None => changes.push(Change { purse: limit.purse.clone(), by: signed(nano), most: Some(if PLANTED { 9_000_000_000 } else { limit.most }) }),",
+        why: "runs that race for the last cent all get it",
+    },
+    Mutant {
+        name: "reserve-not-given-back",
+        file: "shared/domain/src/budget.rs",
+        before: "} else if old.nano > 0 && after.books.given_up > before.books.given_up {",
+        after: "} else if old.nano > 0 && (PLANTED || after.books.given_up > before.books.given_up) {",
+        why: "money stays set aside for calls that are over",
+    },
+    Mutant {
         name: "late-answers-not-in-totals",
         file: "shared/engine/src/runs/booking.rs",
         before: "writes.extend(spent.iter().map(Write::Spend));",

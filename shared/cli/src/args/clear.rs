@@ -55,6 +55,10 @@ pub struct ClearFlags {
     #[arg(long, conflicts_with = "max_lateness")]
     pub clear_max_lateness: bool,
 
+    /// No budget of its own
+    #[arg(long, conflicts_with_all = ["budget_run", "budget_day", "budget_month"])]
+    pub clear_budget: bool,
+
     /// Back to the configured failure alert
     #[arg(long, conflicts_with_all = ["failure_alert", "no_failure_alert"])]
     pub clear_failure_alert: bool,

@@ -315,4 +315,16 @@ pub struct RuleFlags {
     /// Drop an occurrence that would start later than this
     #[arg(long, value_name = "DURATION", value_parser = millis)]
     pub max_lateness: Option<u64>,
+
+    /// Most that one run may cost, US dollars
+    #[arg(long, value_name = "USD")]
+    pub budget_run: Option<f64>,
+
+    /// Most that the job's runs may cost in a day (UTC), US dollars
+    #[arg(long, value_name = "USD")]
+    pub budget_day: Option<f64>,
+
+    /// Most that they may cost in a month (UTC), US dollars
+    #[arg(long, value_name = "USD")]
+    pub budget_month: Option<f64>,
 }

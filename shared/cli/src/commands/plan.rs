@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use nightshift_domain::schedule::Schedule;
-use nightshift_wire::{AwsKind, AwsView, PlanAnswer, PlannedStart};
+use nightshift_wire::{AwsKind, AwsView, ForecastView, PlanAnswer, PlannedStart};
 
 use super::jobs::counts_from_now;
 use super::{Session, read};
@@ -50,7 +50,32 @@ fn shown(plan: &PlanAnswer, now: DateTime<Utc>, surface: Surface) -> String {
         parts.push(silent.join("\n"));
     }
     parts.push(held(plan, surface));
+    parts.extend(plan.forecast.as_ref().map(cost));
     parts.join("\n\n")
+}
+
+/// What its runs will cost, with where that is from.
+fn cost(forecast: &ForecastView) -> String {
+    let money = human::dollars;
+    let runs = if forecast.runs == 1 { "one run".to_owned() } else { format!("{} runs", forecast.runs) };
+    let range = |least: f64, most: f64| {
+        if money(least) == money(most) { money(most) } else { format!("{} to {}", money(least), money(most)) }
+    };
+    let saved = match forecast.month_saved_usd {
+        saved if saved > 0.0 => format!(", {} less than realtime at its best", money(saved)),
+        saved if saved < 0.0 => format!(", {} more than realtime at its best", money(-saved)),
+        _ => String::new(),
+    };
+    let source = match forecast.turns {
+        0 => "a guess, because none of its turns is known".to_owned(),
+        1 => "as its last turn went".to_owned(),
+        turns => format!("as its last {turns} turns went"),
+    };
+    format!(
+        "cost      about {} in 30 days{saved}\n          {runs} of {}; {source}",
+        range(forecast.month_least_usd, forecast.month_most_usd),
+        range(forecast.run_least_usd, forecast.run_most_usd),
+    )
 }
 
 /// The times as a table; notes that find no room stand under their line.

@@ -20,6 +20,7 @@ pub(crate) fn edit(args: &EditArgs, file: Option<String>, now: DateTime<Utc>) ->
     patch.put("failureAlert", args.alert.to_json());
     patch.clear_if(args.clear.clear_agent, "agentId");
     patch.clear_if(args.clear.clear_max_lateness, "maxLatenessMs");
+    patch.clear_if(args.clear.clear_budget, "budget");
     patch.clear_if(args.clear.clear_failure_alert, "failureAlert");
     let hint = "`nightshift cron edit --help` lists what can be";
     patch.some().ok_or_else(|| ExpectedError::usage_hint("nothing to change", hint))

@@ -62,6 +62,11 @@ impl RuleFlags {
         job.put("missed", self.missed.map(Missed::word));
         job.put("overlap", self.overlap.map(Overlap::word));
         job.put("maxLatenessMs", self.max_lateness);
+        let mut budget = Fields::default();
+        budget.put("runUsd", self.budget_run);
+        budget.put("dayUsd", self.budget_day);
+        budget.put("monthUsd", self.budget_month);
+        job.put("budget", budget.some());
     }
 }
 

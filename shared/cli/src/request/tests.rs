@@ -191,6 +191,8 @@ fn an_edit_sends_what_was_given_and_null_for_what_is_cleared() {
         (r#"cron edit j --cron "0 8 * * *""#, json!({"schedule": {"expr": "0 8 * * *"}})),
         ("cron edit j --tz Europe/Berlin", json!({"schedule": {"tz": "Europe/Berlin"}})),
         ("cron edit j --exact", json!({"schedule": {"staggerMs": 0}})),
+        ("cron edit j --budget-day 2 --budget-run 0.5", json!({"budget": {"runUsd": 0.5, "dayUsd": 2.0}})),
+        ("cron edit j --clear-budget", json!({"budget": null})),
         ("cron edit j --batch=auto", json!({"payload": {"batch": {"enabled": true, "mode": "auto"}}})),
         ("cron edit j --batch-timeout 4h", json!({"payload": {"batch": {"maxWaitMs": 14_400_000}}})),
         ("cron edit j --no-batch", json!({"payload": {"batch": {"enabled": false}}})),

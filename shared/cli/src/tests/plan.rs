@@ -178,3 +178,28 @@ async fn a_check_in_several_answers_is_shown_as_one() {
     let ran = run_within(Some(80), &["cron", "doctor"], answers()).await;
     assert!(ran.out.ends_with("15 jobs, 13 timers: 2 findings, 1 repaired\n"), "{}", ran.out);
 }
+
+#[tokio::test]
+async fn a_forecast_is_a_range_with_where_it_is_from() {
+    let mut plan = answer();
+    let view = |turns: u32, saved: f64| {
+        json!({ "runs": 30, "runLeastUsd": 0.02, "runUsd": 0.04, "runMostUsd": 0.07, "monthLeastUsd": 0.6,
+            "monthUsd": 1.2, "monthMostUsd": 2.1, "monthSavedUsd": saved, "turns": turns })
+    };
+    plan["forecast"] = view(10, 1.1);
+    let ran = run_within(Some(80), &["cron", "plan", "job-1"], vec![Answer::Json(200, plan.clone())]).await;
+    let lines: Vec<&str> = ran.out.lines().rev().take(2).collect();
+    assert_eq!(
+        lines,
+        [
+            "          30 runs of $0.0200 to $0.0700; as its last 10 turns went",
+            "cost      about $0.6000 to $2.10 in 30 days, $1.10 less than realtime at its best"
+        ],
+        "{}",
+        ran.out
+    );
+    assert!(ran.out.lines().all(|line| line.chars().count() <= 80), "{}", ran.out);
+    plan["forecast"] = view(0, -0.5);
+    let ran = run_within(Some(80), &["cron", "plan", "job-1"], vec![Answer::Json(200, plan)]).await;
+    assert!(ran.out.contains("$0.5000 more than realtime") && ran.out.contains("a guess, because"), "{}", ran.out);
+}

@@ -25,8 +25,8 @@ pub struct Patched {
     pub timing_changed: bool,
 }
 
-/// Lays `patch` over `job`. `null` clears what may be empty; payload (of the same kind), batch, delivery and failure alert
-/// are merged field by field; a schedule that names its kind replaces the old one but for an interval's anchor and a
+/// Lays `patch` over `job`. `null` clears what may be empty; payload (of the same kind), batch, delivery, failure alert and
+/// budget are merged field by field; a schedule that names its kind replaces the old one but for an interval's anchor and a
 /// stagger that was asked for, one that does not is merged into it.
 pub fn apply(job: &Job, patch: &Value, defaults: &Defaults<'_>) -> Result<Patched, Vec<FieldError>> {
     let patch = modern(patch, "patch").map_err(|fault| vec![fault])?;
@@ -50,7 +50,7 @@ pub fn apply(job: &Job, patch: &Value, defaults: &Defaults<'_>) -> Result<Patche
             ("delivery", Value::Null) => {
                 object.shift_remove("delivery");
             }
-            ("delivery" | "failureAlert", Value::Object(change)) => merge_at(&mut object, name, change),
+            ("delivery" | "failureAlert" | "budget", Value::Object(change)) => merge_at(&mut object, name, change),
             _ => {
                 object.insert(name.clone(), value.clone());
             }

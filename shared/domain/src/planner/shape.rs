@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 use crate::money::Tokens;
-use crate::run::{Run, Via};
+use crate::run::{Run, Via, best_realtime};
 
 /// How many turns of a job are remembered.
 const TURNS: usize = 10;
@@ -78,6 +78,9 @@ pub struct Went {
     /// What it cost, billionths of a dollar, with all that was of no use.
     #[serde(default)]
     pub paid: u64,
+    /// The best that it would have cost in realtime.
+    #[serde(default)]
+    pub realtime: u64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -146,6 +149,7 @@ fn went(run: &Run) -> Option<Went> {
         growth: seen.then(|| last.prompt().saturating_sub(first.prompt()) / between),
         searches: hops.iter().map(|hop| hop.searches).sum(),
         paid: run.cost.paid_nano_usd,
+        realtime: best_realtime(&run.hops),
     })
 }
 

@@ -140,10 +140,23 @@ fn what_is_learned_of_a_job_is_its_last_turns() {
     assert_eq!(habits.wait(), TimeDelta::hours(1), "nothing is known");
     habits.waits = (1..=40).collect();
     assert_eq!(habits.wait(), TimeDelta::seconds(38));
-    habits.turns = vec![Went { steps: 3, output: 900, growth: None, searches: 2, paid: 7 }];
+    habits.turns = vec![Went { steps: 3, output: 900, growth: None, searches: 2, paid: 7, realtime: 9 }];
     assert_eq!(habits.shapes(5_000), [Shape { prefix: 5_000, growth: 2_000, output: 300, steps: 3, searches: 2 }]);
     assert_eq!(guesses(10, false).iter().map(|shape| shape.steps).collect::<Vec<_>>(), [1]);
     assert_eq!(guesses(10, true).len(), 4);
+}
+
+#[test]
+fn a_forecast_is_a_range_of_what_turns_cost_or_would_cost() {
+    let went = |paid, realtime| Went { steps: 1, output: 1, growth: None, searches: 0, paid, realtime };
+    let habits = Habits { turns: vec![went(10, 22), went(30, 58), went(20, 40)], waits: Vec::new() };
+    let learned = Forecast::learned(&habits, 31).unwrap();
+    assert_eq!(learned, Forecast { runs: 31, least: 10, mean: 20, most: 30, saved: 20, learned: 3 });
+    assert_eq!(Forecast::learned(&Habits::default(), 31), None);
+    let shapes = [shape(20_000, 500, 1), shape(20_000, 500, 4)];
+    let guessed = Forecast::guessed(&shapes, Way::Batch, &unit(), 4).unwrap();
+    assert_eq!((guessed.least, guessed.learned), (cost(Way::Batch, &shapes[0], &unit()), 0));
+    assert!(guessed.least < guessed.mean && guessed.mean < guessed.most);
 }
 
 proptest! {

@@ -2,7 +2,11 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::config::Config;
-use nightshift_domain::job::{Job, parse_schedule, zone_of};
+use nightshift_domain::job::{Job, JobRecord, Payload, parse_schedule, zone_of};
+use nightshift_domain::model::BYTES_PER_TOKEN;
+use nightshift_domain::money::price;
+use nightshift_domain::planner::{Forecast, Way, guesses};
+use nightshift_domain::run::own_model;
 use nightshift_domain::schedule::{
     AwsPlan, Preview, Schedule, Timetable, format_duration, plan as aws_plan, preview, stagger_ms, stagger_offset,
     why_one_shots,
@@ -18,6 +22,12 @@ use super::{Refusal, Request};
 
 /// Most starts of a plan.
 const COUNT_MOST: u64 = 100;
+/// What costs are forecast for.
+const MONTH: TimeDelta = TimeDelta::days(30);
+/// Most runs of that: one a minute.
+const MOST_RUNS: usize = 43_200;
+/// What the tools take of a prompt, about.
+const TOOLS_TOKENS: u64 = 2_000;
 /// Starts where nobody says how many.
 const COUNT_DEFAULT: usize = 10;
 
@@ -38,6 +48,9 @@ pub struct Planned {
     pub aws: AwsPlan,
     /// What is worth knowing about that.
     pub aws_note: Option<String>,
+    /// What its runs of the next 30 days will cost; `None` for a schedule that is no job's, a job that asks no model, and one
+    /// whose model has no known price.
+    pub forecast: Option<Forecast>,
     /// What is worth knowing about the whole.
     pub notes: Vec<String>,
 }
@@ -79,6 +92,7 @@ pub async fn plan(request: &Request<'_>, input: &Value) -> Result<Planned, Refus
         (Some(id), _) => {
             let record = request.deps.store.job(&id).await?.ok_or_else(|| Refusal::NoJob(id.to_string()))?;
             let mut planned = of_job(&record.job, &config, view)?;
+            planned.forecast = forecast(&record, &config, request.now);
             if record.chained && !matches!(record.job.schedule, Schedule::At { .. }) {
                 planned.aws = AwsPlan::OneShots;
                 planned.aws_note = Some("the timer service refused the expression".to_owned());
@@ -157,7 +171,34 @@ fn look(schedule: Schedule, default_zone: &str, offset: TimeDelta, view: View) -
         AwsPlan::OneShots => why_one_shots(&table, offset).map(str::to_owned),
     };
     let stagger_ms = stagger_ms(&schedule);
-    Ok(Planned { job: None, schedule, zone, stagger_ms, preview, aws, aws_note, notes })
+    Ok(Planned { job: None, schedule, zone, stagger_ms, preview, aws, aws_note, forecast: None, notes })
+}
+
+/// From the job's last turns; where it had none, a guess by the length of what it is asked and its agent's instructions, which
+/// knows nothing of documents and of what tools will say.
+fn forecast(record: &JobRecord, config: &Config, now: DateTime<Utc>) -> Option<Forecast> {
+    let job = &record.job;
+    let Payload::AgentTurn(turn) = &job.payload else { return None };
+    let table = Timetable::new(&job.schedule, zone_of(config, job.agent_id.as_deref())).ok()?;
+    let runs = table.occurrences_between(now, now + MONTH, MOST_RUNS).len() as u64;
+    if let Some(forecast) = Forecast::learned(&record.habits, runs) {
+        return Some(forecast);
+    }
+    let (_, agent, _) = config.agent(job.agent_id.as_deref());
+    let (provider, model) = config.model_ref(own_model(config, turn, &agent)).ok()?;
+    let row = price(&format!("{provider}/{model}"), now, &config.models.prices)?;
+    let instructions = agent.instructions.as_ref().or(config.agents.defaults.instructions.as_ref());
+    let said = turn.message.len() + instructions.filter(|_| !turn.light_context).map_or(0, String::len);
+    let has_tools = turn.tools_allow.as_ref().is_none_or(|tools| !tools.is_empty());
+    let prefix = said as u64 / BYTES_PER_TOKEN + if has_tools { TOOLS_TOKENS } else { 0 };
+    let batch = turn.batch.as_ref().map_or(config.cron.batch.default, |batch| batch.enabled) && config.cron.batch.allow;
+    let one_call = config.api.public_url.is_some() && has_tools;
+    let way = match (batch, one_call) {
+        (false, _) => Way::Realtime,
+        (true, true) => Way::OneCall,
+        (true, false) => Way::Batch,
+    };
+    Forecast::guessed(&guesses(prefix, has_tools), way, &row, runs)
 }
 
 fn count(params: &mut Params<'_>) -> usize {

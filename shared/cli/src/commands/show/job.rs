@@ -1,6 +1,7 @@
 //! One job with everything that was said about it.
 
 use chrono::{DateTime, Utc};
+use nightshift_domain::config::Budget;
 use nightshift_domain::job::{
     AgentTurn, AlertRule, DeliveryMode, DeliveryStatus, Destination, FailureAlert, Job, Missed, Overlap, Payload,
     SessionTarget, Thinking, WakeMode,
@@ -43,6 +44,7 @@ pub(in crate::commands) fn job(job: &Job, now: DateTime<Utc>, surface: Surface) 
         ("alert", job.failure_alert.as_ref().map(alert)),
         ("alerted", job.state.last_failure_alert_at_ms.map(|at| alerted(job, at, now))),
         ("rules", rules(job)),
+        ("budget", job.budget.as_deref().map(budget)),
         ("key", job.declaration_key.clone()),
     ]);
     pairs_within(&lines, usize::from(surface.width))
@@ -55,6 +57,13 @@ fn status(job: &Job) -> String {
         Some(auto) if !job.enabled => format!("{word}: {}", auto.reason),
         Some(_) | None => word,
     }
+}
+
+/// `$0.50 a run, $2.00 a day`.
+fn budget(budget: &Budget) -> String {
+    let spans = [(budget.run_usd, "run"), (budget.day_usd, "day"), (budget.month_usd, "month")];
+    let parts = spans.iter().filter_map(|(usd, span)| usd.map(|usd| format!("{} a {span}", human::dollars(usd))));
+    parts.collect::<Vec<_>>().join(", ")
 }
 
 fn session(job: &Job) -> String {

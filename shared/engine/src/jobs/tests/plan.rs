@@ -1,10 +1,13 @@
 //! A plan computes what the timers do, and stores nothing.
 
+use nightshift_domain::JobId;
+use nightshift_domain::planner::Went;
 use nightshift_domain::schedule::AwsPlan;
 use serde_json::{Value, json};
 
 use super::{World, at, daily, world};
 use crate::jobs::{Planned, Refusal, add, config_apply, plan, update};
+use crate::ports::Write;
 
 async fn planned(world: &World, input: Value) -> Planned {
     plan(&world.request(), &input).await.unwrap()
@@ -117,4 +120,27 @@ async fn a_single_time_is_shown_until_it_has_run() {
     let later = planned(&world, json!({ "jobId": "once", "fromMs": 1_795_300_000_000_i64 })).await;
     assert!(later.preview.starts.is_empty());
     assert_eq!(later.notes, ["the schedule never runs again: it has no time from then on"]);
+}
+
+#[tokio::test]
+async fn a_plan_of_a_job_forecasts_its_month_from_its_last_turns_or_guesses() {
+    let world = world();
+    let mut job = daily();
+    job["payload"]["model"] = json!("opus");
+    world.add(job).await;
+    let forecast = async || planned(&world, json!({ "jobId": "daily" })).await.forecast.unwrap();
+    let guess = forecast().await;
+    assert_eq!((guess.runs, guess.learned, guess.least < guess.most), (30, 0, true), "{guess:?}");
+
+    let id = JobId::parse("daily").unwrap();
+    let mut record = world.deps.store.job(&id).await.unwrap().unwrap();
+    let went = |paid, realtime| Went { steps: 1, output: 1, growth: None, searches: 0, paid, realtime };
+    record.habits.turns = vec![went(1_000, 2_000), went(3_000, 5_000)];
+    record.rev += 1;
+    world.deps.store.commit(&[Write::Job(&record)]).await.unwrap();
+    let learned = forecast().await;
+    assert_eq!((learned.runs, learned.least, learned.mean, learned.most), (30, 1_000, 2_000, 3_000));
+    assert_eq!((learned.saved, learned.learned), (1_500, 2));
+    let none = planned(&world, json!({ "schedule": { "kind": "cron", "expr": "0 7 * * *" } })).await;
+    assert_eq!(none.forecast, None, "a schedule asks no model");
 }

@@ -290,7 +290,8 @@ async fn a_turn_that_may_choose_goes_the_cheapest_way_and_says_why() {
     let agents = json!({ "defaults": { "instructions": long } });
     let public = world(&[opus()], json!({ "agents": agents, "api": { "publicUrl": "https://night.example" } }));
     let private = world(&[opus()], json!({ "agents": agents }));
-    let went = |steps| Went { steps, output: 500 * u64::from(steps), growth: Some(2_000), searches: 0, paid: 0 };
+    let went =
+        |steps| Went { steps, output: 500 * u64::from(steps), growth: Some(2_000), searches: 0, paid: 0, realtime: 0 };
     let planned = async |world: &World, tools: Value, steps: &[u32], wait: Option<u64>| {
         let turn = json!({ "model": OPUS, "toolsAllow": tools,
             "batch": { "enabled": true, "mode": "auto", "maxWaitMs": wait.unwrap_or(86_400_000) } });
