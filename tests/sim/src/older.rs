@@ -80,6 +80,7 @@ pub const NEW: &[New] = &[
     New { row: Row::Job, path: &["job", "state", "lastFailureNotificationDelivered"], how: How::Drops },
     New { row: Row::Job, path: &["job", "state", "lastFailureNotificationDeliveryStatus"], how: How::Drops },
     New { row: Row::Job, path: &["job", "state", "lastFailureNotificationDeliveryError"], how: How::Drops },
+    New { row: Row::Run, path: &["claimedBy"], how: How::Drops },
     New { row: Row::Run, path: &["alerts"], how: How::Drops },
     New { row: Row::Run, path: &["books"], how: How::Drops },
     New { row: Row::Run, path: &["hops", "*", "unused"], how: How::Drops },

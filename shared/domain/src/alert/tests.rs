@@ -43,6 +43,7 @@ fn run(record: &JobRecord, hour: i64, origin: Origin) -> (Run, DateTime<Utc>) {
         task: Task::Turn,
         sequence: 1,
         created_at: slot,
+        claimed_by: None,
         started_at: Some(slot),
         ended_at: Some(slot),
         state: State::Due,

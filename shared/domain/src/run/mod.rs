@@ -88,6 +88,10 @@ pub struct Run {
     pub sequence: u64,
     /// When its row was written.
     pub created_at: DateTime<Utc>,
+    /// Which invocation claimed its occurrence. Of two that record the same one at the same instant the table tells whose row
+    /// is there, so that one of them was first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claimed_by: Option<String>,
     /// When it began to work.
     pub started_at: Option<DateTime<Utc>>,
     /// When it ended.

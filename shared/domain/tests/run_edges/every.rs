@@ -61,6 +61,7 @@ pub(crate) fn run(state: State, plan: Option<Plan>, cancel_requested: bool) -> R
         slot: now(),
         sequence: 1,
         created_at: now(),
+        claimed_by: None,
         started_at: None,
         ended_at: None,
         state,

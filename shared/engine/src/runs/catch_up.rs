@@ -247,6 +247,7 @@ async fn row(
         // What is skipped says nothing to anybody.
         Verdict::Skip(_) => bare_run(record, key, Origin::Schedule, Text::Inline(String::new()), now),
     };
+    run.claimed_by = Some(scene.invocation.id.clone());
     updated.sequence += 1;
     run.sequence = updated.sequence;
     let state = &mut updated.job.state;

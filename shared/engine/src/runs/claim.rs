@@ -87,6 +87,7 @@ pub(super) fn bare_run(record: &JobRecord, key: RunKey, origin: Origin, prompt: 
         task,
         sequence: record.sequence + 1,
         created_at: now,
+        claimed_by: None,
         started_at: None,
         ended_at: None,
         state: State::Due,
@@ -188,6 +189,7 @@ pub(crate) async fn claim_occurrence(
             return Ok(Claim::Exists(key));
         }
         let mut run = new_run(deps, &record, key.clone(), Origin::Schedule, now).await?;
+        run.claimed_by = Some(scene.invocation.id.clone());
         let others = !record.active.is_empty() || !record.waiting.is_empty();
         let verdict = match (occurrence.skip, record.job.overlap) {
             (Some(reason), _) => Verdict::Skip(reason.to_owned()),
