@@ -346,3 +346,34 @@ pub(crate) fn new_ulid(deps: &Deps, now: DateTime<Utc>) -> String {
     let millis = u64::try_from(now.timestamp_millis()).unwrap_or(0);
     ulid::Ulid::from_parts(millis, deps.entropy.bits()).to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::jobs::tests::world;
+
+    #[tokio::test]
+    async fn of_two_that_record_the_same_occurrence_at_the_same_instant_one_was_first() {
+        let world = world();
+        let job = json!({ "jobId": "daily", "schedule": { "kind": "cron", "expr": "30 7 * * *" },
+            "payload": { "kind": "agentTurn", "message": "Summarize." } });
+        world.add(job).await;
+        let record = world.deps.store.job(&JobId::parse("daily").unwrap()).await.unwrap().unwrap();
+        let (now, config) = (world.deps.clock.now(), Config::default());
+        let invocations = ["inv-1", "inv-2", "inv-1"]
+            .map(|id| Invocation { id: id.to_owned(), deadline: now + TimeDelta::minutes(15) });
+        let mut claims = Vec::new();
+        for invocation in &invocations {
+            let scene = Scene { deps: &world.deps, invocation, config: &config };
+            let timing = Timing::of(&record, scene).unwrap();
+            let slot = "2026-11-21T07:30:00Z".parse().unwrap();
+            let occurrence = Occurrence { slot, skip: Some("overlap"), behind: false, swept: false, counts: false };
+            // Each of them has read the job before any wrote.
+            let claim = claim_occurrence(scene, record.clone(), &timing, occurrence).await.unwrap();
+            claims.push(matches!(claim, Claim::Recorded(_)));
+        }
+        assert_eq!(claims, [true, false, true], "a repeat of the first one's own write is no other's");
+    }
+}
