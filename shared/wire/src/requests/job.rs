@@ -1,5 +1,6 @@
 //! A new job.
 
+use nightshift_domain::config::Budget;
 use nightshift_domain::job::{BatchMode, DeliveryStatus, Missed, OnTimeout, Overlap, RunStatus, Thinking, WakeMode};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
@@ -74,6 +75,8 @@ pub struct JobInput {
     pub max_lateness_ms: Option<u64>,
     /// What becomes of a fire while an earlier run is live; as configured, else `skip`.
     pub overlap: Option<Overlap>,
+    /// What its runs may cost; beside it the budgets of its agent and of all jobs hold.
+    pub budget: Option<Budget>,
     /// How it fared elsewhere. Its next run and whether it runs are not taken from there.
     pub state: Option<StateInput>,
 }

@@ -1,5 +1,6 @@
 //! A change of a job.
 
+use nightshift_domain::config::Budget;
 use nightshift_domain::job::{Missed, Overlap, Thinking, WakeMode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -54,6 +55,8 @@ pub struct JobPatch {
     pub max_lateness_ms: Option<u64>,
     /// What becomes of a fire while an earlier run is live.
     pub overlap: Option<Overlap>,
+    /// What its runs may cost; beside it the budgets of its agent and of all jobs hold.
+    pub budget: Option<Budget>,
 }
 
 /// A change of a schedule: with a `kind`, a new one; without, laid over the old one.
