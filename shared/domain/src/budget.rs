@@ -6,6 +6,8 @@
 //! a call can cost by its output and an estimate of its input from above; what the provider's own tools read on their way is
 //! not known beforehand, so a limit is no hard stop for those.
 
+use std::fmt;
+
 use chrono::{DateTime, Datelike as _, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -68,6 +70,21 @@ pub struct Purse {
     pub scope: Scope,
     /// When.
     pub period: Period,
+}
+
+impl fmt::Display for Purse {
+    /// `all/2026-11-20`, `agent/ops/2026-11`.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.scope {
+            Scope::Job(job) => write!(formatter, "job/{job}/")?,
+            Scope::Agent(agent) => write!(formatter, "agent/{agent}/")?,
+            Scope::All => formatter.write_str("all/")?,
+        }
+        match self.period {
+            Period::Day(day) => write!(formatter, "{day}"),
+            Period::Month(first) => write!(formatter, "{}", first.format("%Y-%m")),
+        }
+    }
 }
 
 /// A limit that holds for a run.

@@ -31,7 +31,7 @@ pub(crate) async fn overspent(world: &World, usd: f64) -> Vec<Violation> {
     #[expect(clippy::cast_possible_truncation, reason = "a few dollars")]
     let most = (usd * 1e9) as i64;
     let over = purses.into_iter().filter(|(_, held)| !(0..=most).contains(held));
-    over.map(|(purse, held)| Violation { rule, detail: format!("{purse:?} holds {held} of {most}") }).collect()
+    over.map(|(purse, held)| Violation { rule, detail: format!("{purse} holds {held} of {most}") }).collect()
 }
 
 /// When all is over nothing is set aside any more, but for calls that may have been paid; and the purses hold what was paid.

@@ -54,6 +54,8 @@ fn every_budget_that_holds_for_a_run_is_a_limit() {
     );
     let day = "2026-11-30".parse().unwrap();
     assert_eq!(limits[0].purse, Purse { scope: Scope::Job("a".into()), period: Period::Day(day) });
+    let names: Vec<String> = limits.iter().map(|limit| limit.purse.to_string()).collect();
+    assert_eq!(names, ["job/a/2026-11-30", "agent/ops/2026-11-30", "all/2026-11"]);
     let (first, last) = limits[2].purse.period.days();
     assert_eq!((first.to_string(), last), ("2026-11-01".to_owned(), day));
     assert_eq!(run_limit(&run, &config), Some(500_000_000), "the least of a run's limits");

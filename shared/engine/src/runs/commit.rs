@@ -184,6 +184,7 @@ async fn prepared(
     known: &purse::Known,
     now: DateTime<Utc>,
 ) -> Result<Option<Prepared>, EngineError> {
+    let stood = run.before_answer_of(&event).map(|(stood, _)| stood);
     let transition = match next(run, event, now) {
         Ok(transition) => transition,
         Err(rejected) => {
@@ -191,7 +192,7 @@ async fn prepared(
             return Ok(None);
         }
     };
-    let (transition, wish) = purse::wish(scene, run, transition, known, now);
+    let (transition, wish) = purse::wish(scene, run, stood.as_ref().unwrap_or(&run.hops), transition, known, now);
     let transition = windows::gathered(scene, transition, now);
     let stepped = sessions::step(scene, run, transition, along.room, along.seen, now).await?;
     let Stepped { transition, change, wake: woken, mut events, more, litter } = stepped;

@@ -38,8 +38,8 @@ enum Held {
 /// What is to be set aside for the call that a transition leads to.
 #[derive(Debug, Default)]
 pub(super) struct Wish {
-    nano: NanoUsd,
-    limits: Vec<Limit>,
+    /// How much, and what it counts against; `None` where no budget holds, or no call is sent.
+    call: Option<(NanoUsd, Vec<Limit>)>,
     /// The note that a purse is too empty, where nobody was told.
     memo: Option<Memo>,
 }
@@ -66,6 +66,7 @@ impl Purses {
 pub(super) fn wish(
     scene: Scene<'_>,
     before: &Run,
+    stood: &[Hop],
     mut transition: Transition,
     known: &Known,
     now: DateTime<Utc>,
@@ -80,8 +81,11 @@ pub(super) fn wish(
         return (transition, Wish::default());
     }
     let nano = costliest(scene, run, now);
-    if let Some(limit) = per_run.filter(|limit| passes(run, nano, *limit)) {
-        let left = limit.saturating_sub(budget::spent(run));
+    // With what this very step settles of the call before.
+    let mut trial = run.clone();
+    let changes = moved(before, stood, &mut trial, Some((nano, &limits)));
+    if let Some(limit) = per_run.filter(|limit| passes(&trial, nano, *limit)) {
+        let left = limit.saturating_sub(budget::spent(&trial));
         let message = refusal(&format!("the budget of {} a run", dollars(limit)), nano, left);
         return (transition.over_budget(&message, now), Wish::default());
     }
@@ -90,12 +94,13 @@ pub(super) fn wish(
             Some(Held::Stands(nano) | Held::Begins(nano)) => *nano,
             None => continue,
         };
-        let left = limit.most.saturating_sub(u64::try_from(held).unwrap_or(0));
-        if nano > left {
+        let by = changes.iter().find(|change| change.purse == limit.purse).map_or(0, |change| change.by);
+        if held.saturating_add(by) > i64::try_from(limit.most).unwrap_or(i64::MAX) {
+            let left = limit.most.saturating_sub(u64::try_from(held).unwrap_or(0));
             let message = refusal(&limit.words(), nano, left);
             let shared = !matches!(limit.purse.scope, Scope::Job(_));
             let memo = (shared && !known.told).then(|| Memo {
-                name: format!("budget/{:?}/{:?}", limit.purse.scope, limit.purse.period),
+                name: format!("budget/{}", limit.purse),
                 document: message.clone().into(),
                 rev: 1,
             });
@@ -103,14 +108,14 @@ pub(super) fn wish(
             return (transition.over_budget(&message, now), Wish { memo, ..Wish::default() });
         }
     }
-    (transition, Wish { nano, limits, memo: None })
+    (transition, Wish { call: Some((nano, limits)), memo: None })
 }
 
 /// What becomes of the purses when `after` is written, which is what the transition of `before` came to in the end.
 pub(super) fn settled(before: &Run, stood: &[Hop], after: &mut Run, wish: Wish, known: &Known) -> Purses {
     let told = after.reserve.told;
-    let offered = (!wish.limits.is_empty()).then_some((wish.nano, wish.limits.as_slice()));
-    let mut changes = moved(before, stood, after, offered);
+    let call = wish.call.as_ref().map(|(nano, limits)| (*nano, limits.as_slice()));
+    let mut changes = moved(before, stood, after, call);
     after.reserve.told = told;
     let mut begun = Vec::new();
     changes.retain(|change| match known.held.get(&change.purse) {
