@@ -63,7 +63,8 @@ pub(crate) fn create(work: &mut Work<'_>) -> Result<Value, ApiError> {
         work.effects.push(Effect::Replied(uses));
     }
     let workspace = work.caller.workspace.clone();
-    let batch = Batch::new(id, workspace, work.now, work.state.script.batch_duration_ms, rows);
+    let duration = work.state.script.duration_ms(work.state.batches().count());
+    let batch = Batch::new(id, workspace, work.now, duration, rows);
     // As the instant of its creation sees it: a duration of 0 shows at the next read.
     let object = batch.object(work.now, work.base_url);
     work.effects.push(Effect::Created(Box::new(batch)));

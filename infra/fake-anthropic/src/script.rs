@@ -35,6 +35,9 @@ pub struct Script {
     pub replies: Vec<Reply>,
     /// From creation of a batch to its end, in milliseconds; 24 hours or more let it expire. Default 60,000.
     pub batch_duration_ms: u64,
+    /// The same for one batch after the other, from the first one again after the last; where it is empty all take
+    /// `batchDurationMs`.
+    pub batch_durations_ms: Vec<u64>,
     /// From a cancel to the end of the batch, in milliseconds. Default 30,000.
     pub cancel_duration_ms: u64,
     /// Which rows of a cancelled batch were done in time.
@@ -52,11 +55,20 @@ pub struct Script {
     pub mcp_origins: BTreeMap<String, String>,
 }
 
+impl Script {
+    /// How long a batch takes that is made after `made` others.
+    pub(crate) fn duration_ms(&self, made: usize) -> u64 {
+        let each = self.batch_durations_ms.get(made % self.batch_durations_ms.len().max(1));
+        each.copied().unwrap_or(self.batch_duration_ms)
+    }
+}
+
 impl Default for Script {
     fn default() -> Self {
         Self {
             replies: Vec::new(),
             batch_duration_ms: 60_000,
+            batch_durations_ms: Vec::new(),
             cancel_duration_ms: 30_000,
             cancel_keeps: CancelKeeps::None,
             latency_ms: 0,
