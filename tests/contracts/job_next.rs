@@ -2,7 +2,7 @@
 
 use chrono::DateTime;
 use nightshift_domain::config::Config;
-use nightshift_domain::job::Job;
+use nightshift_domain::job::{Job, JobRecord};
 use nightshift_engine::jobs::next_start;
 use serde_json::{Value, json};
 
@@ -29,7 +29,7 @@ fn a_job_runs_next_when_the_recorded_one_does() {
         let job: Job = serde_json::from_value(job).unwrap();
         let now = DateTime::from_timestamp_millis(case["nowMs"].as_i64().unwrap()).unwrap();
         let expected = if name == DIFFERENT.0 { None } else { case["nextMs"].as_i64() };
-        let ours = next_start(&job, &Config::default(), now).map(|at| at.timestamp_millis());
+        let ours = next_start(&JobRecord::new(job), &Config::default(), now).map(|at| at.timestamp_millis());
         assert_eq!(ours, expected, "{name}; differs where {}", DIFFERENT.1);
     }
 }

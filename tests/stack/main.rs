@@ -15,6 +15,7 @@ mod mcp;
 mod moving;
 mod occurrences;
 mod places;
+mod punctual;
 mod reach;
 mod regressions;
 mod results;

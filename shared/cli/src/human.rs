@@ -160,6 +160,10 @@ pub(crate) fn batch(job: &Job) -> Option<String> {
     if let Some(wait) = policy.max_wait_ms {
         text = format!("{text}, waits up to {}", duration(wait));
     }
+    if let Some(by) = policy.deliver_by {
+        let earliest = policy.earliest.map(|earliest| format!(", from {earliest} on")).unwrap_or_default();
+        text = format!("{text}, answered by {by}{earliest}");
+    }
     match policy.on_timeout {
         Some(OnTimeout::Realtime) => Some(format!("{text}, then realtime")),
         Some(OnTimeout::Fail) => Some(format!("{text}, then fails")),

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::budget;
 use crate::config::CronConfig;
 use crate::job::{DeliveryStatus, FailureAlert, JobRecord, RunStatus};
-use crate::run::{Path, Run, State};
+use crate::run::{DELIVER_BY, Path, Run, State};
 use crate::schedule::Schedule;
 
 mod route;
@@ -25,8 +25,8 @@ pub use text::{Style, text};
 const WISHED: [&str; 6] = ["backoff", "next_check", "cron_disabled", "job_removed", "nothing_to_do", "quiet_hours"];
 /// Why a batch was not had although nothing forbids it. All other reasons are known beforehand, or asked for.
 pub(crate) const UNEXPECTED: &str = "batch_refused";
-/// The job asked to go on in realtime when its batch takes too long: that it was in one is shown by it.
-const TIMED_OUT: &str = "batch_timeout";
+/// The job asked to go on in realtime when its batch takes too long: that it was in one is shown by these.
+const TIMED_OUT: [&str; 2] = ["batch_timeout", DELIVER_BY];
 
 /// What is remembered of a job's failures between its runs.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -350,7 +350,7 @@ impl Desk<'_> {
         match plan.fallback_reason.as_deref() {
             Some(UNEXPECTED) => incident.refused = incident.refused.saturating_add(1),
             None if plan.path == Path::Batch => (incident.refused, incident.refused_told) = (0, false),
-            Some(TIMED_OUT) => (incident.refused, incident.refused_told) = (0, false),
+            Some(reason) if TIMED_OUT.contains(&reason) => (incident.refused, incident.refused_told) = (0, false),
             Some(_) | None => return None,
         }
         let rules = self.rules?;

@@ -79,6 +79,9 @@ pub struct Batch {
     /// Since when lines of its results, read to their end, cannot be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub broken_since: Option<DateTime<Utc>>,
+    /// How many polls were armed when it was told to stop: it ends soon then, and is looked at as often as a new one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped_at_poll: Option<u32>,
     /// Rises with every write.
     pub rev: u64,
 }
@@ -239,6 +242,7 @@ mod tests {
             ended_at: None,
             not_found_since: None,
             broken_since: None,
+            stopped_at_poll: None,
             rev: 1,
         }
     }

@@ -234,7 +234,7 @@ pub fn job_of(id: crate::JobId, agent: &str, config: &Config, before: Option<&Jo
             model: rules.model.clone(),
             light_context: rules.light_context,
             // Whoever looks around now wants to know now.
-            batch: Some(BatchPolicy { enabled: false, mode: None, max_wait_ms: None, on_timeout: None }),
+            batch: Some(BatchPolicy::default()),
             ..AgentTurn::default()
         }),
         delivery: Some(delivery(&rules, &own)),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::JobId;
 use crate::config::Budget;
-use crate::schedule::Schedule;
+use crate::schedule::{Schedule, WallTime};
 
 mod bounds;
 pub mod import;
@@ -16,6 +16,7 @@ mod input;
 mod lifecycle;
 mod occurrences;
 mod patch;
+mod punctual;
 mod record;
 
 pub use bounds::Bounds;
@@ -23,6 +24,7 @@ pub use input::{Defaults, parse_new, parse_schedule, zone_of};
 pub use lifecycle::{DISABLE_AFTER, JobStep, on_run_moved};
 pub use occurrences::{LATE_AT_MOST, MAKE_UP_MOST, Mark, Overdue, Verdict, overdue, prune_before, verdicts};
 pub use patch::{Patched, apply as apply_patch, redeclare};
+pub use punctual::DueBy;
 pub use record::JobRecord;
 
 /// Longest a batch turn may wait: seven days.
@@ -298,7 +300,7 @@ impl Thinking {
 }
 
 /// Whether and how a turn goes through Message Batches.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BatchPolicy {
     /// Whether it does.
@@ -309,9 +311,15 @@ pub struct BatchPolicy {
     /// How long the whole turn may wait, ms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_wait_ms: Option<u64>,
-    /// What happens when it waited that long.
+    /// What happens when it waited that long; with `deliverBy` its missing answers are asked for in realtime.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_timeout: Option<OnTimeout>,
+    /// The time of day by which the answer is wanted, in the schedule's zone: the job starts so early that it can be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deliver_by: Option<WallTime>,
+    /// The time of day at which it starts at the earliest then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earliest: Option<WallTime>,
 }
 
 /// Always, or where it pays.

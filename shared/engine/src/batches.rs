@@ -334,6 +334,7 @@ async fn stop(
         let mut stopping = batch.clone();
         // Told to stop on a guess, it stays one: its results have still to prove it.
         stopping.state = BatchState::Canceling { remote: remote.to_owned(), adopted: batch.is_tentative() };
+        stopping.stopped_at_poll = Some(batch.polls);
         stopping.rev += 1;
         if save(scene, &stopping, now).await? {
             info!(batch.id = remote, "batch {remote} is told to stop");

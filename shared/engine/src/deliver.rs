@@ -97,7 +97,11 @@ async fn delivered(scene: Scene<'_>, key: &RunKey) -> Result<Delivered, EngineEr
             return close(scene, run, DeliveryStatus::Failed, Some(error.to_string())).await;
         }
     };
-    let body = if mode == DeliveryMode::Webhook { event::finished(&run, &text, now).to_string() } else { text.clone() };
+    let body = match (mode, said_of_its_data(&run)) {
+        (DeliveryMode::Webhook, _) => event::finished(&run, &text, now).to_string(),
+        (DeliveryMode::Announce | DeliveryMode::None, Some(line)) => format!("{}\n\n{line}", text.trim_end()),
+        (DeliveryMode::Announce | DeliveryMode::None, None) => text.clone(),
+    };
     let begun = scene.deps.store.chunks(&run.key, FINAL).await?;
     if let Some(reason) = unwanted(scene, &run, &begun).await? {
         return close(scene, run, DeliveryStatus::Suppressed, Some(reason.to_owned())).await;
@@ -116,6 +120,11 @@ async fn delivered(scene: Scene<'_>, key: &RunKey) -> Result<Delivered, EngineEr
         Sending::Later(at, _) => later(scene, run, at).await,
         Sending::Taken => Ok(Delivered::Nothing),
     }
+}
+
+/// What an answer that was wanted at a time, and may rest on what was known long before, says of that.
+fn said_of_its_data(run: &Run) -> Option<String> {
+    Some(run.due_by.as_ref()?.data_line(run.data_as_of()?))
 }
 
 /// Why nobody wants the answer any more, as long as no part of it is on its way.

@@ -65,6 +65,12 @@ pub struct RunView {
     /// Why this path was chosen, where it was to be the cheapest one (`payload.batch.mode: "auto"`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path_reason: Option<String>,
+    /// When its answer is wanted, where its job says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deliver_by_ms: Option<i64>,
+    /// What time the data of such an answer is from, at the least.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_as_of_ms: Option<i64>,
     /// The model.
     pub model: Option<String>,
     /// The provider.
@@ -198,6 +204,7 @@ impl RunView {
         let suppressed = matches!(run.delivery_status, Some(DeliveryStatus::Suppressed | DeliveryStatus::NotRequested));
         let find = |id: &AttemptId| batches.iter().find(|batch| batch.id == *id);
         let (paid, realtime) = (run.cost.paid_nano_usd, best_realtime(&run.hops));
+        let due_by = run.due_by.as_ref();
         Self {
             run_id: run.key.to_string(),
             job_id: run.job_id.to_string(),
@@ -219,6 +226,8 @@ impl RunView {
             path: run.path_word().map(str::to_owned),
             fallback_reason: plan.and_then(|plan| plan.fallback_reason.clone()),
             path_reason: plan.and_then(|plan| plan.reason.clone()),
+            deliver_by_ms: due_by.map(|due| due.at.timestamp_millis()),
+            data_as_of_ms: due_by.and(run.data_as_of()).map(|at| at.timestamp_millis()),
             model: plan.map(|plan| plan.model.clone()),
             provider: plan.map(|plan| plan.provider.clone()),
             hops: run.hops.iter().map(|hop| HopView::new(hop, hop.batch.as_ref().and_then(find))).collect(),

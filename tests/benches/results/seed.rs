@@ -86,6 +86,7 @@ pub(crate) async fn seed(
         ended_at: None,
         not_found_since: None,
         broken_since: None,
+        stopped_at_poll: None,
         rev: 1,
     };
     let written = store.commit(&[Write::Batch { batch: &batch, expires_at: None }]).await?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::job::JobRecord;
-use nightshift_domain::schedule::{Schedule, Timetable, stagger_ms, stagger_offset};
+use nightshift_domain::schedule::{LEAD_MOST, Schedule, Starts};
 use nightshift_domain::{JobId, RunKey};
 
 /// How long an occurrence may be without its row where its job has stayed as it was: until it counts as missed (15 minutes),
@@ -19,6 +19,8 @@ struct Span {
     job: JobId,
     generation: u64,
     created_at_ms: i64,
+    /// When it starts for its occurrences at the earliest.
+    starts: Starts,
     schedule: Schedule,
     from: DateTime<Utc>,
     to: DateTime<Utc>,
@@ -46,11 +48,14 @@ impl Diary {
             return;
         }
         self.closed.extend(self.open.remove(id));
-        if let Some(record) = record {
+        if let Some(record) = record
+            && let Some(starts) = record.job.starts("UTC", LEAD_MOST)
+        {
             let span = Span {
                 job: id.clone(),
                 generation: record.generation,
                 created_at_ms: record.job.created_at_ms,
+                starts,
                 schedule: record.job.schedule.clone(),
                 from: now,
                 to: now,
@@ -73,9 +78,10 @@ impl Diary {
 
 impl Span {
     fn owed(&self, until: DateTime<Utc>) -> Vec<RunKey> {
-        let Ok(table) = Timetable::new(&self.schedule, "UTC") else { return Vec::new() };
-        let offset = stagger_offset(self.job.as_str(), stagger_ms(&self.schedule));
-        let slots = std::iter::successors(table.next_after(self.from - offset), |slot| table.next_after(*slot));
-        slots.take_while(|slot| *slot + offset <= until).map(|slot| RunKey::of_slot(&self.job, slot)).collect()
+        let Self { starts, job, .. } = self;
+        let slots = std::iter::successors(starts.next_after(self.from), |slot| starts.table.next_after(*slot));
+        // At the latest when the answer is wanted, where that is what the job says.
+        let latest = |slot| starts.deadline(slot).map_or_else(|| starts.of(slot), |(by, _)| by);
+        slots.take_while(|slot| latest(*slot) <= until).map(|slot| RunKey::of_slot(job, slot)).collect()
     }
 }

@@ -326,6 +326,11 @@ impl Shape {
             "missed": self.missed, "overlap": self.overlap, "delivery": self.to.json(job),
             "payload": { "kind": "agentTurn", "message": "Say how it went.", "batch": self.path.json() },
         });
+        // Some are wanted by a time: at that of the schedule, or somewhat later.
+        if let (When::Daily(hour), Way::Batch { minutes, then_realtime: true }) = (self.when, self.path) {
+            let by = format!("{:02}:{:02}", hour % 24, 7 + minutes % 3 * 20);
+            input["payload"]["batch"]["deliverBy"] = json!(by);
+        }
         if self.session {
             input["sessionTarget"] = json!(format!("session:s{}", job % 2));
         }
@@ -347,7 +352,11 @@ impl Edit {
             Self::When(when) => json!({ "schedule": when.json(now) }),
             Self::Overlap(overlap) => json!({ "overlap": overlap }),
             Self::Missed(missed) => json!({ "missed": missed }),
-            Self::Way(way) => json!({ "payload": { "kind": "agentTurn", "batch": way.json() } }),
+            Self::Way(way) => {
+                let mut batch = way.json();
+                batch["deliverBy"] = Value::Null;
+                json!({ "payload": { "kind": "agentTurn", "batch": batch } })
+            }
             Self::Text(n) => json!({ "payload": { "kind": "agentTurn", "message": format!("Say it again, {n}.") } }),
         };
         json!({ "jobId": job_id(job), "patch": patch })

@@ -35,6 +35,14 @@ pub struct ClearFlags {
     #[arg(long, conflicts_with_all = ["batch", "no_batch", "batch_timeout", "batch_on_timeout", "deliver_by", "earliest"])]
     pub clear_batch: bool,
 
+    /// Start at the schedule's times again
+    #[arg(long, conflicts_with_all = ["deliver_by", "earliest", "clear_batch"])]
+    pub clear_deliver_by: bool,
+
+    /// Start as early as the answer needs
+    #[arg(long, conflicts_with_all = ["earliest", "clear_batch"])]
+    pub clear_earliest: bool,
+
     /// Back to the agent's channel
     #[arg(long, conflicts_with = "channel")]
     pub clear_channel: bool,

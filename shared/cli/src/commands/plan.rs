@@ -62,8 +62,8 @@ fn cost(forecast: &ForecastView) -> String {
         if money(least) == money(most) { money(most) } else { format!("{} to {}", money(least), money(most)) }
     };
     let saved = match forecast.month_saved_usd {
-        saved if saved > 0.0 => format!(", {} less than realtime at its best", money(saved)),
-        saved if saved < 0.0 => format!(", {} more than realtime at its best", money(-saved)),
+        saved if saved > 0.0 => format!(",\n          {} less than realtime at its best", money(saved)),
+        saved if saved < 0.0 => format!(",\n          {} more than realtime at its best", money(-saved)),
         _ => String::new(),
     };
     let source = match forecast.turns {

@@ -82,7 +82,7 @@ fn payload(args: &AddArgs, file: Option<String>) -> Result<Value, ExpectedError>
         (None, None) => return Err(no_payload(args)),
     }
     flags.settings(&mut payload);
-    let batch = args.batch.to_json();
+    let batch = args.batch.fields().some();
     if batch.is_some() && args.batch.batch.is_none() && !args.batch.no_batch {
         let flags = "--batch-timeout, --batch-on-timeout, --deliver-by and --earliest need --batch";
         return Err(ExpectedError::usage_hint(flags, "add --batch, or --batch=auto"));

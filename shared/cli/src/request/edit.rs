@@ -38,8 +38,12 @@ fn payload(args: &EditArgs, file: Option<String>) -> Option<Value> {
         payload.put("text", Some(text.as_str()));
     }
     flags.settings(&mut payload);
-    payload.put("batch", args.batch.to_json());
     let clear = &args.clear;
+    let mut batch = args.batch.fields();
+    // Without a batch no answer is wanted at a time.
+    batch.clear_if(clear.clear_deliver_by || args.batch.no_batch, "deliverBy");
+    batch.clear_if(clear.clear_deliver_by || clear.clear_earliest || args.batch.no_batch, "earliest");
+    payload.put("batch", batch.some());
     payload.clear_if(clear.clear_model, "model");
     payload.clear_if(clear.clear_fallbacks, "fallbacks");
     payload.clear_if(clear.clear_thinking, "thinking");

@@ -9,7 +9,7 @@ use crate::args::{
 };
 
 impl BatchFlags {
-    pub(super) fn to_json(&self) -> Option<Value> {
+    pub(super) fn fields(&self) -> Fields {
         let mut batch = Fields::default();
         batch.put_if(self.batch.is_some(), "enabled", true);
         batch.put_if(self.no_batch, "enabled", false);
@@ -18,7 +18,7 @@ impl BatchFlags {
         batch.put("onTimeout", self.batch_on_timeout.map(OnTimeout::word));
         batch.put("deliverBy", self.deliver_by.as_deref());
         batch.put("earliest", self.earliest.as_deref());
-        batch.some()
+        batch
     }
 }
 

@@ -195,7 +195,12 @@ fn an_edit_sends_what_was_given_and_null_for_what_is_cleared() {
         ("cron edit j --clear-budget", json!({"budget": null})),
         ("cron edit j --batch=auto", json!({"payload": {"batch": {"enabled": true, "mode": "auto"}}})),
         ("cron edit j --batch-timeout 4h", json!({"payload": {"batch": {"maxWaitMs": 14_400_000}}})),
-        ("cron edit j --no-batch", json!({"payload": {"batch": {"enabled": false}}})),
+        (
+            "cron edit j --no-batch",
+            json!({"payload": {"batch": {"enabled": false, "deliverBy": null, "earliest": null}}}),
+        ),
+        ("cron edit j --clear-deliver-by", json!({"payload": {"batch": {"deliverBy": null, "earliest": null}}})),
+        ("cron edit j --clear-earliest", json!({"payload": {"batch": {"earliest": null}}})),
         ("cron edit j --no-failure-alert", json!({"failureAlert": false})),
         ("cron edit j --failure-alert", json!({"failureAlert": true})),
         (

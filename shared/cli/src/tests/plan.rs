@@ -188,12 +188,13 @@ async fn a_forecast_is_a_range_with_where_it_is_from() {
     };
     plan["forecast"] = view(10, 1.1);
     let ran = run_within(Some(80), &["cron", "plan", "job-1"], vec![Answer::Json(200, plan.clone())]).await;
-    let lines: Vec<&str> = ran.out.lines().rev().take(2).collect();
+    let lines: Vec<&str> = ran.out.lines().rev().take(3).collect();
     assert_eq!(
         lines,
         [
             "          30 runs of $0.0200 to $0.0700; as its last 10 turns went",
-            "cost      about $0.6000 to $2.10 in 30 days, $1.10 less than realtime at its best"
+            "          $1.10 less than realtime at its best",
+            "cost      about $0.6000 to $2.10 in 30 days,",
         ],
         "{}",
         ran.out

@@ -44,6 +44,7 @@ fn run(record: &JobRecord, hour: i64, origin: Origin) -> (Run, DateTime<Utc>) {
         sequence: 1,
         created_at: slot,
         claimed_by: None,
+        due_by: None,
         started_at: Some(slot),
         ended_at: Some(slot),
         state: State::Due,

@@ -30,7 +30,7 @@ const ROW_OVERHEAD: u64 = 512;
 /// How long whoever seals a window has it to itself.
 const SEALING: TimeDelta = TimeDelta::minutes(5);
 
-/// A window's name: `<end>-<provider>-<class>-<f or r>`, at most 40 characters, so that every name made of it fits 64.
+/// A window's name: `<end>-<provider>-<class>-<f or r>`, at most 48 characters, so that every name made of it fits 64.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct WindowId(String);
 
@@ -80,7 +80,12 @@ pub fn window_of(run: &Run, seconds: u32, now: DateTime<Utc>) -> Option<WindowId
         OnTimeout::Fail => 'f',
         OnTimeout::Realtime => 'r',
     };
-    Some(WindowId(format!("{}-{provider}-{:02}-{wish}", slot_text(end), deadline_class(left))))
+    // A turn that is wanted at a time leaves its batch then, which nobody else may keep open.
+    let class = match &run.due_by {
+        Some(_) => slot_text(plan.deadline),
+        None => format!("{:02}", deadline_class(left)),
+    };
+    Some(WindowId(format!("{}-{provider}-{class}-{wish}", slot_text(end))))
 }
 
 /// The end of the bucket that `now` is in, on the grid of `seconds` since the epoch.

@@ -6,7 +6,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
-use super::{Job, JobState, Missed, Overlap, WakeMode};
+use super::{Job, JobState, Missed, Overlap, WakeMode, punctual};
 use crate::config::{Budget, Config, MOST_USD};
 use crate::schedule::{NormalizeContext, Schedule, ScheduleInput, normalize};
 use crate::{FieldError, JobId};
@@ -175,6 +175,12 @@ pub(super) fn parse_object(
         budget,
         state,
     });
+    for fault in job
+        .iter()
+        .flat_map(|job| punctual::faults_of(job, zone_of(defaults.config, job.agent_id.as_deref()), defaults.now))
+    {
+        faults.add(fault);
+    }
     faults.none(job)
 }
 

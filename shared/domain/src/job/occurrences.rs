@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{Job, JobRecord, Missed, Overlap};
-use crate::schedule::Timetable;
+use crate::schedule::{Starts, Timetable};
 
 /// How late a start may be and still be the occurrence's own: its timer's retries have had their time by then, and the
 /// sweeper, which comes every quarter of an hour, has not yet looked. What is later counts as missed.
@@ -50,7 +50,7 @@ pub enum Verdict {
     Skip(&'static str),
 }
 
-/// The verdict for each of `slots`, in their order. `offset` is the job's stagger; `beside` says that an occurrence which
+/// The verdict for each of `slots`, in their order, by when the job `starts` for them; `beside` says that an occurrence which
 /// is on time runs anyway; `busy` that a run of the job is live or waits.
 ///
 /// `once` makes up for the latest, unless one that is on time runs anyway; `all` for the latest [`MAKE_UP_MOST`], one after
@@ -58,7 +58,7 @@ pub enum Verdict {
 pub fn verdicts(
     job: &Job,
     slots: &[DateTime<Utc>],
-    offset: TimeDelta,
+    starts: &Starts,
     beside: bool,
     busy: bool,
     now: DateTime<Utc>,
@@ -74,7 +74,7 @@ pub fn verdicts(
         if at < first {
             return Verdict::Skip("missed");
         }
-        if job.is_too_late(now - (*slot + offset)) {
+        if job.is_too_late(now - starts.of(*slot)) {
             return Verdict::Skip("too_late");
         }
         match (job.overlap, job.missed) {

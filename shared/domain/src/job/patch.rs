@@ -119,8 +119,10 @@ fn onto(job: &Job, mut changed: Job, defaults: &Defaults<'_>) -> Patched {
         Schedule::Cron { tz: None, .. } => Some(zone_of(defaults.config, job.agent_id.as_deref())),
         Schedule::Cron { .. } | Schedule::Every { .. } | Schedule::At { .. } => None,
     };
-    let timing_changed =
-        changed.schedule != job.schedule || changed.enabled != job.enabled || zone(&changed) != zone(job);
+    let timing_changed = changed.schedule != job.schedule
+        || changed.enabled != job.enabled
+        || zone(&changed) != zone(job)
+        || changed.wanted_by() != job.wanted_by();
     Patched { job: changed, timing_changed }
 }
 

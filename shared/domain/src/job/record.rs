@@ -52,6 +52,9 @@ pub struct JobRecord {
     /// How its turns went lately, and how long its batches took.
     #[serde(default, skip_serializing_if = "Habits::is_empty")]
     pub habits: Box<Habits>,
+    /// How long before its answer is wanted the job starts, seconds, where that was worked out from its habits already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lead_seconds: Option<u32>,
     /// Fires that were no occurrence.
     #[serde(default)]
     pub stray_fires: u64,
@@ -90,6 +93,7 @@ impl JobRecord {
             sequence: 0,
             last_hops: None,
             habits: Box::default(),
+            lead_seconds: None,
             stray_fires: 0,
             message_blob: None,
             chained: false,

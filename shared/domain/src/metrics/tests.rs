@@ -164,6 +164,7 @@ fn a_batch_that_brought_no_answer_ended_without_success() {
         ended_at: Some(now() + TimeDelta::seconds(90)),
         not_found_since: None,
         broken_since: None,
+        stopped_at_poll: None,
         rev: 1,
     };
     let wait = (Metric::BatchWait, 90_000);

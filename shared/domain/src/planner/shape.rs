@@ -59,6 +59,9 @@ pub struct Habits {
     /// How long its last batches took, seconds, the newest last.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub waits: Vec<u32>,
+    /// How long its last turns that went through batches waited for all of those, seconds, the newest last.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub turnarounds: Vec<u32>,
 }
 
 /// How one turn went.
@@ -99,7 +102,12 @@ impl Habits {
         if let Some(went) = went(run) {
             keep(&mut self.turns, went, TURNS);
         }
-        for seconds in run.used().filter_map(|hop| hop.waited_seconds) {
+        let vain: Vec<u32> = waits_in_vain(run).map(|seconds| seconds.saturating_mul(2)).collect();
+        let waits: Vec<u32> = run.used().filter_map(|hop| hop.waited_seconds).chain(vain).collect();
+        if !waits.is_empty() {
+            keep(&mut self.turnarounds, waits.iter().fold(0, |sum, wait| sum.saturating_add(*wait)), WAITS);
+        }
+        for seconds in waits {
             keep(&mut self.waits, seconds, WAITS);
         }
     }
@@ -107,13 +115,17 @@ impl Habits {
     /// What a batch of the job takes at most, but for one in twenty: from its last ones, and an hour where there are few,
     /// because 90 of 100 batches take less than that (`OpenRouter`'s figures over 230,000 batches, a third party).
     pub fn wait(&self) -> TimeDelta {
-        if self.waits.len() < FEWEST_WAITS {
-            return PRIOR;
-        }
-        let mut sorted = self.waits.clone();
-        sorted.sort_unstable();
-        let at = (sorted.len() * 95).div_ceil(100).saturating_sub(1);
-        TimeDelta::seconds(sorted.get(at).copied().map_or(PRIOR.num_seconds(), i64::from))
+        nearly_all(&self.waits)
+    }
+
+    /// What all batches of a turn take at most together, by the same rule.
+    pub fn turnaround(&self) -> TimeDelta {
+        nearly_all(&self.turnarounds)
+    }
+
+    /// How many steps the longest of its last turns had.
+    pub fn most_steps(&self) -> u32 {
+        self.turns.iter().map(|went| went.steps).max().unwrap_or(1)
     }
 
     /// How turns that begin with so many tokens go, as far as it knows; empty where it knows nothing.
@@ -127,6 +139,31 @@ impl Habits {
         };
         self.turns.iter().map(shape).collect()
     }
+}
+
+/// What 19 of 20 of `seconds` were within.
+fn nearly_all(seconds: &[u32]) -> TimeDelta {
+    if seconds.len() < FEWEST_WAITS {
+        return PRIOR;
+    }
+    let mut sorted = seconds.to_vec();
+    sorted.sort_unstable();
+    let at = (sorted.len() * 95).div_ceil(100).saturating_sub(1);
+    TimeDelta::seconds(sorted.get(at).copied().map_or(PRIOR.num_seconds(), i64::from))
+}
+
+/// How long the run was in batches that it gave up because its time was over, seconds. How long those would have taken
+/// nobody knows: they are taken for twice as long, so that what is learned is not only of the quick ones.
+fn waits_in_vain(run: &Run) -> impl Iterator<Item = u32> {
+    let mut since = None;
+    run.events.iter().filter_map(move |line| match line.event.as_str() {
+        "submitted" => {
+            since = Some(line.at_ms);
+            None
+        }
+        "canceling" => since.take().and_then(|since| u32::try_from((line.at_ms - since) / 1000).ok()),
+        _ => None,
+    })
 }
 
 fn keep<T>(all: &mut Vec<T>, one: T, most: usize) {

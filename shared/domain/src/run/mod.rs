@@ -14,7 +14,7 @@ use crate::budget::Reserve;
 use crate::config::Budget;
 use crate::delivery::Target;
 use crate::heartbeat::Beat;
-use crate::job::{AgentTurn, Delivery, DeliveryStatus, OnTimeout, RunStatus, WakeMode};
+use crate::job::{AgentTurn, Delivery, DeliveryStatus, DueBy, OnTimeout, RunStatus, WakeMode};
 use crate::model::{Role, ThinkingMode};
 use crate::money::{Cost, InRealtime};
 use crate::planner::Way;
@@ -38,7 +38,9 @@ pub use event::{Effect, Event, Rejected, RowResult, Transition};
 pub use lease::{Held, LEASE, Lease, RENEW_EVERY, attention_at, release, take};
 pub use lineup::{Candidate, Lineup, lineup, own_model};
 pub use next::{next, retry_delay};
-pub use plan::{BATCH_MAX_TOKENS, Credential, Fallback, PathChoice, REALTIME_MAX_TOKENS, choose_path, credential_kind};
+pub use plan::{
+    BATCH_MAX_TOKENS, Credential, DELIVER_BY, Fallback, PathChoice, REALTIME_MAX_TOKENS, choose_path, credential_kind,
+};
 pub use state::{CancelReason, State, WaitReason};
 
 /// A text that is in the row, or in the blob store when it is long.
@@ -105,6 +107,9 @@ pub struct Run {
     pub lease: Option<Lease>,
     /// Rises with every write; the condition of the next one.
     pub rev: u64,
+    /// When its answer is wanted, where its job says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_by: Option<Box<DueBy>>,
     /// What is asked, as the job said when it was claimed; the message itself is in `prompt`.
     pub turn: AgentTurn,
     /// The frozen first message.
@@ -441,6 +446,18 @@ impl Run {
             | State::Canceling { .. }
             | State::Delivering => None,
         }
+    }
+
+    /// What time its answer's data is from, at the least: when the first call was made that it rests on.
+    pub fn data_as_of(&self) -> Option<DateTime<Utc>> {
+        let first = self.used().find(|hop| !hop.compaction)?;
+        let asked = match first.path {
+            Path::Batch => &["submitted"][..],
+            Path::Realtime => &["running", "resumed"],
+        };
+        let line = |line: &&LogLine| asked.contains(&line.event.as_str()) && line.at_ms <= first.at.timestamp_millis();
+        let since = self.events.iter().rev().find(line).and_then(|line| DateTime::from_timestamp_millis(line.at_ms));
+        since.or(self.started_at)
     }
 
     /// Whether its last hop went on from one that paused: the two are one answer.

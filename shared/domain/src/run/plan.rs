@@ -27,6 +27,9 @@ pub fn credential_kind(provider: &Provider, secret: &str) -> Credential {
     if secret.starts_with("sk-ant-oat") && !declared_wif { Credential::Subscription } else { Credential::ApiKey }
 }
 
+/// Why a turn went on in realtime that was in a batch at the latest safe moment before its answer was wanted.
+pub const DELIVER_BY: &str = "deliver_by";
+
 /// Why a turn runs in realtime although a batch was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fallback {
@@ -38,6 +41,8 @@ pub enum Fallback {
     Model,
     /// The configuration forbids batches.
     Forbidden,
+    /// The answer is wanted before a batch would have ended.
+    NoTime,
 }
 
 impl Fallback {
@@ -48,6 +53,7 @@ impl Fallback {
             Self::Provider => "provider_without_batches",
             Self::Model => "model_without_batches",
             Self::Forbidden => "batches_forbidden",
+            Self::NoTime => "no_time_for_batch",
         }
     }
 
@@ -60,6 +66,9 @@ impl Fallback {
             Self::Provider => "the provider has no Message Batches; the run goes in realtime at full price",
             Self::Model => "the model takes no batches; the run goes in realtime at full price",
             Self::Forbidden => "the configuration forbids batches; the run goes in realtime at full price",
+            Self::NoTime => {
+                "there is no time for a batch before the answer is wanted; the run goes in realtime at full price"
+            }
         }
     }
 }
@@ -105,7 +114,7 @@ mod tests {
     use crate::job::BatchPolicy;
 
     fn choose(edit: impl FnOnce(&mut Config, &mut Provider, &mut ModelInfo, &mut String)) -> PathChoice {
-        let policy = BatchPolicy { enabled: true, mode: None, max_wait_ms: None, on_timeout: None };
+        let policy = BatchPolicy { enabled: true, ..BatchPolicy::default() };
         let turn = AgentTurn { batch: Some(policy), ..AgentTurn::default() };
         let (mut config, mut provider) = (Config::default(), Provider::default());
         let mut model = ModelInfo { id: "m".into(), batch: true, max_tokens: 1, ..ModelInfo::default() };

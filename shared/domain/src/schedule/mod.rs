@@ -37,7 +37,9 @@ mod iso;
 mod normalize;
 mod preview;
 mod stagger;
+mod starts;
 mod timetable;
+mod wall_time;
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use schemars::JsonSchema;
@@ -51,7 +53,9 @@ pub use iso::{format_instant, resolve_at};
 pub use normalize::{NormalizeContext, normalize};
 pub use preview::{Preview, SkippedWall, Start, preview, why_one_shots};
 pub use stagger::{DEFAULT_STAGGER_MS, stagger_ms, stagger_offset};
+pub use starts::{LEAD_MOST, Starts, WANTED_WITHIN, Wanted};
 pub use timetable::Timetable;
+pub use wall_time::{WallTime, wall_clock};
 
 use crate::FieldError;
 

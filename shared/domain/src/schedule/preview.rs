@@ -10,7 +10,7 @@ use chrono_tz::Tz;
 
 use super::cron::parse_zone;
 use super::timetable::Kind;
-use super::{AwsPlan, DstNote, DstNoteKind, HORIZON, Timetable, plan};
+use super::{AwsPlan, DstNote, DstNoteKind, HORIZON, Starts, Timetable, plan};
 
 /// Most wall times of clock changes in one preview; a minute's expression loses sixty in one night.
 const MOST_NOTES: usize = 500;
@@ -48,11 +48,12 @@ pub struct Preview {
     pub ends: bool,
 }
 
-/// The first `count` starts at or after `from` of a job that starts `offset` after its occurrences, shown in the
-/// expression's zone, or in `zone` where the schedule has no wall clock.
-pub fn preview(timetable: &Timetable, zone: &str, offset: TimeDelta, from: DateTime<Utc>, count: usize) -> Preview {
+/// The first `count` starts at or after `from`, shown in the expression's zone, or in `zone` where the schedule has no wall
+/// clock.
+pub fn preview(starts: &Starts, zone: &str, from: DateTime<Utc>, count: usize) -> Preview {
+    let timetable = &starts.table;
     let tz = parse_zone(timetable.zone().unwrap_or(zone)).unwrap_or(Tz::UTC);
-    let Some(before) = from.checked_sub_signed(offset + TimeDelta::milliseconds(1)) else { return Preview::default() };
+    let before = starts.floor(from);
     let first = timetable.next_after(before);
     let slots: Vec<DateTime<Utc>> =
         std::iter::successors(first, |last| timetable.next_after(*last)).take(count).collect();
@@ -88,7 +89,10 @@ pub fn preview(timetable: &Timetable, zone: &str, offset: TimeDelta, from: DateT
         last.push(if only { "runs once" } else { "the last one, the schedule ends with it" }.to_owned());
     }
     let starts = slots.into_iter().zip(notes).map(|(slot, notes)| {
-        let start = slot.checked_add_signed(offset).unwrap_or(slot);
+        let start = starts.of(slot);
+        let wanted =
+            starts.deadline(slot).map(|(by, _)| format!("wanted by {}", by.with_timezone(&tz).format("%H:%M")));
+        let notes: Vec<String> = wanted.into_iter().chain(notes).collect();
         let note = Some(notes.join("; ")).filter(|note| !note.is_empty());
         Start { slot, start, local: start.with_timezone(&tz).fixed_offset(), note }
     });

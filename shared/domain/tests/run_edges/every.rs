@@ -62,6 +62,7 @@ pub(crate) fn run(state: State, plan: Option<Plan>, cancel_requested: bool) -> R
         sequence: 1,
         created_at: now(),
         claimed_by: None,
+        due_by: None,
         started_at: None,
         ended_at: None,
         state,

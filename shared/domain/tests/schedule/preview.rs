@@ -1,12 +1,12 @@
 //! What a person is shown of a schedule before it runs.
 
 use chrono::TimeDelta;
-use nightshift_domain::schedule::{Preview, Schedule, Timetable, preview, why_one_shots};
+use nightshift_domain::schedule::{Preview, Schedule, Starts, Timetable, preview, why_one_shots};
 
 use crate::{cron, utc};
 
 fn look(expr: &str, tz: &str, from: &str, count: usize) -> Preview {
-    preview(&cron(expr, tz), "UTC", TimeDelta::zero(), utc(from), count)
+    preview(&Starts::after(cron(expr, tz), TimeDelta::zero()), "UTC", utc(from), count)
 }
 
 fn shown(preview: &Preview) -> Vec<(String, Option<&str>)> {
@@ -67,7 +67,7 @@ fn a_list_that_is_cut_by_its_count_does_not_claim_an_end() {
 #[test]
 fn a_stagger_moves_the_start_and_not_the_occurrence() {
     let offset = TimeDelta::seconds(90);
-    let preview = preview(&cron("0 * * * *", "UTC"), "UTC", offset, utc("2026-11-20T07:01:00Z"), 1);
+    let preview = preview(&Starts::after(cron("0 * * * *", "UTC"), offset), "UTC", utc("2026-11-20T07:01:00Z"), 1);
     assert_eq!(preview.starts[0].slot, utc("2026-11-20T07:00:00Z"), "it starts at 07:01:30, which is yet to come");
     assert_eq!(preview.starts[0].start, utc("2026-11-20T07:01:30Z"));
 }
@@ -87,7 +87,8 @@ fn a_single_time_is_shown_in_its_zone_and_says_which_pass_it_is() {
         ),
     ] {
         let table = Timetable::new(&once(at), "UTC").unwrap();
-        let preview = preview(&table, "Europe/Vienna", TimeDelta::zero(), utc("2026-01-01T00:00:00Z"), 5);
+        let preview =
+            preview(&Starts::after(table, TimeDelta::zero()), "Europe/Vienna", utc("2026-01-01T00:00:00Z"), 5);
         assert_eq!((preview.starts.len(), preview.ends), (1, true));
         assert_eq!(preview.starts[0].note.as_deref(), Some(note));
     }

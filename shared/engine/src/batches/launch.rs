@@ -90,6 +90,7 @@ async fn draft(
         ended_at: None,
         not_found_since: None,
         broken_since: None,
+        stopped_at_poll: None,
         rev: 1,
     })
 }

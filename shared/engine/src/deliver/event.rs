@@ -14,7 +14,7 @@ const TEXT_MAX: usize = 100_000;
 /// The event of a run whose turn has ended well.
 pub(super) fn finished(run: &Run, text: &str, now: DateTime<Utc>) -> Value {
     let usage = added(run.hops.iter().map(|hop| &hop.usage));
-    json!({
+    let mut event = json!({
         "action": "finished",
         "jobId": run.job_id,
         "jobName": run.job_name,
@@ -32,7 +32,12 @@ pub(super) fn finished(run: &Run, text: &str, now: DateTime<Utc>) -> Value {
         "path": run.path_word(),
         "usage": usage,
         "costUsd": usd(run.cost.paid_nano_usd),
-    })
+    });
+    if let Some(due_by) = &run.due_by {
+        event["deliverByMs"] = json!(due_by.at.timestamp_millis());
+        event["dataAsOfMs"] = json!(run.data_as_of().map(|at| at.timestamp_millis()));
+    }
+    event
 }
 
 /// The event of an alert, for a webhook: what its text says, in fields. A repeat makes the same one.

@@ -29,19 +29,24 @@ pub(crate) async fn next_check(
     for _ in 0..MAX_RACES {
         let old = deps.store.job(id).await?.ok_or_else(|| Refusal::NoJob(id.to_string()))?;
         let recurs = !matches!(old.job.schedule, Schedule::At { .. });
-        let Some(timing) = Timing::of(&old, scene).filter(|_| recurs && old.job.enabled) else {
+        if old.job.wanted_by().is_some() {
+            let fault = FieldError::new("not_movable", "jobId", "a job with deliverBy starts when its answer needs it");
+            return Err(fault.hint("add a job whose schedule is an \"at\"").into());
+        }
+        let timing = Timing::of(&old, scene).filter(|_| recurs && old.job.enabled);
+        let Some((timing, offset)) = timing.and_then(|it| it.starts.offset().map(|offset| (it, offset))) else {
             let message = "only a recurring job that is enabled has a next run to move";
             let fault = FieldError::new("not_recurring", "jobId", message);
             return Err(fault.hint("add a job whose schedule is an \"at\"").into());
         };
         let mut new = old.clone();
         new.rev += 1;
-        let check = (at - timing.offset).trunc_subsecs(0);
+        let check = (at - offset).trunc_subsecs(0);
         new.check = Some(check);
         // Kept before the next run moves, from which it would be read otherwise. What lies between now and the next occurrence
         // counts as settled then, and this instant must not.
         new.settled = timing.settled(&old).map(|settled| settled.min(check - TimeDelta::milliseconds(1)));
-        let next = timing.next_start(&new, request.now - timing.offset - TimeDelta::milliseconds(1));
+        let next = timing.next_start(&new, timing.starts.floor(request.now));
         new.job.state.next_run_at_ms = next.map(|at| at.timestamp_millis());
         // Every other field of the row is as it was read, its text's form too.
         if deps.store.commit(&[Write::Job(&new)]).await? != Outcome::Applied {

@@ -46,7 +46,7 @@ pub(crate) async fn add_within(request: &Request<'_>, input: &Value, bound: Boun
         let mut record = JobRecord { born: request.stamp.ulid(), ..JobRecord::new(job) };
         let job = &mut record.job;
         bound(None, job)?;
-        job.state.next_run_at_ms = next_start(job, &config, request.now).map(|at| at.timestamp_millis());
+        record.job.state.next_run_at_ms = next_start(&record, &config, request.now).map(|at| at.timestamp_millis());
         let stored = store_form(deps, &record).await?;
         if deps.store.commit(&[Write::Job(&stored)]).await? == Outcome::Applied {
             let id = &record.job.job_id;
@@ -136,13 +136,14 @@ async fn change(
         }
         if timing_changed {
             new.generation += 1;
+            new.learn_lead();
             new.chained = false;
             new.ahead.clear();
             new.settled = in_flight(&old, &new, config, request.now);
             // What failed under the old timing does not hold up the new one.
             new.hold_until = None;
             new.check = None;
-            new.job.state.next_run_at_ms = next_start(&new.job, config, request.now).map(|at| at.timestamp_millis());
+            new.job.state.next_run_at_ms = next_start(&new, config, request.now).map(|at| at.timestamp_millis());
         }
         let stored = store_form(deps, &new).await?;
         if deps.store.commit(&[Write::Job(&stored)]).await? == Outcome::Applied {

@@ -95,7 +95,7 @@ fn renewed(old: Option<&JobRecord>, wanted: Job, config: &Config, request: &Requ
             new
         }
     };
-    new.job.state.next_run_at_ms = next_start(&new.job, config, request.now).map(|at| at.timestamp_millis());
+    new.job.state.next_run_at_ms = next_start(&new, config, request.now).map(|at| at.timestamp_millis());
     Some(new)
 }
 

@@ -214,7 +214,7 @@ async fn settle(
             return Ok(JobOutcome::Added);
         }
         let mut record = JobRecord { born: request.stamp.ulid(), ..JobRecord::new(job.clone()) };
-        record.job.state.next_run_at_ms = next_start(job, config, request.now).map(|at| at.timestamp_millis());
+        record.job.state.next_run_at_ms = next_start(&record, config, request.now).map(|at| at.timestamp_millis());
         let stored = store_form(deps, &record).await?;
         if deps.store.commit(&[Write::Job(&stored)]).await? == Outcome::Applied {
             let id = &job.job_id;
@@ -255,8 +255,9 @@ async fn replace(
     }
     new.rev += 1;
     new.generation += 1;
+    new.learn_lead();
     new.chained = false;
-    new.job.state.next_run_at_ms = next_start(&new.job, config, request.now).map(|at| at.timestamp_millis());
+    new.job.state.next_run_at_ms = next_start(&new, config, request.now).map(|at| at.timestamp_millis());
     let stored = store_form(deps, &new).await?;
     if deps.store.commit(&[Write::Job(&stored)]).await? != Outcome::Applied {
         return Ok(false);

@@ -2,13 +2,13 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::config::Config;
-use nightshift_domain::job::{Job, JobRecord, Payload, parse_schedule, zone_of};
+use nightshift_domain::job::{JobRecord, Payload, parse_schedule, zone_of};
 use nightshift_domain::model::BYTES_PER_TOKEN;
 use nightshift_domain::money::price;
 use nightshift_domain::planner::{Forecast, Way, guesses};
 use nightshift_domain::run::own_model;
 use nightshift_domain::schedule::{
-    AwsPlan, Preview, Schedule, Timetable, format_duration, plan as aws_plan, preview, stagger_ms, stagger_offset,
+    AwsPlan, Preview, Schedule, Starts, Timetable, format_duration, plan as aws_plan, preview, stagger_ms,
     why_one_shots,
 };
 use nightshift_domain::{FieldError, JobId};
@@ -91,7 +91,7 @@ pub async fn plan(request: &Request<'_>, input: &Value) -> Result<Planned, Refus
     let mut planned = match (id, schedule) {
         (Some(id), _) => {
             let record = request.deps.store.job(&id).await?.ok_or_else(|| Refusal::NoJob(id.to_string()))?;
-            let mut planned = of_job(&record.job, &config, view)?;
+            let mut planned = of_job(&record, &config, view)?;
             planned.forecast = forecast(&record, &config, request.now);
             if record.chained && !matches!(record.job.schedule, Schedule::At { .. }) {
                 planned.aws = AwsPlan::OneShots;
@@ -101,7 +101,8 @@ pub async fn plan(request: &Request<'_>, input: &Value) -> Result<Planned, Refus
         }
         (None, Some(schedule)) => {
             let zone = zone_of(&config, agent.as_deref());
-            look(schedule, zone, TimeDelta::zero(), view)?
+            let table = Timetable::new(&schedule, zone).map_err(FieldError::from)?;
+            look(schedule, zone, &Starts::after(table, TimeDelta::zero()), view)
         }
         (None, None) => return Err(FieldError::new("missing_field", "jobId", "jobId is missing").into()),
     };
@@ -130,10 +131,12 @@ struct View {
     count: usize,
 }
 
-fn of_job(job: &Job, config: &Config, view: View) -> Result<Planned, Refusal> {
-    let offset = stagger_offset(job.job_id.as_str(), stagger_ms(&job.schedule));
+fn of_job(record: &JobRecord, config: &Config, view: View) -> Result<Planned, Refusal> {
+    let job = &record.job;
     let zone = zone_of(config, job.agent_id.as_deref());
-    let mut planned = look(job.schedule.clone(), zone, offset, view)?;
+    let unread = || Refusal::from(FieldError::new("invalid_schedule", "schedule", "the job's schedule cannot be read"));
+    let starts = record.starts(zone).ok_or_else(unread)?;
+    let mut planned = look(job.schedule.clone(), zone, &starts, view);
     planned.job = Some(job.job_id.clone());
     if !job.enabled {
         let why = job.state.auto_disabled.as_ref().map(|auto| format!(" after {}", auto.reason)).unwrap_or_default();
@@ -144,8 +147,8 @@ fn of_job(job: &Job, config: &Config, view: View) -> Result<Planned, Refusal> {
     Ok(planned)
 }
 
-fn look(schedule: Schedule, default_zone: &str, offset: TimeDelta, view: View) -> Result<Planned, Refusal> {
-    let table = Timetable::new(&schedule, default_zone).map_err(FieldError::from)?;
+fn look(schedule: Schedule, default_zone: &str, starts: &Starts, view: View) -> Planned {
+    let table = &starts.table;
     let own_zone = match &schedule {
         Schedule::At { tz, .. } => tz.clone(),
         Schedule::Every { .. } | Schedule::Cron { .. } => table.zone().map(str::to_owned),
@@ -157,21 +160,23 @@ fn look(schedule: Schedule, default_zone: &str, offset: TimeDelta, view: View) -
         (Schedule::At { .. }, None) => view.now - LEAST_PAST,
         (Schedule::Every { .. } | Schedule::Cron { .. }, None) => view.now + TimeDelta::milliseconds(1),
     };
-    let preview = preview(&table, &zone, offset, begin, view.count);
+    let preview = preview(starts, &zone, begin, view.count);
     let notes = if preview.starts.is_empty() {
         let over = if view.from.is_none() { "its times are over" } else { "it has no time from then on" };
         vec![format!("the schedule never runs again: {over}")]
     } else {
         Vec::new()
     };
-    let aws = aws_plan(&table, offset).aws;
-    let aws_note = match &aws {
-        AwsPlan::Exact { .. } => None,
-        AwsPlan::Superset { .. } => Some("the guard drops the fires that are none of these times".to_owned()),
-        AwsPlan::OneShots => why_one_shots(&table, offset).map(str::to_owned),
+    let offset = starts.offset();
+    let aws = offset.map_or(AwsPlan::OneShots, |offset| aws_plan(table, offset).aws);
+    let aws_note = match (&aws, offset) {
+        (AwsPlan::Exact { .. }, _) => None,
+        (AwsPlan::Superset { .. }, _) => Some("the guard drops the fires that are none of these times".to_owned()),
+        (AwsPlan::OneShots, Some(offset)) => why_one_shots(table, offset).map(str::to_owned),
+        (AwsPlan::OneShots, None) => Some("how early it starts is learned from its turns".to_owned()),
     };
     let stagger_ms = stagger_ms(&schedule);
-    Ok(Planned { job: None, schedule, zone, stagger_ms, preview, aws, aws_note, forecast: None, notes })
+    Planned { job: None, schedule, zone, stagger_ms, preview, aws, aws_note, forecast: None, notes }
 }
 
 /// From the job's last turns; where it had none, a guess by the length of what it is asked and its agent's instructions, which

@@ -242,7 +242,7 @@ fn misplaced(record: &JobRecord, config: &Config, request: &Request<'_>) -> Opti
     {
         return None;
     }
-    let next = next_start(&record.job, config, request.now)?.timestamp_millis();
+    let next = next_start(record, config, request.now)?.timestamp_millis();
     (record.job.state.next_run_at_ms != Some(next)).then_some(next)
 }
 

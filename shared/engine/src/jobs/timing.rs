@@ -5,7 +5,7 @@ use nightshift_domain::config::Config;
 use nightshift_domain::event::{Envelope, Wake};
 use nightshift_domain::ids::slot_text;
 use nightshift_domain::job::{Job, JobRecord, LATE_AT_MOST, zone_of};
-use nightshift_domain::schedule::{AwsPlan, Plan, Schedule, Timetable, plan, stagger_ms, stagger_offset};
+use nightshift_domain::schedule::{AwsPlan, Plan, Schedule, Starts, plan};
 use tracing::warn;
 
 use crate::error::EngineError;
@@ -26,24 +26,34 @@ pub fn default_zone(job: &Job, config: &Config) -> String {
     zone_of(config, job.agent_id.as_deref()).to_owned()
 }
 
-/// When `job` starts next after `now`, its stagger included; `None` while it is switched off and when it is spent.
-pub fn next_start(job: &Job, config: &Config, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    if !job.enabled {
+/// When `record`'s job starts next after `now`, its stagger included; `None` while it is switched off and when it is spent.
+pub fn next_start(record: &JobRecord, config: &Config, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    if !record.job.enabled {
         return None;
     }
-    let (table, offset) = timetable(job, config)?;
-    Some(next_occurrence(job, &table, offset, now)? + offset)
+    next_of(record, config, now).map(|(_, start)| start)
 }
 
-fn timetable(job: &Job, config: &Config) -> Option<(Timetable, TimeDelta)> {
-    let table = Timetable::new(&job.schedule, zone_of(config, job.agent_id.as_deref())).ok()?;
-    Some((table, stagger_offset(job.job_id.as_str(), stagger_ms(&job.schedule))))
+/// The next occurrence, and when the job starts for it.
+fn next_of(record: &JobRecord, config: &Config, now: DateTime<Utc>) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+    let starts = starts(record, config)?;
+    let slot = next_occurrence(record, &starts, now)?;
+    Some((slot, starts.of(slot)))
 }
 
-fn next_occurrence(job: &Job, table: &Timetable, offset: TimeDelta, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    match &job.schedule {
-        Schedule::At { .. } => table.next_after(now - LEAST_PAST),
-        Schedule::Every { .. } | Schedule::Cron { .. } => table.next_after(now - offset),
+fn starts(record: &JobRecord, config: &Config) -> Option<Starts> {
+    record.starts(zone_of(config, record.job.agent_id.as_deref()))
+}
+
+fn next_occurrence(record: &JobRecord, starts: &Starts, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let next = match &record.job.schedule {
+        Schedule::At { .. } => starts.next_after(now - LEAST_PAST),
+        Schedule::Every { .. } | Schedule::Cron { .. } => starts.next_after(now),
+    }?;
+    // By what was learned since, one that has begun would begin later.
+    match record.settled.filter(|settled| *settled >= next && starts.offset().is_none()) {
+        Some(settled) => starts.table.next_after(settled),
+        None => Some(next),
     }
 }
 
@@ -52,11 +62,18 @@ fn next_occurrence(job: &Job, table: &Timetable, offset: TimeDelta, now: DateTim
 /// another time, nor again after it was removed. A job that is switched off has its timer named and `enabled: false`.
 pub fn timer_for(record: &JobRecord, config: &Config, now: DateTime<Utc>) -> Option<JobTimer> {
     let job = &record.job;
-    let (table, offset) = timetable(job, config)?;
-    let Plan { aws, shift, not_before: _ } = plan(&table, offset);
-    let next = next_occurrence(job, &table, offset, now);
+    let starts = starts(record, config)?;
+    let next = next_occurrence(record, &starts, now);
     let wake =
         |s: String, slot, nb| Envelope::new(Wake::Job { j: job.job_id.clone(), g: record.generation, s, slot, nb });
+    let (aws, shift) = match starts.offset() {
+        Some(offset) => {
+            let Plan { aws, shift, not_before: _ } = plan(&starts.table, offset);
+            (aws, if record.chained { offset } else { shift })
+        }
+        // How early it starts changes with what is learned of its turns.
+        None => (AwsPlan::OneShots, TimeDelta::zero()),
+    };
     match aws {
         AwsPlan::Exact { expression, timezone } | AwsPlan::Superset { expression, timezone } if !record.chained => {
             let start = if expression.starts_with("rate(") { next.map(whole_second) } else { None };
@@ -69,9 +86,8 @@ pub fn timer_for(record: &JobRecord, config: &Config, now: DateTime<Utc>) -> Opt
             })
         }
         AwsPlan::Exact { .. } | AwsPlan::Superset { .. } | AwsPlan::OneShots => {
-            let shift = if record.chained { offset } else { shift };
             let next = next?;
-            let at = next + shift;
+            let at = if starts.offset().is_some() { next + shift } else { starts.of(next) };
             Some(JobTimer {
                 job: job.job_id.clone(),
                 name: format!("o-{}-{}-{}", job.job_id, slot_text(next), record.generation),
@@ -86,7 +102,7 @@ pub fn timer_for(record: &JobRecord, config: &Config, now: DateTime<Utc>) -> Opt
 /// The timer of the instant that `record`'s next run was moved to: its name, when it fires and what it says. It stands beside
 /// the job's own timer, and is named as a chain's one-shot.
 pub(super) fn check_timer(record: &JobRecord, config: &Config) -> Option<(String, DateTime<Utc>, Envelope)> {
-    let (slot, (_, offset)) = (record.check?, timetable(&record.job, config)?);
+    let (slot, offset) = (record.check?, starts(record, config)?.offset()?);
     let (j, g, at) = (record.job.job_id.clone(), record.generation, slot + offset);
     let name = format!("o-{j}-{}-{g}", slot_text(slot));
     Some((name, at, Envelope::new(Wake::Job { j, g, s: at.to_rfc3339(), slot: Some(slot), nb: Some(at) })))
@@ -103,13 +119,13 @@ pub(super) fn in_flight(
     if !old.job.enabled || !new.job.enabled {
         return None;
     }
-    let (before, offset) = timetable(&old.job, config)?;
-    let (after, _) = timetable(&new.job, config)?;
-    let slot = before.latest_at_or_before(now - offset)?;
+    let (before, after) = (starts(old, config)?, starts(new, config)?);
+    let slot = before.latest_at_or_before(now)?;
+    let start = before.of(slot);
     let unclaimed = old.settled.is_none_or(|settled| settled < slot)
-        && old.job.state.next_run_at_ms.is_some_and(|next| next <= (slot + offset).timestamp_millis());
-    let recent = now - (slot + offset) <= LATE_AT_MOST;
-    let shared = after.latest_at_or_before(slot) == Some(slot);
+        && old.job.state.next_run_at_ms.is_some_and(|next| next <= start.timestamp_millis());
+    let recent = now - start <= LATE_AT_MOST;
+    let shared = after.table.latest_at_or_before(slot) == Some(slot);
     (unclaimed && recent && shared).then(|| slot - TimeDelta::milliseconds(1))
 }
 
@@ -179,9 +195,7 @@ async fn start_near(
     if !timer.enabled || !matches!(timer.spec, TimerSpec::Recurring { .. }) {
         return Ok(());
     }
-    let Some((table, offset)) = timetable(job, config) else { return Ok(()) };
-    let Some(slot) = next_occurrence(job, &table, offset, request.now) else { return Ok(()) };
-    let start = slot + offset;
+    let Some((slot, start)) = next_of(record, config, request.now) else { return Ok(()) };
     if start - request.now >= NEAR {
         return Ok(());
     }

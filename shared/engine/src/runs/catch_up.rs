@@ -139,7 +139,7 @@ fn missed(scene: Scene<'_>, record: &JobRecord, timing: &Timing, why: Why) -> Le
     let missed = timing.missed(record, why.on_time, now, most);
     let busy = !record.active.is_empty() || !record.waiting.is_empty();
     let put_off = missed.slots.partition_point(|slot| record.check.is_some_and(|check| *slot < check));
-    let rest = verdicts(&record.job, &missed.slots[put_off..], timing.offset, why.on_time.is_some(), busy, now);
+    let rest = verdicts(&record.job, &missed.slots[put_off..], &timing.starts, why.on_time.is_some(), busy, now);
     let told = std::iter::repeat_n(Verdict::Skip(PUT_OFF), put_off).chain(rest);
     let told = told.map(|verdict| if why.switched_off { Verdict::Skip("cron_disabled") } else { verdict });
     if !missed.slots.is_empty() {
@@ -192,6 +192,7 @@ async fn write(
     let (mut runs, mut prune_to) = (Vec::with_capacity(chunk.rows.len()), None);
     for (slot, verdict) in &chunk.rows {
         let mut run = row(scene, record, &mut updated, *slot, *verdict, now).await?;
+        run.due_by = record.due_by(&timing.starts, *slot).map(Box::new);
         if why.swept {
             note_repair(&mut run, FindingKind::MissedFire, MADE_UP, now);
         }

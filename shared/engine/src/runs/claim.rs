@@ -88,6 +88,7 @@ pub(super) fn bare_run(record: &JobRecord, key: RunKey, origin: Origin, prompt: 
         sequence: record.sequence + 1,
         created_at: now,
         claimed_by: None,
+        due_by: None,
         started_at: None,
         ended_at: None,
         state: State::Due,
@@ -190,6 +191,7 @@ pub(crate) async fn claim_occurrence(
         }
         let mut run = new_run(deps, &record, key.clone(), Origin::Schedule, now).await?;
         run.claimed_by = Some(scene.invocation.id.clone());
+        run.due_by = record.due_by(&timing.starts, occurrence.slot).map(Box::new);
         let others = !record.active.is_empty() || !record.waiting.is_empty();
         let verdict = match (occurrence.skip, record.job.overlap) {
             (Some(reason), _) => Verdict::Skip(reason.to_owned()),

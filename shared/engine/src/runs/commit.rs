@@ -251,7 +251,7 @@ fn after_a_pause(mut step: JobStep, scene: Scene<'_>, now: DateTime<Utc>) -> Job
         && let Some(timing) = Timing::of(record, scene)
     {
         let settled = timing.settled(record);
-        let next = timing.next_start(record, until - timing.offset - TimeDelta::milliseconds(1));
+        let next = timing.next_start(record, timing.starts.floor(until));
         step.record.settled = settled;
         step.record.job.state.next_run_at_ms = next.map(|at| at.timestamp_millis());
     }

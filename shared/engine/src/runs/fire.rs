@@ -80,7 +80,7 @@ pub(crate) async fn make_up_for_fire(scene: Scene<'_>, record: &JobRecord) -> Re
     let Some(timing) = Timing::of(record, scene) else { return Ok(false) };
     let next = record.job.state.next_run_at_ms.and_then(DateTime::from_timestamp_millis);
     let (Some(slot), Some(_)) = (timing.due(now), next.filter(|next| *next <= now)) else { return Ok(false) };
-    let start = slot + timing.offset;
+    let start = timing.starts.of(slot);
     let (job, generation) = (record.job.job_id.clone(), record.generation);
     let fire = Fire { job, generation, scheduled: start, slot: Some(slot), not_before: Some(start) };
     Ok(match Box::pin(fired(scene, &fire, true)).await? {
@@ -116,14 +116,14 @@ async fn fired(scene: Scene<'_>, fire: &Fire, swept: bool) -> Result<Fired, Engi
         }
         return stray(scene, record).await;
     };
-    let start = fire.not_before.unwrap_or(slot + timing.offset);
+    let start = fire.not_before.unwrap_or_else(|| timing.starts.of(slot));
     let now = scene.deps.clock.now();
     if !switched_off && start > now && start - now <= LONGEST_SLEEP {
         scene.deps.clock.sleep_until(start).await;
     }
-    arm_next(scene, &record).await?;
+    arm_next(scene, &record, slot).await?;
     let now = scene.deps.clock.now();
-    let late = now - (slot + timing.offset);
+    let late = now - timing.starts.of(slot);
     if late > LATE_AT_MOST {
         return make_up(scene, record, &timing, slot, switched_off, swept).await;
     }
@@ -207,12 +207,16 @@ async fn taken_up(scene: Scene<'_>, key: RunKey) -> Result<Fired, EngineError> {
     })
 }
 
-/// Arms the next one-shot of a job that is a chain of them; a recurring timer needs nothing.
-async fn arm_next(scene: Scene<'_>, record: &JobRecord) -> Result<(), EngineError> {
+/// Arms the one-shot after that of `slot` of a job that is a chain of them; a recurring timer needs nothing.
+async fn arm_next(scene: Scene<'_>, record: &JobRecord, slot: DateTime<Utc>) -> Result<(), EngineError> {
     if matches!(record.job.schedule, schedule::Schedule::At { .. }) {
         return Ok(());
     }
-    if let Some(timer) = timer_for(record, scene.config, scene.deps.clock.now())
+    // As the row will stand when the occurrence has its record.
+    let mut claimed = record.clone();
+    claimed.learn_lead();
+    claimed.settled = claimed.settled.max(Some(slot));
+    if let Some(timer) = timer_for(&claimed, scene.config, scene.deps.clock.now())
         && let TimerSpec::Once(at) = timer.spec
     {
         scene.deps.timers.arm(&timer.name, at, &timer.envelope).await?;

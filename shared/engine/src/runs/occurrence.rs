@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::job::{JobRecord, LATE_AT_MOST, Overdue, overdue};
-use nightshift_domain::schedule::{FIRE_TOLERANCE, Schedule, Timetable, plan, slot, stagger_ms, stagger_offset};
+use nightshift_domain::schedule::{FIRE_TOLERANCE, Schedule, Starts, plan, slot};
 
 use crate::jobs;
 
@@ -12,10 +12,12 @@ use super::fire::Fire;
 /// A job's schedule as it is now, ready to be asked.
 #[derive(Debug)]
 pub(crate) struct Timing {
-    /// The schedule.
-    pub table: Timetable,
-    /// How long after each occurrence the job starts.
-    pub offset: TimeDelta,
+    /// The schedule, and when the job starts for its occurrences.
+    pub starts: Starts,
+    /// When it will start for those that come after one that is claimed now, by what was learned since its timer was set.
+    later: Starts,
+    /// The lead of those.
+    lead_seconds: Option<u32>,
     shift: TimeDelta,
     /// The one its next run was moved to, when it was read.
     check: Option<DateTime<Utc>>,
@@ -25,10 +27,12 @@ impl Timing {
     /// Of `record`'s job; `None` for a schedule that cannot be read, which no job is stored with.
     pub(crate) fn of(record: &JobRecord, scene: Scene<'_>) -> Option<Self> {
         let zone = jobs::default_zone(&record.job, scene.config);
-        let table = Timetable::new(&record.job.schedule, &zone).ok()?;
-        let offset = stagger_offset(record.job.job_id.as_str(), stagger_ms(&record.job.schedule));
-        let shift = plan(&table, offset).shift;
-        Some(Self { table, offset, shift, check: record.check })
+        let starts = record.starts(&zone)?;
+        let shift = starts.offset().map_or(TimeDelta::zero(), |offset| plan(&starts.table, offset).shift);
+        let mut learned = record.clone();
+        learned.learn_lead();
+        let later = learned.starts(&zone)?;
+        Some(Self { starts, later, lead_seconds: learned.lead_seconds, shift, check: record.check })
     }
 
     /// The occurrence the fire stands for under the *current* schedule, whatever generation armed it.
@@ -38,38 +42,37 @@ impl Timing {
                 return Some(named);
             }
             let last_ms = named + TimeDelta::milliseconds(999);
-            let real = self.table.latest_at_or_before(last_ms).filter(|real| *real >= named - TimeDelta::seconds(1));
+            let real =
+                self.starts.table.latest_at_or_before(last_ms).filter(|real| *real >= named - TimeDelta::seconds(1));
             return real.filter(|_| {
                 fire.generation == record.generation || !matches!(record.job.schedule, Schedule::At { .. })
             });
         }
-        slot(&self.table, fire.scheduled - self.shift, FIRE_TOLERANCE)
+        slot(&self.starts.table, fire.scheduled - self.shift, FIRE_TOLERANCE)
     }
 
     /// The latest occurrence whose start has come by `now`.
     pub(crate) fn due(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let by = now - self.offset;
-        self.table.latest_at_or_before(by).max(self.check.filter(|check| *check <= by))
+        let moved_to = self.check.filter(|check| self.starts.of(*check) <= now);
+        self.starts.latest_at_or_before(now).max(moved_to)
     }
 
     /// The first occurrence after `after`, whether it is to run or to be skipped.
     fn next_slot(&self, record: &JobRecord, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let check = record.check.filter(|check| *check > after);
-        [self.table.next_after(after), check].into_iter().flatten().min()
+        [self.starts.table.next_after(after), check].into_iter().flatten().min()
     }
 
     /// The start of the first occurrence after `after` that is to run: not before the job's pause after a failure is over,
     /// and not before the one its next run was moved to.
     pub(crate) fn next_start(&self, record: &JobRecord, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let from = record.hold_until.map_or(after, |until| after.max(until - self.offset - TimeDelta::milliseconds(1)));
-        let check = record.check.filter(|check| *check > from && !record.ahead.contains(check));
-        check.or_else(|| self.table.next_after(from)).map(|next| next + self.offset)
+        next_start(&self.starts, record, after)
     }
 
     /// Up to where every occurrence has its record: as the row says, else just before the next run it shows.
     pub(crate) fn settled(&self, record: &JobRecord) -> Option<DateTime<Utc>> {
         let next = record.job.state.next_run_at_ms.and_then(DateTime::from_timestamp_millis);
-        record.settled.or_else(|| next.map(|start| start - self.offset - TimeDelta::milliseconds(1)))
+        record.settled.or_else(|| next.map(|start| self.starts.floor(start)))
     }
 
     /// Enters in `updated` that `slot` has its record. The job's next run is its first occurrence without one: where earlier
@@ -93,7 +96,8 @@ impl Timing {
         updated.ahead.retain(|slot| *slot > settled);
         updated.settled = Some(settled);
         updated.check = updated.check.filter(|check| *check > settled);
-        let next = if updated.job.enabled { self.next_start(updated, settled) } else { None };
+        updated.lead_seconds = self.lead_seconds;
+        let next = if updated.job.enabled { next_start(&self.later, updated, settled) } else { None };
         updated.job.state.next_run_at_ms = next.map(|at| at.timestamp_millis());
     }
 
@@ -107,12 +111,12 @@ impl Timing {
         most: usize,
     ) -> Overdue {
         let Some(settled) = self.settled(record) else { return Overdue::default() };
-        let late = now - self.offset - LATE_AT_MOST - TimeDelta::milliseconds(1);
+        let late = self.starts.floor(now - LATE_AT_MOST);
         let until = on_time.map_or(late, |slot| late.min(slot - TimeDelta::milliseconds(1)));
         if until <= settled {
             return Overdue::default();
         }
-        let mut found = overdue(&self.table, settled, until, most);
+        let mut found = overdue(&self.starts.table, settled, until, most);
         if let Some(check) = record.check.filter(|check| *check > settled && *check <= until)
             && let Err(at) = found.slots.binary_search(&check)
         {
@@ -121,4 +125,10 @@ impl Timing {
         found.slots.retain(|slot| !record.ahead.contains(slot));
         found
     }
+}
+
+fn next_start(starts: &Starts, record: &JobRecord, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let from = record.hold_until.map_or(after, |until| after.max(starts.floor(until)));
+    let check = record.check.filter(|check| *check > from && !record.ahead.contains(check));
+    check.or_else(|| starts.table.next_after(from)).map(|next| starts.of(next))
 }

@@ -5,12 +5,12 @@ use nightshift_domain::alert::rules;
 use nightshift_domain::config::{Agent, Config, Provider};
 use nightshift_domain::delivery::channel_of;
 use nightshift_domain::heartbeat::{delivery as heartbeat_delivery, is_homeless};
-use nightshift_domain::job::{BatchMode, DeliveryMode, Job, Payload};
+use nightshift_domain::job::{BatchMode, DeliveryMode, Job, OnTimeout, Payload};
 use nightshift_domain::model::{BYTES_PER_TOKEN, Chosen, ModelInfo, known, thinking_for};
 use nightshift_domain::planner::Way;
 use nightshift_domain::run::{
-    BATCH_MAX_TOKENS, Candidate, Event, Path, PathChoice, Plan, REALTIME_MAX_TOKENS, Run, choose_path, lineup,
-    own_model,
+    BATCH_MAX_TOKENS, Candidate, Event, Fallback, Path, PathChoice, Plan, REALTIME_MAX_TOKENS, Run, choose_path,
+    lineup, own_model,
 };
 use nightshift_domain::tools::{self, Offer, Wishes};
 use tracing::info;
@@ -96,7 +96,11 @@ pub(super) async fn plan(scene: Scene<'_>, run: &Run) -> Result<Planned, EngineE
         Err(event) => return Ok((*event).into()),
     };
     let Candidate { provider_name, provider, model } = candidate;
-    let PathChoice { mut path, fallback } = choose_path(&run.turn, scene.config, &provider, credential, &info);
+    let PathChoice { mut path, mut fallback } = choose_path(&run.turn, scene.config, &provider, credential, &info);
+    let has_time = run.due_by.as_ref().is_none_or(|due| due.has_time_for_a_batch(now) || !goes_on(scene.config, run));
+    if path == Path::Batch && !has_time {
+        (path, fallback) = (Path::Realtime, Some(Fallback::NoTime));
+    }
     if let Some(fallback) = fallback {
         info!(job.id = %run.job_id, run.id = %run.key, fallback = fallback.code(), "run {} falls back to realtime: {}", run.key, fallback.sentence());
     }
@@ -113,7 +117,6 @@ pub(super) async fn plan(scene: Scene<'_>, run: &Run) -> Result<Planned, EngineE
         run.turn.timeout_seconds.or(agent.timeout_seconds).or(defaults.timeout_seconds).unwrap_or(DEFAULT_TIMEOUT_S);
     let mut chosen = None;
     if path == Path::Batch && run.turn.batch.as_ref().is_some_and(|batch| batch.mode == Some(BatchMode::Auto)) {
-        let (wait, _) = patience(scene.config, run, path, realtime_seconds);
         let reference = format!("{provider_name}/{model}");
         let bytes = system.as_ref().map_or(0, String::len) + offer_bytes(&offer) + run.prompt.bytes();
         let turn = auto::Turn {
@@ -121,7 +124,7 @@ pub(super) async fn plan(scene: Scene<'_>, run: &Run) -> Result<Planned, EngineE
             prefix: bytes as u64 / BYTES_PER_TOKEN,
             has_tools: !offer.client.is_empty(),
             one_call: provider.is_anthropic() && can_have_endpoint(scene, &agent, &offer),
-            time: deadline(now, wait) - now,
+            time: deadline(scene.config, run, path, realtime_seconds, now) - now,
         };
         let choice = auto::choose(scene, run, &turn).await?;
         if choice.way == Way::Realtime {
@@ -137,8 +140,8 @@ pub(super) async fn plan(scene: Scene<'_>, run: &Run) -> Result<Planned, EngineE
         Some(text) => Some(plan_text(scene.deps, &run.key, text).await?),
         None => None,
     };
-    let (wait, on_timeout) = patience(scene.config, run, path, realtime_seconds);
-    let deadline = deadline(now, wait);
+    let deadline = deadline(scene.config, run, path, realtime_seconds, now);
+    let on_timeout = on_timeout(scene.config, run);
     let asks_alone = chosen.as_ref().is_none_or(|choice| choice.way == Way::OneCall);
     let endpoint = match path {
         Path::Batch if provider.is_anthropic() && asks_alone => {
@@ -313,22 +316,32 @@ fn offer_bytes(offer: &Offer) -> usize {
     offer.tools.iter().map(|tool| tool.to_string().len()).sum()
 }
 
-/// How long the turn may take, ms, and what happens then.
-fn patience(config: &Config, run: &Run, path: Path, realtime_seconds: u64) -> (u64, nightshift_domain::job::OnTimeout) {
-    let rules = &config.cron.batch;
-    let own = run.turn.batch.as_ref();
-    let on_timeout = own.and_then(|batch| batch.on_timeout).unwrap_or(rules.on_timeout);
-    let wait = match path {
-        Path::Batch => own.and_then(|batch| batch.max_wait_ms).unwrap_or(rules.max_wait_ms),
-        Path::Realtime => realtime_seconds.saturating_mul(1000),
-    };
-    (wait, on_timeout)
+/// What happens to a batch turn whose time is up.
+fn on_timeout(config: &Config, run: &Run) -> OnTimeout {
+    let own = run.turn.batch.as_ref().and_then(|batch| batch.on_timeout);
+    // Who says when the answer is wanted wants it then, whatever is usual.
+    let usual = if run.due_by.is_some() { OnTimeout::Realtime } else { config.cron.batch.on_timeout };
+    own.unwrap_or(usual)
 }
 
-fn deadline(now: DateTime<Utc>, wait_ms: u64) -> DateTime<Utc> {
+fn goes_on(config: &Config, run: &Run) -> bool {
+    on_timeout(config, run) == OnTimeout::Realtime
+}
+
+/// When the turn must have ended, or, in batches, must have been answered.
+fn deadline(config: &Config, run: &Run, path: Path, realtime_seconds: u64, now: DateTime<Utc>) -> DateTime<Utc> {
     let most = TimeDelta::days(7);
+    let own = run.turn.batch.as_ref().and_then(|batch| batch.max_wait_ms);
+    let wait_ms = match path {
+        Path::Batch => own.unwrap_or(config.cron.batch.max_wait_ms),
+        Path::Realtime => realtime_seconds.saturating_mul(1000),
+    };
     let wait = i64::try_from(wait_ms).ok().and_then(TimeDelta::try_milliseconds);
-    now + wait.map_or(most, |wait| wait.min(most))
+    let deadline = now + wait.map_or(most, |wait| wait.min(most));
+    match run.due_by.as_ref().filter(|_| path == Path::Batch) {
+        Some(due) => deadline.min(due.safe_until),
+        None => deadline,
+    }
 }
 
 mod auto;

@@ -66,6 +66,7 @@ pub(super) async fn submit(scene: Scene<'_>, run: &Run) -> Result<Option<Moved>,
         ended_at: None,
         not_found_since: None,
         broken_since: None,
+        stopped_at_poll: None,
         rev: 1,
     };
     arm_poll(scene, &batch).await?;
@@ -146,10 +147,11 @@ pub(crate) async fn arm_poll(scene: Scene<'_>, batch: &Batch) -> Result<(), Engi
     Ok(())
 }
 
-/// The batch with its next poll one step up the ladder.
+/// The batch with its next poll one step up the ladder, which begins anew where it was told to stop.
 pub(crate) fn next_poll(batch: &Batch, now: DateTime<Utc>) -> Batch {
     let mut next = batch.clone();
-    next.next_poll_at = poll_at(&batch.id, batch.polls, now, batch.deadline);
+    let step = batch.polls + 1 - batch.stopped_at_poll.unwrap_or(1).clamp(1, batch.polls.max(1));
+    next.next_poll_at = poll_at(&batch.id, step, now, batch.deadline);
     next.polls += 1;
     next.rev += 1;
     next

@@ -2,6 +2,7 @@
 
 use nightshift_domain::config::Budget;
 use nightshift_domain::job::{BatchMode, DeliveryStatus, Missed, OnTimeout, Overlap, RunStatus, Thinking, WakeMode};
+use nightshift_domain::schedule::WallTime;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
@@ -224,6 +225,11 @@ pub struct BatchInput {
     pub max_wait_ms: Option<u64>,
     /// What happens when it waited that long; the run fails when left out.
     pub on_timeout: Option<OnTimeout>,
+    /// The time of day by which the answer is wanted, in the schedule's zone: the job starts so early that it can be. For
+    /// schedules that come at most once a day; what is missing at the latest safe moment runs in realtime.
+    pub deliver_by: Option<WallTime>,
+    /// The time of day at which it starts at the earliest then.
+    pub earliest: Option<WallTime>,
 }
 
 /// How a job fared elsewhere.

@@ -35,6 +35,8 @@ pub(in crate::commands) fn run(run: &RunView, now: DateTime<Utc>, surface: Surfa
             ("origin", Some(origin(run))),
             ("started", run.started_at_ms.map(|at| human::relative_and_exact(at, now))),
             ("took", run.duration_ms.map(human::took)),
+            ("wanted by", run.deliver_by_ms.map(|by| wanted_by(run, by, now))),
+            ("data of", run.data_as_of_ms.map(|at| human::relative_and_exact(at, now))),
             ("model", run.model.clone()),
             ("path", run.path.clone()),
             ("fallback", run.fallback_reason.clone()),
@@ -107,6 +109,16 @@ fn origin(run: &RunView) -> String {
         Origin::Schedule => format!("schedule, for {slot}"),
         Origin::Manual => format!("manual, {slot}"),
         Origin::Import => format!("imported, {slot}"),
+    }
+}
+
+/// `in 40m (2026-11-21 06:00Z)`, and once it is over whether it was in time.
+fn wanted_by(run: &RunView, by_ms: i64, now: DateTime<Utc>) -> String {
+    let by = human::relative_and_exact(by_ms, now);
+    match (run.ended_at_ms, run.status) {
+        (Some(ended), Some(RunStatus::Ok)) if ended <= by_ms => format!("{by}, and was there in time"),
+        (Some(ended), Some(RunStatus::Ok)) => format!("{by}, and was there {} late", human::took(ended - by_ms)),
+        _ => by,
     }
 }
 

@@ -68,6 +68,7 @@ fn read(entry: &Value, now: DateTime<Utc>) -> Result<PastRun, String> {
         sequence: 0,
         created_at: started_at,
         claimed_by: None,
+        due_by: None,
         // A run that was skipped never began, unless its entry says how long it took.
         started_at: (status != "skipped" || entry.get("durationMs").is_some_and(says_something)).then_some(started_at),
         ended_at: Some(ended_at),

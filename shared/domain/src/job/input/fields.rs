@@ -54,10 +54,7 @@ impl<'a> Fields<'a> {
         for name in self.map.keys().filter(|name| !known.contains(&name.as_str())) {
             let shown = name.escape_debug().to_string();
             let fault = FieldError::new("unknown_field", self.at(&shown), format!("\"{shown}\" is not a known field"));
-            faults.add(match later(name) {
-                Some(hint) => FieldError { code: "not_available".to_owned(), ..fault }.hint(hint),
-                None => fault.hint(format!("the fields here are {}", known.join(", "))),
-            });
+            faults.add(fault.hint(format!("the fields here are {}", known.join(", "))));
         }
     }
 
@@ -143,13 +140,4 @@ pub(super) fn whole_number(value: &Value) -> Option<u64> {
         let whole = float as u64;
         Some(whole)
     })
-}
-
-/// Why a field of the product is refused today.
-fn later(name: &str) -> Option<&'static str> {
-    match name {
-        "deliverBy" => Some("deliverBy is not available yet; set maxWaitMs and an earlier schedule"),
-        "earliest" => Some("earliest is not available yet; schedule the job at that time"),
-        _ => None,
-    }
 }

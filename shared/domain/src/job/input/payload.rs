@@ -8,13 +8,14 @@ use crate::job::{
     AgentTurn, BatchMode, BatchPolicy, MAX_WAIT_LEAST_MS, MAX_WAIT_LIMIT_MS, OnTimeout, Payload, SessionTarget,
     Thinking,
 };
+use crate::schedule::WallTime;
 
 /// The fields of a system event.
 pub(in crate::job) const SYSTEM_EVENT: [&str; 4] = ["kind", "text", "model", "thinking"];
 /// The fields of an agent turn.
 pub(in crate::job) const AGENT_TURN: [&str; 9] =
     ["kind", "message", "model", "fallbacks", "thinking", "timeoutSeconds", "lightContext", "toolsAllow", "batch"];
-const BATCH: [&str; 4] = ["enabled", "mode", "maxWaitMs", "onTimeout"];
+const BATCH: [&str; 6] = ["enabled", "mode", "maxWaitMs", "onTimeout", "deliverBy", "earliest"];
 
 /// The kind of a payload: what it says, else what its text tells.
 pub(crate) fn kind_of(payload: &Map<String, Value>) -> Option<String> {
@@ -179,5 +180,19 @@ fn batch(fields: Fields<'_>, faults: &mut Faults) -> BatchPolicy {
         mode,
         max_wait_ms,
         on_timeout: fields.word("onTimeout", &on_timeout, faults),
+        deliver_by: time_of_day(fields, "deliverBy", faults),
+        earliest: time_of_day(fields, "earliest", faults),
     }
+}
+
+fn time_of_day(fields: Fields<'_>, name: &str, faults: &mut Faults) -> Option<WallTime> {
+    let value = fields.get(name)?;
+    let time = value.as_str().and_then(WallTime::parse);
+    if time.is_none() {
+        let shown = value.as_str().map_or_else(|| value.to_string(), |text| text.escape_debug().to_string());
+        let message = format!("\"{shown}\" is not a time of day");
+        let fault = FieldError::new("invalid_batch", fields.at(name), message);
+        faults.add(fault.hint("write it as 07:00, from 00:00 to 23:59, in the schedule's zone"));
+    }
+    time
 }

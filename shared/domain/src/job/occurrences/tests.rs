@@ -42,7 +42,8 @@ fn of_too_many_overdue_occurrences_the_latest_are_listed_and_the_others_counted(
 fn told(job: &Job, count: i64, beside: bool, busy: bool) -> Vec<Verdict> {
     let now = at("2026-10-26T12:00:00Z");
     let slots: Vec<_> = (0..count).rev().map(|days| now - TimeDelta::hours(1) - TimeDelta::days(days)).collect();
-    verdicts(job, &slots, TimeDelta::zero(), beside, busy, now)
+    let starts = Starts::after(table(), TimeDelta::zero());
+    verdicts(job, &slots, &starts, beside, busy, now)
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::AttemptId;
 use crate::job::OnTimeout;
 use crate::model::{ModelErrorKind, Reply, StopReason};
 use crate::run::event::{Effect, Event};
-use crate::run::plan::REALTIME_MAX_TOKENS;
+use crate::run::plan::{DELIVER_BY, REALTIME_MAX_TOKENS};
 use crate::run::{Call, CancelReason, MOST_CALLS, Path, Plan, State};
 
 impl Stepper {
@@ -103,10 +103,15 @@ impl Stepper {
         if !self.run.plan.as_ref().is_some_and(goes_on) {
             return self.too_late(hop);
         }
-        self.replan_in_realtime(Some("batch_timeout"));
+        self.replan_in_realtime(Some(self.lateness()));
         self.go(State::Tools { hop, starts }, "tools", Some("the turn goes on in realtime".to_owned()));
         self.effects.push(Effect::RunTools);
         true
+    }
+
+    /// Why a batch was not waited for any longer.
+    fn lateness(&self) -> &'static str {
+        if self.run.due_by.is_some() { DELIVER_BY } else { "batch_timeout" }
     }
 
     fn replan_in_realtime(&mut self, reason: Option<&str>) {
@@ -127,7 +132,7 @@ impl Stepper {
         let (path, wish) =
             self.run.plan.as_ref().map_or((Path::Realtime, OnTimeout::Fail), |plan| (plan.path, plan.on_timeout));
         match (path, wish) {
-            (Path::Batch, OnTimeout::Realtime) => self.switch_to_realtime(hop, Some("batch_timeout")),
+            (Path::Batch, OnTimeout::Realtime) => self.switch_to_realtime(hop, Some(self.lateness())),
             (Path::Batch, OnTimeout::Fail) => {
                 let message = self.with_cause("the batch did not end in the time the job allows");
                 self.fail("batch_timeout", message)

@@ -261,6 +261,7 @@ async fn world(keys: Vec<RunKey>) -> World {
         ended_at: None,
         not_found_since: None,
         broken_since: None,
+        stopped_at_poll: None,
         rev: 1,
     };
     deps.store.commit(&[Write::Batch { batch: &batch, expires_at: None }]).await.unwrap();

@@ -47,6 +47,7 @@ fn batch_of(world: &World, run: &Run, remote: &str) -> (Batch, Member) {
         ended_at: None,
         not_found_since: None,
         broken_since: None,
+        stopped_at_poll: None,
         rev: 1,
     };
     (batch, member)

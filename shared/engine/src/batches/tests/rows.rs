@@ -58,6 +58,7 @@ pub(super) async fn together(world: &World, jobs: &[&str]) -> (AttemptId, Vec<Ru
         ended_at: None,
         not_found_since: None,
         broken_since: None,
+        stopped_at_poll: None,
         rev: 1,
     };
     world.deps.store.commit(&[Write::Batch { batch: &batch, expires_at: None }]).await.unwrap();

@@ -77,7 +77,7 @@ async fn some_runs() -> World {
 
 #[tokio::test]
 async fn this_month_so_far_is_summed_by_job_unless_it_is_said_otherwise() {
-    let world = some_runs().await;
+    let world = Box::pin(some_runs()).await;
     let month = world.cost(json!({})).await;
     assert_eq!((month.from, month.to), (instant("2026-11-01T00:00:00Z"), instant("2026-11-20T12:00:00Z")));
     assert_eq!(sums(&month), [("other", 1, 1, 500), ("daily", 2, 3, 30)], "a run that called no model is none here");
@@ -95,7 +95,7 @@ async fn this_month_so_far_is_summed_by_job_unless_it_is_said_otherwise() {
 
 #[tokio::test]
 async fn a_range_a_job_and_an_agent_narrow_it_down() {
-    let world = some_runs().await;
+    let world = Box::pin(some_runs()).await;
     let ms = |text: &str| instant(text).timestamp_millis();
     let range = json!({ "fromMs": ms("2026-10-31T23:59:59Z"), "toMs": ms("2026-11-20T07:30:00Z"), "jobId": "daily" });
     let report = world.cost(range).await;
@@ -124,7 +124,7 @@ async fn a_range_a_job_and_an_agent_narrow_it_down() {
 
 #[tokio::test]
 async fn what_is_too_much_for_one_answer_is_told_by_the_day_from_where_on_it_is_counted() {
-    let world = some_runs().await;
+    let world = Box::pin(some_runs()).await;
     let bounds = |queries, page| Bounds { queries, page };
     let of = async |bounds| within(&world.request(), &json!({}), bounds).await.unwrap();
     let whole = of(bounds(20, 1)).await;
