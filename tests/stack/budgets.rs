@@ -47,8 +47,7 @@ async fn of_three_jobs_of_one_minute_the_last_cent_goes_to_one_and_one_alert_tel
     assert_eq!((ran, skipped), (1, 2), "{ends:#?}");
     let told: Vec<String> = local.delivered().into_iter().filter(|text| text.contains("budget")).collect();
     assert_eq!(told.len(), 1, "{told:?}");
-    let log = ends.iter().filter_map(|run| run["events"].as_array()).flatten();
-    let said = log.filter_map(|line| line["detail"].as_str()).filter(|detail| {
+    let said = ends.iter().filter_map(|run| run["error"]["message"].as_str()).filter(|detail| {
         detail.contains("the budget of all jobs of $0.50 a day has") && detail.contains("the next call may cost $0.4")
     });
     assert_eq!(said.count(), 2, "{ends:#?}");

@@ -83,10 +83,10 @@ fn script(week: u64) -> Value {
     let mut script = json!({ "batchDurationMs": 600_000, "models": models });
     match week {
         // Batches take longer than two of the jobs wait, and cancelled ones have nothing.
-        1 => script["batchDurationMs"] = json!(3 * 3_600_000),
+        1 => script["batchDurationMs"] = json!(70 * 60_000),
         // The same, but a cancel always comes too late.
         2 => {
-            script["batchDurationMs"] = json!(3 * 3_600_000);
+            script["batchDurationMs"] = json!(70 * 60_000);
             script["cancelKeeps"] = json!("all");
         }
         // Rows fail and are sent again; batches expire, and some are refused, so that their turns go in realtime.
@@ -184,4 +184,32 @@ async fn a_month_of_mixed_jobs_comes_to_the_providers_bill_job_by_job() {
     let by_model =
         local.ok("cron.cost", &json!({ "by": "model", "fromMs": range["fromMs"], "toMs": range["toMs"] })).await;
     assert_eq!(by_model["total"], cost["total"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_job_will_cost_that_never_ran_is_told_from_its_prompt_as_it_is_counted() {
+    let local = Local::start().await;
+    let job = json!({
+        "schedule": { "kind": "cron", "expr": "30 6 * * *", "tz": "UTC" }, "delivery": { "mode": "none" },
+        "payload": { "kind": "agentTurn", "message": "Read this. ".repeat(4_000), "toolsAllow": [],
+            "model": "anthropic/claude-sonnet-5-5", "batch": { "enabled": true } },
+    });
+    let id = local.add(&job).await;
+    let plan = local.ok("cron.plan", &json!({ "jobId": id })).await;
+    let forecast = &plan["forecast"];
+    assert_eq!((&forecast["counted"], &forecast["turns"], &forecast["runs"]), (&json!(true), &json!(0), &json!(30)));
+    let asked: Vec<Value> = serde_json::from_str(&local.asked_of_model().await).unwrap();
+    let counts = asked.iter().filter(|request| request["path"] == "/v1/messages/count_tokens").count();
+    assert_eq!((counts, local.fake().bill().realtime.len()), (1, 0), "counted, and not asked");
+
+    // It is what the run has then, but for the answer, which is as long as it is.
+    local.advance(60).await;
+    let run = local.last_run(&id).await;
+    let (input, output) = (&run["hops"][0]["usage"]["input_tokens"], &run["hops"][0]["usage"]["output_tokens"]);
+    let paid = run["costUsd"].as_f64().unwrap() - output.as_f64().unwrap() * 10.0e-6 / 2.0;
+    let told = forecast["runUsd"].as_f64().unwrap() - 800.0 * 10.0e-6 / 2.0;
+    assert!((told - paid).abs() < paid * 0.02, "{told} for {paid}, of {input} tokens");
+    // From then on it is told from how it went.
+    let plan = local.ok("cron.plan", &json!({ "jobId": id })).await;
+    assert_eq!((&plan["forecast"]["counted"], &plan["forecast"]["turns"]), (&json!(false), &json!(1)));
 }

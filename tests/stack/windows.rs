@@ -197,6 +197,8 @@ async fn a_refused_create_is_split_until_the_one_that_spoils_it_is_found() {
     sizes.sort_unstable();
     assert_eq!(sizes, [2, 4, 8, 15, 30]);
     assert_eq!(local.delivered().len(), 60);
+    let counters = local.ok("cron.status", &json!({})).await["counters"].clone();
+    assert_eq!(counters, json!({ "fallback.batch_refused": 1 }));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

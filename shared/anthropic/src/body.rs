@@ -14,7 +14,8 @@ use serde_json::value::RawValue;
 #[derive(Serialize)]
 struct Params<'a> {
     model: &'a str,
-    max_tokens: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_tokens: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tools: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -123,14 +124,34 @@ pub fn streamed(request: &HopRequest) -> serde_json::Result<String> {
     written(request, true)
 }
 
+/// The body of `POST /v1/messages/count_tokens`: what is counted of [`params`] and nothing else (Python SDK 2.11.0,
+/// `message_count_tokens_params`).
+///
+/// # Errors
+/// As [`params`].
+pub fn counted(request: &HopRequest) -> serde_json::Result<String> {
+    let bare = HopRequest {
+        model: request.model.clone(),
+        system: request.system.clone(),
+        tools: request.tools.clone(),
+        messages: request.messages.clone(),
+        ..HopRequest::default()
+    };
+    serde_json::to_string(&Params { max_tokens: None, ..all(&bare, false)? })
+}
+
 fn written(request: &HopRequest, stream: bool) -> serde_json::Result<String> {
+    serde_json::to_string(&all(request, stream)?)
+}
+
+fn all(request: &HopRequest, stream: bool) -> serde_json::Result<Params<'_>> {
     let messages = request.messages.iter().map(|message| {
         let content = serde_json::from_str(&message.content)?;
         Ok(Message { role: message.role, content })
     });
-    serde_json::to_string(&Params {
+    Ok(Params {
         model: &request.model,
-        max_tokens: request.max_tokens,
+        max_tokens: Some(request.max_tokens),
         tools: request.tools.as_deref().map(serde_json::from_str).transpose()?,
         system: request.system.as_deref(),
         messages: messages.collect::<serde_json::Result<_>>()?,
@@ -190,6 +211,15 @@ mod tests {
         let body = params(&request(&["\"hello\"", odd, "[]"])).unwrap();
         assert!(body.contains(&format!("{{\"role\":\"assistant\",\"content\":{odd}}}")), "{body}");
         assert!(body.contains("{\"role\":\"user\",\"content\":\"hello\"}"));
+    }
+
+    #[test]
+    fn what_is_counted_is_the_prompt_and_nothing_else() {
+        let asked = HopRequest { tools: Some("[{\"name\":\"memory\"}]".into()), ..request(&["\"hi\""]) };
+        let body: Value = serde_json::from_str(&counted(&asked).unwrap()).unwrap();
+        let wanted = json!({ "model": "claude-opus-5-5", "system": "Be \"brief\".", "tools": [{ "name": "memory" }],
+            "messages": [{ "role": "user", "content": "hi" }] });
+        assert_eq!(body, wanted);
     }
 
     #[test]

@@ -83,6 +83,10 @@ impl Model for Anthropic {
         Ok(self.model_info(model).await?)
     }
 
+    async fn count(&self, request: &HopRequest) -> Result<Option<u64>, ModelError> {
+        Ok(Some(self.count_tokens(request).await?))
+    }
+
     fn batches(&self) -> Option<&dyn Batches> {
         Some(self)
     }

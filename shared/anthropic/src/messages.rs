@@ -131,6 +131,27 @@ impl Anthropic {
     }
 }
 
+impl Anthropic {
+    /// How many tokens the prompt of `request` has; costs nothing, and is asked once.
+    pub(crate) async fn count_tokens(&self, request: &HopRequest) -> Result<u64, Failure> {
+        let body = body::counted(request)
+            .map_err(|_| Failure::new(ModelErrorKind::Invalid, "the message or the tools of the turn are not JSON"))?;
+        let answer = self.post_once("/v1/messages/count_tokens", &headers::betas([request]), body).await?;
+        if !answer.is_success() {
+            return Err(self.refused(&answer).hiding([request]));
+        }
+        let counted: Option<Counted> = serde_json::from_slice(&answer.body).ok();
+        let unreadable = || Failure::new(ModelErrorKind::Unanswered, "the answer is not a count of tokens");
+        counted.map(|counted| counted.input_tokens).ok_or_else(unreadable)
+    }
+}
+
+/// `MessageTokensCount` (Python SDK 2.11.0).
+#[derive(Deserialize)]
+struct Counted {
+    input_tokens: u64,
+}
+
 /// An answer as far as it is known before its events.
 enum Opened {
     Whole(Answer),

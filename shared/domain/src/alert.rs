@@ -380,7 +380,7 @@ fn tells_of_money(run: &Run, cause: &Cause) -> Option<bool> {
 }
 
 fn cause(run: &Run) -> Option<Cause> {
-    run.state.failure().map(|(code, message)| Cause { code, message })
+    run.failure().map(|(code, message)| Cause { code, message })
 }
 
 /// The same for the same status, cause and route. A digest, because a route may hold an address.

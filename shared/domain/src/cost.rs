@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
+use crate::aws::of_hop as of_hop_at_aws;
 use crate::money::{Cost, NanoUsd, Tokens};
 use crate::run::{Hop, Run, best_realtime};
 
@@ -101,11 +102,13 @@ pub struct Totals {
     pub output: i64,
     /// Web searches.
     pub searches: i64,
+    /// What AWS charged for it, as reckoned by [`crate::aws`]; not part of what was paid.
+    pub aws: i64,
 }
 
 impl Totals {
     /// Every number by its name, as the table keeps it.
-    pub fn named(&self) -> [(&'static str, i64); 14] {
+    pub fn named(&self) -> [(&'static str, i64); 15] {
         [
             ("runs", self.runs),
             ("runsOfModel", self.runs_of_model),
@@ -121,6 +124,7 @@ impl Totals {
             ("read", self.read),
             ("output", self.output),
             ("searches", self.searches),
+            ("aws", self.aws),
         ]
     }
 
@@ -141,6 +145,7 @@ impl Totals {
             read: number("read"),
             output: number("output"),
             searches: number("searches"),
+            aws: number("aws"),
         }
     }
 
@@ -199,7 +204,9 @@ pub fn spent(stood: &[Hop], run: &Run) -> Vec<Spend> {
 /// What an answer adds whose run's row is gone: of it nothing is known but its key.
 pub fn spent_for_nothing(of: SpendOf, hop: &Hop) -> Spend {
     let job_name = of.job_id.clone();
-    Spend { of, job_name, totals: of_hop(&Hop { unused: true, ..hop.clone() }) }
+    let hop = Hop { unused: true, ..hop.clone() };
+    let totals = Totals { aws: whole(of_hop_at_aws(&hop, false)), ..of_hop(&hop) };
+    Spend { of, job_name, totals }
 }
 
 /// All that `run` has in the totals for `hops`. What they would have cost in realtime stands where each of them does, so that
@@ -211,6 +218,7 @@ fn totals(run: &Run, hops: &[Hop]) -> BTreeMap<SpendOf, Totals> {
         let (before, with) = (&hops[..at], &hops[..=at]);
         let mut more = of_hop(hop);
         more.runs = i64::from(before.is_empty());
+        more.aws = whole(of_hop_at_aws(hop, before.is_empty()));
         more.runs_of_model = i64::from(before.iter().all(|other| other.model != hop.model));
         more.runs_of_path = i64::from(before.iter().all(|other| other.path != hop.path));
         more.realtime = whole(best_realtime(with)) - whole(best_realtime(before));
@@ -263,6 +271,8 @@ pub struct Sum {
     pub realtime: NanoUsd,
     /// What was paid, of it all, for answers that came too late to be used.
     pub unused: NanoUsd,
+    /// What AWS charged beside it, as reckoned.
+    pub aws: NanoUsd,
 }
 
 impl Sum {
@@ -274,6 +284,7 @@ impl Sum {
             paid: natural(totals.paid),
             realtime: natural(totals.realtime),
             unused: natural(totals.unused),
+            aws: natural(totals.aws),
         }
     }
 

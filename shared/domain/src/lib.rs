@@ -5,6 +5,7 @@
 
 pub mod alert;
 pub mod attempts;
+pub mod aws;
 pub mod batch;
 pub mod budget;
 pub mod config;

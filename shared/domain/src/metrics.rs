@@ -9,7 +9,7 @@ use crate::alert::UNEXPECTED;
 use crate::batch::Batch;
 use crate::job::{DeliveryStatus, RunStatus};
 use crate::money::NanoUsd;
-use crate::run::{Event, Hop, Path, Run, best_realtime, paid};
+use crate::run::{Event, Hop, Run, best_realtime, fell_back, paid};
 use crate::{AttemptId, JobId, RunKey};
 
 /// What is measured.
@@ -213,7 +213,7 @@ pub fn moved(before: &Run, event: &Event, after: &Run) -> Reading {
     if !before.state.is_terminal() {
         reading.ended(after);
     }
-    if let Some((metric, why)) = fallen_back(before, event, after) {
+    if let Some((metric, why)) = fallen_back(before, after) {
         reading.add(metric, 1);
         reading.kind = Some(why);
     }
@@ -264,21 +264,10 @@ pub fn alerted(key: &RunKey, status: DeliveryStatus) -> Reading {
 }
 
 /// Whether the run goes in realtime from here on, and why.
-fn fallen_back(before: &Run, event: &Event, after: &Run) -> Option<(Metric, String)> {
-    let plan = after.plan.as_ref()?;
-    if let Event::Planned(planned) = event {
-        return Some((Metric::FallbacksExpected, planned.fallback_reason.clone()?));
-    }
-    let batched = before.plan.as_ref().is_some_and(|plan| plan.path == Path::Batch);
-    if !batched || plan.path == Path::Batch {
-        return None;
-    }
-    let metric = if plan.fallback_reason.as_deref() == Some(UNEXPECTED) {
-        Metric::FallbacksUnexpected
-    } else {
-        Metric::FallbacksExpected
-    };
-    Some((metric, plan.fallback_reason.clone()?))
+fn fallen_back(before: &Run, after: &Run) -> Option<(Metric, String)> {
+    let reason = fell_back(before, after)?;
+    let metric = if reason == UNEXPECTED { Metric::FallbacksUnexpected } else { Metric::FallbacksExpected };
+    Some((metric, reason.to_owned()))
 }
 
 fn nano(money: NanoUsd) -> i64 {

@@ -23,7 +23,8 @@ pub use shape::{Habits, Shape, Went, guesses};
 /// How many reads of a prefix kept for an hour find it, of a hundred: an assumption, as nothing is documented but "30 to 98 %"
 /// within one batch (Batch processing page, 2026-10). What really was read is in the ledger.
 const HITS: u64 = 98;
-/// What AWS charges for waiting for one batch, billionths of a dollar: 12 looks of about 2 millionths of a dollar each.
+/// What AWS charges for waiting for one batch, billionths of a dollar: four looks (half of all batches have ended by the fourth,
+/// after some seven minutes) of what [`crate::aws::look`] reckons.
 pub const WAIT_NANO: NanoUsd = 25_000;
 
 /// A way to have a turn answered.

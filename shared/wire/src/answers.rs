@@ -138,7 +138,7 @@ pub struct StatusAnswer {
     pub next_wake_at_ms: Option<i64>,
     /// The revision of the configuration.
     pub config_revision: u64,
-    /// What was counted: batch fallbacks by reason and the like.
+    /// What was counted: turns that were to go in a batch and did not, by reason (`fallback.batch_refused`), and the like.
     pub counters: BTreeMap<String, i64>,
     /// The providers to which nothing is sent for want of money; left out where there is none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -290,6 +290,9 @@ pub struct CostRow {
     /// What was paid, of it all, for answers that came too late to be used.
     #[serde(default, skip_serializing_if = "is_nothing")]
     pub unused_usd: f64,
+    /// What AWS charged beside it, reckoned from the calls such runs make, without free tiers.
+    #[serde(default)]
+    pub aws_usd: f64,
 }
 
 /// The total of `cron.cost`.
@@ -309,6 +312,9 @@ pub struct CostSum {
     /// What was paid, of it all, for answers that came too late to be used.
     #[serde(default, skip_serializing_if = "is_nothing")]
     pub unused_usd: f64,
+    /// What AWS charged beside it, reckoned from the calls such runs make, without free tiers.
+    #[serde(default)]
+    pub aws_usd: f64,
 }
 
 impl From<&Sum> for CostSum {
@@ -322,14 +328,16 @@ impl From<&Sum> for CostSum {
             realtime_usd: usd(sum.realtime),
             saved_usd: if saved < 0 { -size } else { size },
             unused_usd: usd(sum.unused),
+            aws_usd: usd(sum.aws),
         }
     }
 }
 
 impl From<&cost::CostRow> for CostRow {
     fn from(row: &cost::CostRow) -> Self {
-        let CostSum { runs, hops, paid_usd, realtime_usd, saved_usd, unused_usd } = CostSum::from(&row.sum);
-        Self { key: row.key.clone(), name: row.name.clone(), runs, hops, paid_usd, realtime_usd, saved_usd, unused_usd }
+        let CostSum { runs, hops, paid_usd, realtime_usd, saved_usd, unused_usd, aws_usd } = CostSum::from(&row.sum);
+        let (key, name) = (row.key.clone(), row.name.clone());
+        Self { key, name, runs, hops, paid_usd, realtime_usd, saved_usd, unused_usd, aws_usd }
     }
 }
 

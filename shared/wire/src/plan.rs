@@ -57,6 +57,9 @@ pub struct ForecastView {
     pub month_saved_usd: f64,
     /// How many of the job's last turns that is made from; 0 for a guess.
     pub turns: u32,
+    /// Whether the provider counted the prompt for that guess.
+    #[serde(default)]
+    pub counted: bool,
 }
 
 impl ForecastView {
@@ -74,6 +77,7 @@ impl ForecastView {
             month_most_usd: month(forecast.most),
             month_saved_usd: if forecast.saved < 0 { -saved } else { saved },
             turns: forecast.learned,
+            counted: forecast.counted,
         }
     }
 }

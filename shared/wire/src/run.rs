@@ -1,6 +1,7 @@
 //! A run as the API shows it.
 
 use chrono::{DateTime, Utc};
+use nightshift_domain::aws;
 use nightshift_domain::batch::{Batch, BatchState};
 use nightshift_domain::job::{DeliveryStatus, RunStatus};
 use nightshift_domain::money::usd;
@@ -89,6 +90,9 @@ pub struct RunView {
     /// What was paid, of it all, for answers that came too late to be used.
     #[serde(default, skip_serializing_if = "is_nothing")]
     pub unused_usd: f64,
+    /// What AWS charged beside it, reckoned from the calls such a run makes, without free tiers.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub aws_usd: f64,
     /// Model calls whose answer never came. Each may have been paid; no cost is known, and none is counted.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unanswered: u32,
@@ -236,10 +240,11 @@ impl RunView {
             realtime_cost_usd: usd(realtime),
             saved_usd: if realtime >= paid { usd(realtime - paid) } else { -usd(paid - realtime) },
             unused_usd: usd(run.cost_unused().paid_nano_usd),
+            aws_usd: usd(run.hops.iter().enumerate().map(|(at, hop)| aws::of_hop(hop, at == 0)).sum()),
             unanswered: run.books.unanswered(),
             summary: answer.map(summary_of),
             text: None,
-            error: failure(&run.state),
+            error: run.failure().map(|(code, message)| FailureView { code, message }),
             notes: plan.map(|plan| plan.notes.clone()).unwrap_or_default(),
             events: run.events.clone(),
             batch: run.state.batch().and_then(find).map(BatchView::new),
@@ -335,10 +340,6 @@ fn completion(state: &State) -> Option<&'static str> {
         | State::Canceling { .. }
         | State::Delivering => None,
     }
-}
-
-fn failure(state: &State) -> Option<FailureView> {
-    state.failure().map(|(code, message)| FailureView { code, message })
 }
 
 #[cfg(test)]

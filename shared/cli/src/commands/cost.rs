@@ -55,6 +55,10 @@ pub(super) async fn cost(session: &mut Session<'_>, args: &CostArgs) -> anyhow::
         let unused = human::dollars(cost.total.unused_usd);
         session.output.note(&format!("{unused} of what was paid was for answers that came too late to be used"));
     }
+    if cost.total.aws_usd > 0.0 {
+        let aws = human::dollars(cost.total.aws_usd);
+        session.output.aside(&format!("on AWS about {aws} beside it, reckoned from the calls such runs make"));
+    }
     for note in &cost.notes {
         session.output.note(note);
     }
@@ -93,6 +97,7 @@ fn table(cost: &CostAnswer, surface: Surface) -> String {
             realtime_usd: row.realtime_usd,
             saved_usd: row.saved_usd,
             unused_usd: row.unused_usd,
+            aws_usd: row.aws_usd,
         };
         let mut cells = cells(label(row, &cost.rows), &sum);
         if wide {
@@ -191,12 +196,20 @@ mod tests {
             realtime_usd: realtime,
             saved_usd: realtime - paid,
             unused_usd: 0.0,
+            aws_usd: 0.0,
         }
     }
 
     fn answer(rows: Vec<CostRow>) -> CostAnswer {
-        let sum =
-            CostSum { runs: 12_345, hops: 46_912, paid_usd: 4.5, realtime_usd: 8.0, saved_usd: 3.5, unused_usd: 0.0 };
+        let sum = CostSum {
+            runs: 12_345,
+            hops: 46_912,
+            paid_usd: 4.5,
+            realtime_usd: 8.0,
+            saved_usd: 3.5,
+            unused_usd: 0.0,
+            aws_usd: 0.0,
+        };
         CostAnswer { by: "job".into(), from_ms: 0, to_ms: 1, rows, total: sum, truncated: false, notes: vec![] }
     }
 

@@ -67,6 +67,7 @@ fn cost(forecast: &ForecastView) -> String {
         _ => String::new(),
     };
     let source = match forecast.turns {
+        0 if forecast.counted => "its prompt was counted, how many steps it takes is a guess".to_owned(),
         0 => "a guess, because none of its turns is known".to_owned(),
         1 => "as its last turn went".to_owned(),
         turns => format!("as its last {turns} turns went"),

@@ -75,7 +75,7 @@ fn finish(step: &mut JobStep, read: &JobRecord, run: &Run, now: DateTime<Utc>) {
     let job = &mut step.record.job;
     let state = &mut job.state;
     state.last_status = Some(status);
-    state.last_error = run.state.failure().map(|(_, message)| message);
+    state.last_error = run.failure().map(|(_, message)| message);
     if status == RunStatus::Skipped {
         state.consecutive_skipped += 1;
     } else {
@@ -92,6 +92,8 @@ fn finish(step: &mut JobStep, read: &JobRecord, run: &Run, now: DateTime<Utc>) {
         state.consecutive_errors += 1;
         let step_of_ladder = (state.consecutive_errors - 1).min(LAST_STEP);
         step.record.hold_until = retry_delay(step_of_ladder, None).map(|wait| now + wait);
+        // It was given up for its batch, which took too long.
+        step.record.habits.learn_in_vain(run);
     } else if status == RunStatus::Ok {
         state.consecutive_errors = 0;
         step.record.scheduled_errors = None;

@@ -19,6 +19,8 @@ pub struct Forecast {
     pub saved: i64,
     /// How many turns of the job it is made from; 0 for a guess.
     pub learned: u32,
+    /// Whether its prompt was counted for that guess.
+    pub counted: bool,
 }
 
 impl Forecast {
@@ -42,6 +44,6 @@ impl Forecast {
         let realtime = costs.iter().map(|(_, realtime)| *realtime).sum::<NanoUsd>() / count;
         let signed = |nano: NanoUsd| i64::try_from(nano).unwrap_or(i64::MAX);
         let (least, most) = (paid().min()?, paid().max()?);
-        Some(Self { runs, least, mean, most, saved: signed(realtime) - signed(mean), learned: 0 })
+        Some(Self { runs, least, mean, most, saved: signed(realtime) - signed(mean), learned: 0, counted: false })
     }
 }

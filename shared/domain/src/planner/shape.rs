@@ -102,11 +102,24 @@ impl Habits {
         if let Some(went) = went(run) {
             keep(&mut self.turns, went, TURNS);
         }
+        self.learn_waits(run);
+    }
+
+    /// Remembers how long `run`, which has failed, waited for a batch that it gave up.
+    pub fn learn_in_vain(&mut self, run: &Run) {
+        if waits_in_vain(run).next().is_some() {
+            self.learn_waits(run);
+        }
+    }
+
+    fn learn_waits(&mut self, run: &Run) {
         let vain: Vec<u32> = waits_in_vain(run).map(|seconds| seconds.saturating_mul(2)).collect();
         let waits: Vec<u32> = run.used().filter_map(|hop| hop.waited_seconds).chain(vain).collect();
-        if !waits.is_empty() {
-            keep(&mut self.turnarounds, waits.iter().fold(0, |sum, wait| sum.saturating_add(*wait)), WAITS);
+        if waits.is_empty() {
+            return;
         }
+        let all = waits.iter().fold(collected_for(run), |sum, wait| sum.saturating_add(*wait));
+        keep(&mut self.turnarounds, all, WAITS);
         for seconds in waits {
             keep(&mut self.waits, seconds, WAITS);
         }
@@ -164,6 +177,19 @@ fn waits_in_vain(run: &Run) -> impl Iterator<Item = u32> {
         "canceling" => since.take().and_then(|since| u32::try_from((line.at_ms - since) / 1000).ok()),
         _ => None,
     })
+}
+
+/// How long its hops were ready before they were in their batches, seconds.
+fn collected_for(run: &Run) -> u32 {
+    let (mut since, mut sum) = (None, 0);
+    for line in &run.events {
+        match line.event.as_str() {
+            "ready" => since = since.or(Some(line.at_ms)),
+            "submitted" => sum += since.take().map_or(0, |since| line.at_ms - since),
+            _ => {}
+        }
+    }
+    u32::try_from(sum / 1000).unwrap_or(0)
 }
 
 fn keep<T>(all: &mut Vec<T>, one: T, most: usize) {

@@ -151,7 +151,7 @@ fn a_forecast_is_a_range_of_what_turns_cost_or_would_cost() {
     let went = |paid, realtime| Went { steps: 1, output: 1, growth: None, searches: 0, paid, realtime };
     let habits = Habits { turns: vec![went(10, 22), went(30, 58), went(20, 40)], ..Habits::default() };
     let learned = Forecast::learned(&habits, 31).unwrap();
-    assert_eq!(learned, Forecast { runs: 31, least: 10, mean: 20, most: 30, saved: 20, learned: 3 });
+    assert_eq!(learned, Forecast { runs: 31, least: 10, mean: 20, most: 30, saved: 20, learned: 3, counted: false });
     assert_eq!(Forecast::learned(&Habits::default(), 31), None);
     let shapes = [shape(20_000, 500, 1), shape(20_000, 500, 4)];
     let guessed = Forecast::guessed(&shapes, Way::Batch, &unit(), 4).unwrap();

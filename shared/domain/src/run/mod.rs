@@ -40,6 +40,7 @@ pub use lineup::{Candidate, Lineup, lineup, own_model};
 pub use next::{next, retry_delay};
 pub use plan::{
     BATCH_MAX_TOKENS, Credential, DELIVER_BY, Fallback, PathChoice, REALTIME_MAX_TOKENS, choose_path, credential_kind,
+    fell_back,
 };
 pub use state::{CancelReason, State, WaitReason};
 
@@ -458,6 +459,15 @@ impl Run {
         let line = |line: &&LogLine| asked.contains(&line.event.as_str()) && line.at_ms <= first.at.timestamp_millis();
         let since = self.events.iter().rev().find(line).and_then(|line| DateTime::from_timestamp_millis(line.at_ms));
         since.or(self.started_at)
+    }
+
+    /// The code and a sentence of a run that ended without an answer: what its log says of a skip, where that says more.
+    pub fn failure(&self) -> Option<(String, String)> {
+        let (code, message) = self.state.failure()?;
+        let skipped = self.events.iter().rev().find(|line| line.event == "skipped");
+        let said = skipped.and_then(|line| line.detail.as_deref()?.strip_prefix(code.as_str())?.strip_prefix(": "));
+        let message = said.map_or(message, str::to_owned);
+        Some((code, message))
     }
 
     /// Whether its last hop went on from one that paused: the two are one answer.

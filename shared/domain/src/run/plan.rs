@@ -4,7 +4,7 @@ use crate::config::{Config, Provider};
 use crate::job::AgentTurn;
 use crate::model::ModelInfo;
 
-use super::Path;
+use super::{Path, Run, State};
 
 /// Most tokens of a realtime answer: what a model writes in the ten minutes that an invocation has left for a hop at least, at
 /// some 50 tokens a second. It is streamed, so that no connection stands still meanwhile (Messages API, "long requests").
@@ -80,6 +80,15 @@ pub struct PathChoice {
     pub path: Path,
     /// The reason, where a batch was asked for and cannot be.
     pub fallback: Option<Fallback>,
+}
+
+/// Why a turn that was to go in a batch goes in realtime from here on; `None` where it is none, or has gone so before.
+pub fn fell_back<'a>(before: &Run, after: &'a Run) -> Option<&'a str> {
+    let plan = after.plan.as_ref()?;
+    let (was_planned, was_batched) =
+        (before.plan.as_ref() == Some(plan), before.plan.as_ref().is_some_and(|plan| plan.path == Path::Batch));
+    let goes = matches!(before.state, State::Due) || was_batched;
+    plan.fallback_reason.as_deref().filter(|_| goes && !was_planned && plan.path == Path::Realtime)
 }
 
 /// Chooses the path of `turn`.

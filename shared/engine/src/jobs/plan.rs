@@ -3,7 +3,6 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use nightshift_domain::config::Config;
 use nightshift_domain::job::{JobRecord, Payload, parse_schedule, zone_of};
-use nightshift_domain::model::BYTES_PER_TOKEN;
 use nightshift_domain::money::price;
 use nightshift_domain::planner::{Forecast, Way, guesses};
 use nightshift_domain::run::own_model;
@@ -14,7 +13,7 @@ use nightshift_domain::schedule::{
 use nightshift_domain::{FieldError, JobId};
 use serde_json::Value;
 
-use crate::runs::load_config;
+use crate::runs::{Scene, load_config, prefix};
 
 use super::params::Params;
 use super::timing::LEAST_PAST;
@@ -26,8 +25,6 @@ const COUNT_MOST: u64 = 100;
 const MONTH: TimeDelta = TimeDelta::days(30);
 /// Most runs of that: one a minute.
 const MOST_RUNS: usize = 43_200;
-/// What the tools take of a prompt, about.
-const TOOLS_TOKENS: u64 = 2_000;
 /// Starts where nobody says how many.
 const COUNT_DEFAULT: usize = 10;
 
@@ -87,12 +84,13 @@ pub async fn plan(request: &Request<'_>, input: &Value) -> Result<Planned, Refus
         }
     }
     params.done(())?;
-    let view = View { from, now: request.now, count };
+    let view = View { from, now: request.now, count, settled: None };
     let mut planned = match (id, schedule) {
         (Some(id), _) => {
             let record = request.deps.store.job(&id).await?.ok_or_else(|| Refusal::NoJob(id.to_string()))?;
-            let mut planned = of_job(&record, &config, view)?;
-            planned.forecast = forecast(&record, &config, request.now);
+            let mut planned = of_job(&record, &config, View { settled: record.settled, ..view })?;
+            let scene = Scene { deps: request.deps, invocation: request.invocation, config: &config };
+            planned.forecast = Box::pin(forecast(scene, &record, request.now)).await?;
             if record.chained && !matches!(record.job.schedule, Schedule::At { .. }) {
                 planned.aws = AwsPlan::OneShots;
                 planned.aws_note = Some("the timer service refused the expression".to_owned());
@@ -129,6 +127,8 @@ struct View {
     from: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
     count: usize,
+    /// Up to where the job's occurrences have their records.
+    settled: Option<DateTime<Utc>>,
 }
 
 fn of_job(record: &JobRecord, config: &Config, view: View) -> Result<Planned, Refusal> {
@@ -160,6 +160,9 @@ fn look(schedule: Schedule, default_zone: &str, starts: &Starts, view: View) -> 
         (Schedule::At { .. }, None) => view.now - LEAST_PAST,
         (Schedule::Every { .. } | Schedule::Cron { .. }, None) => view.now + TimeDelta::milliseconds(1),
     };
+    // One that has begun before its time is none of the next.
+    let settled = view.settled.filter(|_| view.from.is_none() && starts.offset().is_none());
+    let begin = settled.map_or(begin, |settled| begin.max(starts.of(settled) + TimeDelta::milliseconds(1)));
     let preview = preview(starts, &zone, begin, view.count);
     let notes = if preview.starts.is_empty() {
         let over = if view.from.is_none() { "its times are over" } else { "it has no time from then on" };
@@ -179,31 +182,28 @@ fn look(schedule: Schedule, default_zone: &str, starts: &Starts, view: View) -> 
     Planned { job: None, schedule, zone, stagger_ms, preview, aws, aws_note, forecast: None, notes }
 }
 
-/// From the job's last turns; where it had none, a guess by the length of what it is asked and its agent's instructions, which
-/// knows nothing of documents and of what tools will say.
-fn forecast(record: &JobRecord, config: &Config, now: DateTime<Utc>) -> Option<Forecast> {
-    let job = &record.job;
-    let Payload::AgentTurn(turn) = &job.payload else { return None };
-    let table = Timetable::new(&job.schedule, zone_of(config, job.agent_id.as_deref())).ok()?;
+/// From the job's last turns; where it had none, from its prompt as its provider counts it, and a guess of its steps. `None` for a
+/// model without a known price.
+async fn forecast(scene: Scene<'_>, record: &JobRecord, now: DateTime<Utc>) -> Result<Option<Forecast>, Refusal> {
+    let (job, config) = (&record.job, scene.config);
+    let Payload::AgentTurn(turn) = &job.payload else { return Ok(None) };
+    let Ok(table) = Timetable::new(&job.schedule, zone_of(config, job.agent_id.as_deref())) else { return Ok(None) };
     let runs = table.occurrences_between(now, now + MONTH, MOST_RUNS).len() as u64;
     if let Some(forecast) = Forecast::learned(&record.habits, runs) {
-        return Some(forecast);
+        return Ok(Some(forecast));
     }
     let (_, agent, _) = config.agent(job.agent_id.as_deref());
-    let (provider, model) = config.model_ref(own_model(config, turn, &agent)).ok()?;
-    let row = price(&format!("{provider}/{model}"), now, &config.models.prices)?;
-    let instructions = agent.instructions.as_ref().or(config.agents.defaults.instructions.as_ref());
-    let said = turn.message.len() + instructions.filter(|_| !turn.light_context).map_or(0, String::len);
-    let has_tools = turn.tools_allow.as_ref().is_none_or(|tools| !tools.is_empty());
-    let prefix = said as u64 / BYTES_PER_TOKEN + if has_tools { TOOLS_TOKENS } else { 0 };
+    let Ok((provider, model)) = config.model_ref(own_model(config, turn, &agent)) else { return Ok(None) };
+    let Some(row) = price(&format!("{provider}/{model}"), now, &config.models.prices) else { return Ok(None) };
+    let prefix = prefix(scene, record).await?;
     let batch = turn.batch.as_ref().map_or(config.cron.batch.default, |batch| batch.enabled) && config.cron.batch.allow;
-    let one_call = config.api.public_url.is_some() && has_tools;
-    let way = match (batch, one_call) {
+    let way = match (batch, prefix.has_tools && prefix.one_call) {
         (false, _) => Way::Realtime,
         (true, true) => Way::OneCall,
         (true, false) => Way::Batch,
     };
-    Forecast::guessed(&guesses(prefix, has_tools), way, &row, runs)
+    let guessed = Forecast::guessed(&guesses(prefix.tokens, prefix.has_tools), way, &row, runs);
+    Ok(guessed.map(|forecast| Forecast { counted: prefix.counted, ..forecast }))
 }
 
 fn count(params: &mut Params<'_>) -> usize {

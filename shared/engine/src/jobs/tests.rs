@@ -68,7 +68,7 @@ impl World {
     }
 
     pub(crate) async fn add(&self, input: Value) -> Job {
-        add(&self.request(), &input).await.unwrap()
+        Box::pin(add(&self.request(), &input)).await.unwrap()
     }
 
     async fn jobs(&self) -> usize {

@@ -86,6 +86,10 @@ pub trait Model: Send + Sync + std::fmt::Debug {
     async fn message(&self, request: &HopRequest, deadline: DateTime<Utc>) -> Result<Reply, ModelError>;
     /// What it says the model can do.
     async fn info(&self, model: &str) -> Result<ModelInfo, ModelError>;
+    /// How many tokens the prompt of `request` has, for nothing; `None` where the place cannot tell.
+    async fn count(&self, _request: &HopRequest) -> Result<Option<u64>, ModelError> {
+        Ok(None)
+    }
     /// Its Message Batches, if it has them.
     fn batches(&self) -> Option<&dyn Batches>;
 }

@@ -58,13 +58,17 @@ pub async fn new_run(
         return Ok(bare_run(record, key, origin, Text::Inline(String::new()), now));
     }
     let message = load_message(deps, record).await?;
-    let text = match &job.payload {
-        Payload::SystemEvent { .. } => message,
+    let prompt = run_text(deps, &key, said_by(job, &message)).await?;
+    Ok(bare_run(record, key, origin, prompt, now))
+}
+
+/// The first message of a run of `job`.
+pub(super) fn said_by(job: &Job, message: &str) -> String {
+    match &job.payload {
+        Payload::SystemEvent { .. } => message.to_owned(),
         Payload::AgentTurn(_) if job.job_id.is_hook() => format!("[hook {}] {message}", job.name),
         Payload::AgentTurn(_) => format!("[cron:{} {}] {message}", job.job_id, job.name),
-    };
-    let prompt = run_text(deps, &key, text).await?;
-    Ok(bare_run(record, key, origin, prompt, now))
+    }
 }
 
 /// The same around a prompt that is there already.

@@ -10,7 +10,7 @@ use nightshift_domain::cost::{Spend, spent};
 use nightshift_domain::event::{Envelope, Wake};
 use nightshift_domain::job::{JobRecord, JobStep, on_run_moved};
 use nightshift_domain::metrics;
-use nightshift_domain::run::{Effect, Event, LEASE, Lease, Run, State, Transition, WaitReason, next};
+use nightshift_domain::run::{Effect, Event, LEASE, Lease, Run, State, Transition, WaitReason, fell_back, next};
 use nightshift_domain::schedule::Schedule;
 use nightshift_domain::session::Change;
 use tracing::{debug, info, warn};
@@ -49,8 +49,6 @@ pub(crate) struct Along<'a> {
     pub batch: Option<&'a Batch>,
     /// An event for the main session.
     pub event: Option<&'a SystemEvent>,
-    /// A counter to raise.
-    pub count: Option<&'a str>,
     /// What is known of the model's context, in tokens; for a run that takes its session.
     pub room: Option<u64>,
     /// What a heartbeat has before it when it is planned.
@@ -353,9 +351,8 @@ async fn write(
     let purses_at = writes.len();
     writes.extend(purses.writes());
     let purses_at = purses_at..writes.len();
-    if let Some(name) = along.count.filter(|_| after.plan.is_some()) {
-        writes.push(Write::Count { name, by: 1 });
-    }
+    let count = fell_back(before, after).map(|reason| format!("fallback.{reason}"));
+    writes.extend(count.as_deref().map(|name| Write::Count { name, by: 1 }));
     // The very same commit: one that went through without an answer is told from a rival's.
     let commit = || async { Ok(scene.deps.store.commit(&writes).await?) };
     Ok(match patiently(scene.deps, along.dear, commit).await? {

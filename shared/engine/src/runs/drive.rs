@@ -112,8 +112,7 @@ async fn planned(scene: Scene<'_>, run: &Run) -> Result<Option<Moved>, EngineErr
         Task::QueueEvent { wake } => Box::pin(queued(scene, run.clone(), wake)).await,
         Task::Turn => {
             let planned = plan(scene, run).await?;
-            let (count, seen) = (planned.count.as_deref(), planned.seen.as_deref());
-            let along = Along { count, room: planned.room, seen, ..Along::default() };
+            let along = Along { room: planned.room, seen: planned.seen.as_deref(), ..Along::default() };
             apply(scene, run, planned.event, along).await
         }
     }

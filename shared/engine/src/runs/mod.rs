@@ -35,6 +35,7 @@ pub(crate) use drive::is_its_turn;
 pub use drive::{Resumed, drive, resume};
 pub(crate) use fire::make_up_for_fire;
 pub use fire::{Fire, Fired, fire};
+pub(crate) use planning::prefix::prefix;
 pub use planning::remarks;
 pub use texts::{INLINE_MAX, load_text, run_text};
 

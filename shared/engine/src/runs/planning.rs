@@ -37,8 +37,6 @@ const DEFAULT_MAX_HOPS: u32 = 25;
 pub(super) struct Planned {
     /// The event for the run.
     pub event: Event,
-    /// The counter of an expected fallback.
-    pub count: Option<String>,
     /// What is known of the model's context, in tokens.
     pub room: Option<u64>,
     /// What a heartbeat has before it.
@@ -47,7 +45,7 @@ pub(super) struct Planned {
 
 impl From<Event> for Planned {
     fn from(event: Event) -> Self {
-        Self { event, count: None, room: None, seen: None }
+        Self { event, room: None, seen: None }
     }
 }
 
@@ -181,8 +179,7 @@ pub(super) async fn plan(scene: Scene<'_>, run: &Run) -> Result<Planned, EngineE
         max_hops: agent.max_hops.or(defaults.max_hops).unwrap_or(DEFAULT_MAX_HOPS),
         notes,
     };
-    let count = fallback.map(|fallback| format!("fallback.{}", fallback.code()));
-    Ok(Planned { event: Event::Planned(Box::new(plan)), count, room: info.max_input_tokens, seen })
+    Ok(Planned { event: Event::Planned(Box::new(plan)), room: info.max_input_tokens, seen })
 }
 
 /// Whether what kept a run from being planned is there tomorrow too.
@@ -190,7 +187,7 @@ fn is_for_good(event: &Event) -> bool {
     matches!(event, Event::Refused { .. }) || matches!(event, Event::ModelFailed { kind, .. } if !kind.is_transient())
 }
 
-/// How long `cron.add` waits for what a provider says of a model.
+/// How long `cron.add` and `cron.plan` wait for what a provider says of a model.
 const NOTE_TIMEOUT: TimeDelta = TimeDelta::seconds(3);
 
 /// What a person should know when adding `job`: what its runs would say at night. Remarks, not refusals: the run itself
@@ -345,5 +342,6 @@ fn deadline(config: &Config, run: &Run, path: Path, realtime_seconds: u64, now: 
 }
 
 mod auto;
+pub(crate) mod prefix;
 #[cfg(test)]
 mod tests;

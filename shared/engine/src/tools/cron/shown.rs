@@ -86,7 +86,7 @@ pub(super) fn run(row: &Shown) -> Value {
         "startedAt": run.started_at.map(instant_of),
         "endedAt": run.ended_at.map(instant_of),
         "deliveryStatus": run.delivery_status,
-        "error": run.state.failure().map(|(code, message)| cut(&format!("{code}: {message}"), ERROR_SHOWN)),
+        "error": run.failure().map(|(code, message)| cut(&format!("{code}: {message}"), ERROR_SHOWN)),
         "answer": row.answer.as_deref().map(|answer| cut(answer, ANSWER_SHOWN)),
     }))
 }
