@@ -35,6 +35,8 @@ async fn what_its_batch_has_not_answered_at_the_latest_safe_moment_is_asked_for_
     let got = (&run["status"], &run["path"], &run["fallbackReason"], &run["deliveryStatus"]);
     assert_eq!(got, (&json!("ok"), &json!("realtime"), &json!("deliver_by"), &json!("delivered")), "{run:#}");
     assert!(run["endedAtMs"].as_i64() <= run["deliverByMs"].as_i64(), "{run:#}");
+    let counters = local.ok("cron.status", &json!({})).await["counters"].clone();
+    assert_eq!(counters, json!({ "fallback.deliver_by": 1 }));
     let said = local.delivered();
     assert!(said.len() == 1 && said[0].starts_with("All is well.\n\nData as of 07:5"), "{said:?}");
     let bill = local.fake().bill();
@@ -58,15 +60,41 @@ async fn a_single_answer_that_is_asked_for_shortly_before_runs_at_once_and_in_re
     let local = Local::start().await; // 06:00
     local.script(json!({ "batchDurationMs": 60_000 }));
     let mut ids = Vec::new();
-    for (name, by) in [("soon", "06:15"), ("later", "06:40")] {
+    for (name, by) in [("soon", "06:12"), ("later", "06:40")] {
         let mut job = job(name, "", json!({ "deliverBy": by }));
         job["schedule"] = json!({ "kind": "at", "at": format!("2026-11-20T{by}:00Z") });
         job["deleteAfterRun"] = json!(false);
         ids.push(local.add(&job).await);
     }
-    local.advance(14).await;
+    local.advance(12).await;
     let (soon, later) = (local.last_run(&ids[0]).await, local.last_run(&ids[1]).await);
     let got = |run: &Value| [run["status"].clone(), run["path"].clone(), run["fallbackReason"].clone()];
     assert_eq!(got(&soon), [json!("ok"), json!("realtime"), json!("no_time_for_batch")], "{soon:#}");
     assert_eq!(got(&later), [json!("ok"), json!("batch"), Value::Null], "{later:#}");
+}
+
+/// A job at 08:00 is told at 06:30 that its answer is wanted then: it should have begun long ago, and is not left out. Taking the
+/// wish back when it has begun does not begin it again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wish_that_comes_late_in_the_day_is_one_for_that_day_and_taking_it_back_runs_nothing_twice() {
+    let local = Local::start().await; // 06:00
+    local.script(json!({ "batchDurationMs": 600_000 }));
+    let id = local.add(&job("brief", "0 7 * * *", json!({}))).await;
+    local.advance(20).await;
+    let wish = |by: Value| json!({ "payload": { "kind": "agentTurn", "batch": { "deliverBy": by } } });
+    local.ok("cron.update", &json!({ "jobId": id, "patch": wish(json!("07:00")) })).await;
+    local.advance(2).await;
+    assert_eq!(local.last_run(&id).await["state"], "submitted", "it has begun at once");
+    let job = local.ok("cron.update", &json!({ "jobId": id, "patch": wish(Value::Null) })).await;
+    assert_eq!(job["state"]["nextRunAtMs"], json!(instant("2026-11-21T07:00:00Z").timestamp_millis()));
+    for on in [false, true] {
+        local.ok("cron.update", &json!({ "jobId": id, "patch": { "enabled": on } })).await;
+    }
+    local.advance(25 * 60).await;
+    let runs = local.ok("cron.runs", &json!({ "jobId": id })).await["runs"].as_array().unwrap().clone();
+    let slots: Vec<&Value> = runs.iter().map(|run| &run["slot"]).collect();
+    assert_eq!(slots, ["2026-11-21T07:00:00Z", "2026-11-20T07:00:00Z"]);
+    assert!(runs.iter().all(|run| run["status"] == "ok"), "{runs:#?}");
+    let doctor = local.ok("cron.doctor", &json!({})).await;
+    assert_eq!(doctor["findings"], json!([]), "{doctor:#}");
 }

@@ -49,7 +49,7 @@ impl Diary {
         }
         self.closed.extend(self.open.remove(id));
         if let Some(record) = record
-            && let Some(starts) = record.job.starts("UTC", LEAD_MOST)
+            && let Some(starts) = record.job.starts("UTC", LEAD_MOST, None)
         {
             let span = Span {
                 job: id.clone(),

@@ -81,6 +81,7 @@ pub const NEW: &[New] = &[
     New { row: Row::Job, path: &["job", "state", "lastFailureNotificationDeliveryStatus"], how: How::Drops },
     New { row: Row::Job, path: &["job", "state", "lastFailureNotificationDeliveryError"], how: How::Drops },
     New { row: Row::Job, path: &["leadSeconds"], how: How::Drops },
+    New { row: Row::Job, path: &["timedAt"], how: How::Drops },
     New { row: Row::Job, path: &["job", "payload", "batch", "deliverBy"], how: How::Drops },
     New { row: Row::Run, path: &["claimedBy"], how: How::Drops },
     New { row: Row::Run, path: &["dueBy"], how: How::Drops },

@@ -102,6 +102,7 @@ fn over_a_month_with_two_clock_changes_answers_are_there_when_they_are_wanted() 
         in_time += usize::from(run.status() == Some(RunStatus::Ok) && ended <= due.at);
         let plan = run.plan.as_ref().unwrap();
         escalated += usize::from(plan.fallback_reason.as_deref() == Some(DELIVER_BY));
+        assert_ne!(plan.fallback_reason.as_deref(), Some("no_time_for_batch"), "{name}: {due:?} {started}");
         ahead += due.at - started;
         assert_eq!(run.slot, if name == "noon" { due.at - TimeDelta::hours(3) } else { due.at }, "{name}");
         let most = match name {

@@ -115,10 +115,7 @@ fn onto(job: &Job, mut changed: Job, defaults: &Defaults<'_>) -> Patched {
         changed.state.consecutive_errors = 0;
         changed.state.consecutive_skipped = 0;
     }
-    let zone = |job: &Job| match &job.schedule {
-        Schedule::Cron { tz: None, .. } => Some(zone_of(defaults.config, job.agent_id.as_deref())),
-        Schedule::Cron { .. } | Schedule::Every { .. } | Schedule::At { .. } => None,
-    };
+    let zone = |job: &Job| job.follows_a_zone().then(|| zone_of(defaults.config, job.agent_id.as_deref()));
     let timing_changed = changed.schedule != job.schedule
         || changed.enabled != job.enabled
         || zone(&changed) != zone(job)

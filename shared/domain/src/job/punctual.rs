@@ -10,8 +10,8 @@ use super::{BatchPolicy, Job, JobRecord, Payload};
 use crate::FieldError;
 use crate::planner::Habits;
 use crate::schedule::{
-    Schedule, Starts, Timetable, WANTED_WITHIN, WallTime, Wanted, format_duration, stagger_ms, stagger_offset,
-    wall_clock,
+    LEAD_MOST, Schedule, Starts, Timetable, WANTED_WITHIN, WallTime, Wanted, format_duration, stagger_ms,
+    stagger_offset, wall_clock,
 };
 
 /// What is kept for the end: the cancel of a batch and the look that finds it ended, each as late as a timer may be, and the
@@ -21,9 +21,10 @@ const RESERVE: TimeDelta = TimeDelta::minutes(8);
 const PER_STEP: TimeDelta = TimeDelta::minutes(2);
 /// The most of both.
 const RESERVE_MOST: TimeDelta = TimeDelta::minutes(30);
-/// With less time than this before the reserve no batch is begun: half of them take seven minutes (`OpenRouter`'s figures over
-/// 230,000 batches, a third party).
-const BATCH_LEAST: TimeDelta = TimeDelta::minutes(8);
+/// With less time than this before the reserve no batch is begun: the first look at it comes after two minutes.
+const BATCH_LEAST: TimeDelta = TimeDelta::minutes(3);
+/// How much later than planned a run may begin: a timer is precise to a minute, and planning asks around.
+const SLACK: TimeDelta = TimeDelta::minutes(3);
 
 /// When the answer of a run is wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,17 +57,22 @@ impl Job {
         Some((batch.deliver_by?, batch.earliest))
     }
 
-    /// When it starts for its occurrences: `lead` before its answers are wanted, where that is what it says. `zone` is the one
-    /// of a schedule that names none. `None` for a schedule that cannot be read, which no job is stored with.
-    pub fn starts(&self, zone: &str, lead: TimeDelta) -> Option<Starts> {
-        // A single run whose start would have been before it was asked for starts at once.
-        let once = matches!(self.schedule, Schedule::At { .. });
-        let since = once.then(|| DateTime::from_timestamp_millis(self.updated_at_ms)).flatten();
-        self.starts_since(zone, lead, since)
+    /// Whether the zone of the configuration tells when it starts.
+    pub fn follows_a_zone(&self) -> bool {
+        match &self.schedule {
+            Schedule::Cron { tz, .. } => tz.is_none(),
+            Schedule::At { tz, .. } => tz.is_none() && self.wanted_by().is_some(),
+            Schedule::Every { .. } => false,
+        }
     }
 
-    fn starts_since(&self, zone: &str, lead: TimeDelta, since: Option<DateTime<Utc>>) -> Option<Starts> {
+    /// When it starts for its occurrences: `lead` before its answers are wanted, where that is what it says, and not before
+    /// `since`. `zone` is the one of a schedule that names none. `None` for a schedule that cannot be read, which no job is
+    /// stored with.
+    pub fn starts(&self, zone: &str, lead: TimeDelta, since: Option<DateTime<Utc>>) -> Option<Starts> {
         let table = Timetable::new(&self.schedule, zone).ok()?;
+        // A point in time keeps the zone it was written in for this alone.
+        let zone = if let Schedule::At { tz: Some(tz), .. } = &self.schedule { tz } else { zone };
         let stagger = stagger_offset(self.job_id.as_str(), stagger_ms(&self.schedule));
         match self.wanted_by() {
             None => Some(Starts::after(table, stagger)),
@@ -78,7 +84,7 @@ impl Job {
 impl JobRecord {
     /// When the job starts for the occurrences to come, as its timer is set.
     pub fn starts(&self, zone: &str) -> Option<Starts> {
-        self.job.starts(zone, self.lead())
+        self.job.starts(zone, self.lead(), self.timed_at)
     }
 
     /// How long before its answer is wanted it starts, as its timer is set.
@@ -95,13 +101,16 @@ impl JobRecord {
     /// When the answer for `slot` is wanted, where that is what the job says.
     pub fn due_by(&self, starts: &Starts, slot: DateTime<Utc>) -> Option<DueBy> {
         let (at, zone) = starts.deadline(slot)?;
-        Some(DueBy { at, safe_until: at - reserve(&self.habits), zone: zone.to_owned() })
+        // What was learned since its timer was set leaves the batch some time all the same.
+        let room = at - starts.of(slot) - BATCH_LEAST - SLACK;
+        let reserve = reserve(&self.habits).min(room).max(RESERVE + PER_STEP);
+        Some(DueBy { at, safe_until: at - reserve, zone: zone.to_owned() })
     }
 }
 
 /// Nearly all that its batches take, and what is kept for the end; in whole minutes.
 fn lead_of(habits: &Habits) -> TimeDelta {
-    let lead = habits.turnaround() + reserve(habits);
+    let lead = habits.turnaround().max(BATCH_LEAST + SLACK) + reserve(habits);
     TimeDelta::minutes((lead.num_seconds() + 59) / 60)
 }
 
@@ -133,7 +142,7 @@ pub(super) fn faults_of(job: &Job, zone: &str, now: DateTime<Utc>) -> Vec<FieldE
         }
         (Some(by), earliest) => (by, earliest),
     };
-    let Some(starts) = job.starts_since(zone, TimeDelta::days(1), None) else { return Vec::new() };
+    let Some(starts) = job.starts(zone, LEAD_MOST, None) else { return Vec::new() };
     let once_a_day = match job.schedule {
         Schedule::At { .. } => true,
         Schedule::Every { .. } => false,
@@ -158,10 +167,15 @@ pub(super) fn faults_of(job: &Job, zone: &str, now: DateTime<Utc>) -> Vec<FieldE
             "schedule the job at the time its answer is wanted, or a few hours before",
         );
     }
-    let (room, least) = (due - starts.of(slot), RESERVE + PER_STEP + BATCH_LEAST);
-    if earliest.is_some() && room < least {
-        let message = format!("earliest leaves {} before {by}, too little for a batch", format_duration(room));
-        return fault("earliest", &message, &format!("the least is {}", format_duration(least)));
+    let (room, least) = (due - starts.of(slot), RESERVE + PER_STEP + BATCH_LEAST + SLACK);
+    let (field, what) = if earliest.is_some() { ("earliest", "earliest") } else { ("deliverBy", "the schedule") };
+    let hint = format!("the least is {}, the most {}", format_duration(least), format_duration(LEAD_MOST));
+    if room < least {
+        let message = format!("{what} leaves {} before {by}, too little for a batch", format_duration(room));
+        return fault(field, &message, &hint);
+    }
+    if earliest.is_some_and(|earliest| starts.is_out_of_reach(earliest, slot)) {
+        return fault(field, &format!("it never starts as early as that before {by}"), &hint);
     }
     Vec::new()
 }

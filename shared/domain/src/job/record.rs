@@ -55,6 +55,9 @@ pub struct JobRecord {
     /// How long before its answer is wanted the job starts, seconds, where that was worked out from its habits already.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lead_seconds: Option<u32>,
+    /// Since when it has its times; `None` in rows of before this was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timed_at: Option<DateTime<Utc>>,
     /// Fires that were no occurrence.
     #[serde(default)]
     pub stray_fires: u64,
@@ -94,6 +97,7 @@ impl JobRecord {
             last_hops: None,
             habits: Box::default(),
             lead_seconds: None,
+            timed_at: None,
             stray_fires: 0,
             message_blob: None,
             chained: false,
@@ -106,6 +110,21 @@ impl JobRecord {
     /// Whether this is the same job as `other`, with the same timing: not one that was given its id after it was removed.
     pub fn is_timed_as(&self, other: &Self) -> bool {
         self.generation == other.generation && self.born == other.born
+    }
+
+    /// A job that is added at `now`.
+    pub fn added(job: Job, now: DateTime<Utc>) -> Self {
+        Self { timed_at: Some(now), ..Self::new(job) }
+    }
+
+    /// Gives it other times at `now`, for which nothing was armed or recorded yet. What counts as settled is for the caller to
+    /// say.
+    pub fn retime(&mut self, now: DateTime<Utc>) {
+        self.generation += 1;
+        self.timed_at = Some(now);
+        self.chained = false;
+        self.ahead.clear();
+        self.learn_lead();
     }
 
     /// Forgets how it failed: somebody switched it on again.

@@ -22,7 +22,8 @@ pub struct Wanted {
     pub earliest: Option<WallTime>,
     /// How long before it starts.
     pub lead: TimeDelta,
-    /// It starts at this instant at the earliest, which is when somebody asked for it.
+    /// It starts at this instant at the earliest, which is when somebody asked for it so: what would have begun before begins
+    /// at once.
     pub since: Option<DateTime<Utc>>,
 }
 
@@ -62,6 +63,29 @@ impl Starts {
         Some((wanted.deadline(slot, *zone), zone.name()))
     }
 
+    /// Whether the job never starts as early as `earliest` allows for `slot`.
+    pub fn is_out_of_reach(&self, earliest: WallTime, slot: DateTime<Utc>) -> bool {
+        let Some((wanted, zone)) = &self.wanted else { return false };
+        let by = wanted.deadline(slot, *zone);
+        earliest.at_or_before(by, *zone).is_none_or(|floor| by - floor > LEAD_MOST)
+    }
+
+    /// Until when what starts for `slot` is the occurrence's own, where it may be `late`: as long as its answer can be in time.
+    pub fn own_until(&self, slot: DateTime<Utc>, late: TimeDelta) -> DateTime<Utc> {
+        let until = self.of(slot) + late;
+        self.deadline(slot).map_or(until, |(by, _)| until.max(by))
+    }
+
+    /// An instant up to which every occurrence is missed at `now` that has no record, where a start may be so `late`.
+    pub fn missed_until(&self, now: DateTime<Utc>, late: TimeDelta) -> DateTime<Utc> {
+        let mut until = self.floor(now - late);
+        while self.wanted.is_some() && until > DateTime::UNIX_EPOCH && self.own_until(until, late) >= now {
+            let before = self.table.latest_at_or_before(until - TimeDelta::milliseconds(1));
+            until = before.unwrap_or(DateTime::UNIX_EPOCH);
+        }
+        until
+    }
+
     /// When the job starts for `slot`.
     pub fn of(&self, slot: DateTime<Utc>) -> DateTime<Utc> {
         let Some((wanted, zone)) = &self.wanted else { return slot + self.stagger };
@@ -71,7 +95,7 @@ impl Starts {
             Some(earliest) => earliest.at_or_before(by, *zone),
             None => Some(slot).filter(|slot| *slot < by),
         };
-        let start = by - wanted.lead.min(LEAD_MOST) - self.stagger;
+        let start = by - (wanted.lead + self.stagger).min(LEAD_MOST);
         [floor, wanted.since].into_iter().flatten().fold(start, DateTime::max).min(by)
     }
 
@@ -99,7 +123,7 @@ impl Starts {
         if self.wanted.is_none() {
             return self.table.latest_at_or_before(instant - self.stagger);
         }
-        let last = self.table.latest_at_or_before(instant + LEAD_MOST + self.stagger);
+        let last = self.table.latest_at_or_before(instant + LEAD_MOST);
         let before = |slot: &DateTime<Utc>| self.table.latest_at_or_before(*slot - TimeDelta::milliseconds(1));
         std::iter::successors(last, before).find(|slot| self.of(*slot) <= instant)
     }

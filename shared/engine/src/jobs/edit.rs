@@ -43,7 +43,7 @@ pub(crate) async fn add_within(request: &Request<'_>, input: &Value, bound: Boun
             return change(request, &config, &id, make).await;
         }
         let job = parse_new(input, &defaults, made_up.clone())?;
-        let mut record = JobRecord { born: request.stamp.ulid(), ..JobRecord::new(job) };
+        let mut record = JobRecord { born: request.stamp.ulid(), ..JobRecord::added(job, request.now) };
         let job = &mut record.job;
         bound(None, job)?;
         record.job.state.next_run_at_ms = next_start(&record, &config, request.now).map(|at| at.timestamp_millis());
@@ -135,10 +135,7 @@ async fn change(
             new.begin_anew();
         }
         if timing_changed {
-            new.generation += 1;
-            new.learn_lead();
-            new.chained = false;
-            new.ahead.clear();
+            new.retime(request.now);
             new.settled = in_flight(&old, &new, config, request.now);
             // What failed under the old timing does not hold up the new one.
             new.hold_until = None;

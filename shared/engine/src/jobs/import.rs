@@ -25,7 +25,7 @@ use crate::runs::{load_config, remarks, run_text};
 
 use super::params::Params;
 use super::text::{load_job, store_form};
-use super::timing::{next_start, set_timer};
+use super::timing::{in_flight, next_start, set_timer};
 use super::{MAX_RACES, Refusal, Request};
 
 /// Most jobs of one request: each is a few calls, and a request has half a minute.
@@ -213,7 +213,7 @@ async fn settle(
         if how.dry_run {
             return Ok(JobOutcome::Added);
         }
-        let mut record = JobRecord { born: request.stamp.ulid(), ..JobRecord::new(job.clone()) };
+        let mut record = JobRecord { born: request.stamp.ulid(), ..JobRecord::added(job.clone(), request.now) };
         record.job.state.next_run_at_ms = next_start(&record, config, request.now).map(|at| at.timestamp_millis());
         let stored = store_form(deps, &record).await?;
         if deps.store.commit(&[Write::Job(&stored)]).await? == Outcome::Applied {
@@ -254,9 +254,14 @@ async fn replace(
         new.begin_anew();
     }
     new.rev += 1;
-    new.generation += 1;
-    new.learn_lead();
-    new.chained = false;
+    let had_begun = new.settled.is_some_and(|settled| settled > request.now);
+    let ahead = std::mem::take(&mut new.ahead);
+    new.retime(request.now);
+    if had_begun {
+        new.settled = in_flight(there, &new, config, request.now);
+    } else {
+        new.ahead = ahead;
+    }
     new.job.state.next_run_at_ms = next_start(&new, config, request.now).map(|at| at.timestamp_millis());
     let stored = store_form(deps, &new).await?;
     if deps.store.commit(&[Write::Job(&stored)]).await? != Outcome::Applied {

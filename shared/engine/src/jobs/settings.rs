@@ -2,7 +2,6 @@
 
 use nightshift_domain::config::{self, Change, Checked, Config, ConfigPath};
 use nightshift_domain::job::JobRecord;
-use nightshift_domain::schedule::Schedule;
 use nightshift_domain::{FieldError, JobId};
 use serde_json::{Map, Value};
 use tracing::info;
@@ -207,7 +206,7 @@ impl Follow<'_> {
     /// Whether the job's timer may be another zone's. Only jobs without a zone of their own follow one.
     fn concerns(&self, record: &JobRecord, request: &Request<'_>) -> bool {
         let job = &record.job;
-        if !job.enabled || !matches!(job.schedule, Schedule::Cron { tz: None, .. }) {
+        if !job.enabled || !job.follows_a_zone() {
             return false;
         }
         let zone = |config| default_zone(job, config);
@@ -255,17 +254,15 @@ async fn move_one(request: &Request<'_>, follow: &Follow<'_>, id: &JobId) -> Res
         if !follow.concerns(&old, request) {
             return Ok(false);
         }
-        let Some(next) = misplaced(&old, follow.new, request) else {
+        if misplaced(&old, follow.new, request).is_none() {
             set_timer(request, follow.new, Some(&old), &old, true).await?;
             return Ok(false);
-        };
+        }
         let mut new = old.clone();
         new.rev += 1;
-        new.generation += 1;
-        new.chained = false;
-        new.ahead.clear();
+        new.retime(request.now);
         new.settled = in_flight(&old, &new, follow.new, request.now);
-        new.job.state.next_run_at_ms = Some(next);
+        new.job.state.next_run_at_ms = next_start(&new, follow.new, request.now).map(|at| at.timestamp_millis());
         // Every field of the row is as it was read, its text's form too.
         if store.commit(&[Write::Job(&new)]).await? == Outcome::Applied {
             set_timer(request, follow.new, Some(&old), &new, true).await?;

@@ -41,17 +41,21 @@ fn next_of(record: &JobRecord, config: &Config, now: DateTime<Utc>) -> Option<(D
     Some((slot, starts.of(slot)))
 }
 
-fn starts(record: &JobRecord, config: &Config) -> Option<Starts> {
+pub(super) fn starts(record: &JobRecord, config: &Config) -> Option<Starts> {
     record.starts(zone_of(config, record.job.agent_id.as_deref()))
 }
 
 fn next_occurrence(record: &JobRecord, starts: &Starts, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let next = match &record.job.schedule {
         Schedule::At { .. } => starts.next_after(now - LEAST_PAST),
+        // One that should have begun before it was asked for begins at once.
+        Schedule::Every { .. } | Schedule::Cron { .. } if starts.offset().is_none() => {
+            starts.next_after(now - LEAST_PAST)
+        }
         Schedule::Every { .. } | Schedule::Cron { .. } => starts.next_after(now),
     }?;
-    // By what was learned since, one that has begun would begin later.
-    match record.settled.filter(|settled| *settled >= next && starts.offset().is_none()) {
+    // One whose answer is wanted later may have begun already, by another lead.
+    match record.settled.filter(|settled| *settled >= next) {
         Some(settled) => starts.table.next_after(settled),
         None => Some(next),
     }
@@ -116,15 +120,18 @@ pub(super) fn in_flight(
     config: &Config,
     now: DateTime<Utc>,
 ) -> Option<DateTime<Utc>> {
-    if !old.job.enabled || !new.job.enabled {
-        return None;
-    }
     let (before, after) = (starts(old, config)?, starts(new, config)?);
+    // One that was begun before its time has its record, whatever the new timing says of it.
+    let begun =
+        old.settled.filter(|settled| *settled > now && after.table.latest_at_or_before(*settled) == Some(*settled));
+    if begun.is_some() || !old.job.enabled || !new.job.enabled {
+        return begun;
+    }
     let slot = before.latest_at_or_before(now)?;
     let start = before.of(slot);
     let unclaimed = old.settled.is_none_or(|settled| settled < slot)
         && old.job.state.next_run_at_ms.is_some_and(|next| next <= start.timestamp_millis());
-    let recent = now - start <= LATE_AT_MOST;
+    let recent = now <= before.own_until(slot, LATE_AT_MOST);
     let shared = after.table.latest_at_or_before(slot) == Some(slot);
     (unclaimed && recent && shared).then(|| slot - TimeDelta::milliseconds(1))
 }

@@ -124,7 +124,7 @@ async fn fired(scene: Scene<'_>, fire: &Fire, swept: bool) -> Result<Fired, Engi
     arm_next(scene, &record, slot).await?;
     let now = scene.deps.clock.now();
     let late = now - timing.starts.of(slot);
-    if late > LATE_AT_MOST {
+    if now > timing.starts.own_until(slot, LATE_AT_MOST) {
         return make_up(scene, record, &timing, slot, switched_off, swept).await;
     }
     let CaughtUp { record: Some(record), claimed, recorded } =

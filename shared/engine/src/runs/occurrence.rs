@@ -111,7 +111,7 @@ impl Timing {
         most: usize,
     ) -> Overdue {
         let Some(settled) = self.settled(record) else { return Overdue::default() };
-        let late = self.starts.floor(now - LATE_AT_MOST);
+        let late = self.starts.missed_until(now, LATE_AT_MOST);
         let until = on_time.map_or(late, |slot| late.min(slot - TimeDelta::milliseconds(1)));
         if until <= settled {
             return Overdue::default();

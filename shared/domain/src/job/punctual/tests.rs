@@ -43,7 +43,7 @@ fn a_job_that_was_never_run_starts_an_hour_and_the_reserve_before() {
     let due = record.due_by(&starts, slot).unwrap();
     assert_eq!((due.at, due.safe_until), (slot, utc("2026-11-21T05:50:00Z")));
     assert_eq!(due.zone, "Europe/Vienna");
-    assert!(due.has_time_for_a_batch(starts.of(slot)) && !due.has_time_for_a_batch(utc("2026-11-21T05:43:00Z")));
+    assert!(due.has_time_for_a_batch(starts.of(slot)) && !due.has_time_for_a_batch(utc("2026-11-21T05:48:00Z")));
 }
 
 #[test]
@@ -104,6 +104,16 @@ fn a_wish_that_cannot_be_met_is_refused_in_one_sentence() {
             json!({ "deliverBy": "07:00", "earliest": "06:50" }),
             "payload.batch.earliest: earliest leaves 10m before 07:00, too little for a batch",
         ),
+        (
+            &daily,
+            json!({ "deliverBy": "07:00", "earliest": "07:30" }),
+            "payload.batch.earliest: it never starts as early as that before 07:00",
+        ),
+        (
+            &cron("50 6 * * *"),
+            json!({ "deliverBy": "07:00" }),
+            "payload.batch.deliverBy: the schedule leaves 10m before 07:00, too little for a batch",
+        ),
     ];
     for (schedule, batch, sentence) in cases {
         assert_eq!(said(schedule, batch.clone()), sentence, "{batch}");
@@ -116,9 +126,49 @@ fn a_wish_that_cannot_be_met_is_refused_in_one_sentence() {
 }
 
 #[test]
+fn however_quick_its_batches_are_a_job_has_time_for_one_when_it_starts_as_late_as_a_timer_may() {
+    for (seconds, steps) in [(1, 1), (120, 1), (300, 3), (3_000, 12)] {
+        let mut record = of_habits(&[seconds; 20], steps);
+        record.learn_lead();
+        let starts = record.starts("UTC").unwrap();
+        // Its turns became longer since.
+        for more in [steps, steps + 9] {
+            record.habits.turns[0].steps = more;
+            let slot = utc("2026-11-21T06:00:00Z");
+            let due = record.due_by(&starts, slot).unwrap();
+            let begun = starts.of(slot) + SLACK;
+            assert!(due.has_time_for_a_batch(begun), "{seconds} s, {steps} steps, then {more}");
+            assert!(due.at - due.safe_until >= RESERVE + PER_STEP);
+        }
+    }
+}
+
+#[test]
+fn the_time_of_day_is_one_of_the_zone_that_a_point_in_time_was_written_in() {
+    let schedule = json!({ "kind": "at", "at": "2026-11-21T07:00:00", "tz": "America/New_York" });
+    let job = job(&schedule, &json!({ "deliverBy": "07:00" })).unwrap();
+    let starts = JobRecord::added(job, now()).starts("UTC").unwrap();
+    let slot = utc("2026-11-21T12:00:00Z");
+    assert_eq!(starts.deadline(slot), Some((slot, "America/New_York")));
+}
+
+#[test]
+fn what_is_late_is_missed_only_when_its_answer_is_late() {
+    let record = JobRecord::new(job(&cron("0 7 * * *"), &json!({ "deliverBy": "07:00" })).unwrap());
+    let (starts, late) = (record.starts("UTC").unwrap(), TimeDelta::minutes(15));
+    let (slot, day) = (utc("2026-11-21T06:00:00Z"), TimeDelta::days(1));
+    assert_eq!(starts.own_until(slot, late), slot);
+    for (now, missed) in
+        [("2026-11-21T05:30:00Z", slot - day), ("2026-11-21T06:00:00Z", slot - day), ("2026-11-21T06:01:00Z", slot)]
+    {
+        assert_eq!(starts.missed_until(utc(now), late), missed, "{now}");
+    }
+}
+
+#[test]
 fn a_single_run_that_is_asked_for_late_starts_at_once() {
     let job = job(&json!({ "kind": "at", "at": "2026-11-20T12:30:00Z" }), &json!({ "deliverBy": "12:30" })).unwrap();
-    let starts = JobRecord::new(job).starts("UTC").unwrap();
+    let starts = JobRecord::added(job, now()).starts("UTC").unwrap();
     let slot = utc("2026-11-20T12:30:00Z");
     assert_eq!(starts.of(slot), now());
     assert_eq!(starts.next_after(now() - TimeDelta::seconds(61)), Some(slot));

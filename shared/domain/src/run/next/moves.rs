@@ -111,7 +111,9 @@ impl Stepper {
 
     /// Why a batch was not waited for any longer.
     fn lateness(&self) -> &'static str {
-        if self.run.due_by.is_some() { DELIVER_BY } else { "batch_timeout" }
+        let deadline = self.run.plan.as_ref().map(|plan| plan.deadline);
+        let wanted = self.run.due_by.as_ref().is_some_and(|due| deadline >= Some(due.safe_until));
+        if wanted { DELIVER_BY } else { "batch_timeout" }
     }
 
     fn replan_in_realtime(&mut self, reason: Option<&str>) {

@@ -11,7 +11,7 @@ use nightshift_domain::schedule::Schedule;
 
 use crate::ports::{JobTimer, TimerSpec, TimerView};
 
-use super::super::timing::{NEAR, timer_for, whole_second};
+use super::super::timing::{NEAR, starts, timer_for, whole_second};
 use super::FindingKind;
 use super::names::Named;
 use crate::sweep::judge::GRACE;
@@ -71,7 +71,7 @@ pub(super) fn faults(record: &JobRecord, config: &Config, now: DateTime<Utc>, pr
         }
     }
     for there in present.iter().filter(|there| wanted.as_ref().is_none_or(|wanted| wanted.name != there.name)) {
-        if let Some(why) = leftover(record, wanted.as_ref(), now, there) {
+        if let Some(why) = leftover(record, config, wanted.as_ref(), now, there) {
             let name = there.name.as_str();
             add(FindingKind::TimerOrphan, Some(name), format!("the timer {name} is left over: {why}"));
         }
@@ -96,7 +96,10 @@ fn is_lost(record: &JobRecord, config: &Config, now: DateTime<Utc>, wanted: &Job
         return false;
     }
     let pending = present.iter().any(|there| match Named::of(&there.name) {
-        Named::Link { slot, generation, .. } => generation == record.generation && slot > now - FAR_PAST && slot < at,
+        Named::Link { slot, generation, .. } => {
+            let fires = fires_at(record, config, slot);
+            generation == record.generation && fires > now - FAR_PAST && fires < at
+        }
         Named::Job(_) | Named::Poll(_) | Named::Resume(_) | Named::Sweep | Named::Other | Named::Unknown => false,
     });
     // It arms this one when it has fired, which it may be doing now.
@@ -108,14 +111,26 @@ fn is_lost(record: &JobRecord, config: &Config, now: DateTime<Utc>, wanted: &Job
     !pending && !firing
 }
 
+/// When the one-shot of an occurrence fires, about.
+fn fires_at(record: &JobRecord, config: &Config, slot: DateTime<Utc>) -> DateTime<Utc> {
+    let starts = starts(record, config).filter(|starts| starts.offset().is_none());
+    starts.map_or(slot, |starts| starts.of(slot))
+}
+
 /// Why a timer that bears the job's name, and is not the one it needs, should not be there; `None` for one that may.
-fn leftover(record: &JobRecord, wanted: Option<&JobTimer>, now: DateTime<Utc>, there: &Present) -> Option<String> {
+fn leftover(
+    record: &JobRecord,
+    config: &Config,
+    wanted: Option<&JobTimer>,
+    now: DateTime<Utc>,
+    there: &Present,
+) -> Option<String> {
     let id = &record.job.job_id;
     match Named::of(&there.name) {
         Named::Job(_) => Some(format!("job {id} runs by one-shots now")),
-        Named::Link { slot, .. } if slot <= now => {
-            (now - slot > FAR_PAST).then(|| "it should have fired and gone long ago".to_owned())
-        }
+        Named::Link { slot, .. } if fires_at(record, config, slot) <= now => (now - fires_at(record, config, slot)
+            > FAR_PAST)
+            .then(|| "it should have fired and gone long ago".to_owned()),
         // The next run was moved to it, once.
         Named::Link { slot, .. } if record.job.enabled && record.check == Some(slot) => None,
         Named::Link { .. } if !record.job.enabled => Some(format!("job {id} is disabled")),
