@@ -291,7 +291,7 @@ pub struct CostRow {
     #[serde(default, skip_serializing_if = "is_nothing")]
     pub unused_usd: f64,
     /// What AWS charged beside it, reckoned from the calls such runs make, without free tiers.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_nothing")]
     pub aws_usd: f64,
 }
 
@@ -313,7 +313,7 @@ pub struct CostSum {
     #[serde(default, skip_serializing_if = "is_nothing")]
     pub unused_usd: f64,
     /// What AWS charged beside it, reckoned from the calls such runs make, without free tiers.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_nothing")]
     pub aws_usd: f64,
 }
 

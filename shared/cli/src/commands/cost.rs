@@ -57,7 +57,7 @@ pub(super) async fn cost(session: &mut Session<'_>, args: &CostArgs) -> anyhow::
     }
     if cost.total.aws_usd > 0.0 {
         let aws = human::dollars(cost.total.aws_usd);
-        session.output.aside(&format!("on AWS about {aws} beside it, reckoned from the calls such runs make"));
+        session.output.aside(&format!("on AWS {aws} beside it, reckoned from the calls such runs make"));
     }
     for note in &cost.notes {
         session.output.note(note);
