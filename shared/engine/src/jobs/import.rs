@@ -25,7 +25,7 @@ use crate::runs::{load_config, remarks, run_text};
 
 use super::params::Params;
 use super::text::{load_job, store_form};
-use super::timing::{in_flight, next_start, set_timer};
+use super::timing::{begun, in_flight, next_start, set_timer};
 use super::{MAX_RACES, Refusal, Request};
 
 /// Most jobs of one request: each is a few calls, and a request has half a minute.
@@ -258,6 +258,7 @@ async fn replace(
     let ahead = std::mem::take(&mut new.ahead);
     new.retime(request.now);
     if had_begun {
+        new.ahead = begun(there, &new, config, request.now);
         new.settled = in_flight(there, &new, config, request.now);
     } else {
         new.ahead = ahead;

@@ -54,11 +54,19 @@ fn next_occurrence(record: &JobRecord, starts: &Starts, now: DateTime<Utc>) -> O
         }
         Schedule::Every { .. } | Schedule::Cron { .. } => starts.next_after(now),
     }?;
-    // One whose answer is wanted later may have begun already, by another lead.
-    match record.settled.filter(|settled| *settled >= next) {
-        Some(settled) => starts.table.next_after(settled),
-        None => Some(next),
-    }
+    // One whose answer is wanted later may have begun already, by another lead or another timing.
+    let has_record = |slot: &DateTime<Utc>| record.settled >= Some(*slot) || record.ahead.contains(slot);
+    std::iter::successors(Some(next), |slot| starts.table.next_after(*slot)).find(|slot| !has_record(slot))
+}
+
+/// Occurrences to come of `new`'s timing that have their record already, because they began before their time under `old`'s.
+pub(super) fn begun(old: &JobRecord, new: &JobRecord, config: &Config, now: DateTime<Utc>) -> Vec<DateTime<Utc>> {
+    let Some(after) = starts(new, config) else { return Vec::new() };
+    let shared = |slot: &DateTime<Utc>| *slot > now && after.table.latest_at_or_before(*slot) == Some(*slot);
+    let mut slots: Vec<_> = old.settled.iter().chain(&old.ahead).copied().filter(shared).collect();
+    slots.sort_unstable();
+    slots.dedup();
+    slots
 }
 
 /// The timer `record`'s job needs after `now`; `None` when it has no occurrence left. A chain's one-shot is named after
@@ -121,11 +129,8 @@ pub(super) fn in_flight(
     now: DateTime<Utc>,
 ) -> Option<DateTime<Utc>> {
     let (before, after) = (starts(old, config)?, starts(new, config)?);
-    // One that was begun before its time has its record, whatever the new timing says of it.
-    let begun =
-        old.settled.filter(|settled| *settled > now && after.table.latest_at_or_before(*settled) == Some(*settled));
-    if begun.is_some() || !old.job.enabled || !new.job.enabled {
-        return begun;
+    if !old.job.enabled || !new.job.enabled {
+        return None;
     }
     let slot = before.latest_at_or_before(now)?;
     let start = before.of(slot);
