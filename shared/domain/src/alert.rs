@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::budget;
 use crate::config::CronConfig;
 use crate::job::{DeliveryStatus, FailureAlert, JobRecord, RunStatus};
-use crate::run::{DELIVER_BY, Path, Run, State};
+use crate::run::{BATCH_TIMEOUT, DELIVER_BY, Path, Run, State};
 use crate::schedule::Schedule;
 
 mod route;
@@ -26,7 +26,7 @@ const WISHED: [&str; 6] = ["backoff", "next_check", "cron_disabled", "job_remove
 /// Why a batch was not had although nothing forbids it. All other reasons are known beforehand, or asked for.
 pub(crate) const UNEXPECTED: &str = "batch_refused";
 /// The job asked to go on in realtime when its batch takes too long: that it was in one is shown by these.
-const TIMED_OUT: [&str; 2] = ["batch_timeout", DELIVER_BY];
+const TIMED_OUT: [&str; 2] = [BATCH_TIMEOUT, DELIVER_BY];
 
 /// What is remembered of a job's failures between its runs.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -3,18 +3,16 @@
 //! Guarantee: pure, and made of a run's answers alone, so that it grows with them. What it does not know: free tiers, what was
 //! repeated, what the tools of a turn called, storage, and how long an answer in realtime took, which it takes from its length.
 
-use chrono::TimeDelta;
-
-use crate::batch::LEAST_AHEAD;
+use crate::batch::looks_within;
 use crate::money::{NanoUsd, Tokens};
 use crate::run::{Hop, Path};
 
 /// An invocation of a function with its 2 KB of logs (Lambda $0.20 a million, CloudWatch Logs $0.50 a GB; price pages of
 /// us-east-1, 2026-11).
 const INVOCATION: NanoUsd = 200 + 1_000;
-/// A thousandth of a GB-second on arm64 ($0.0000133334 a GB-second; same).
-const GB_MS: f64 = 13.333_4;
-/// A GB of memory is what four of the functions have.
+/// A GB-second on arm64 ($0.0000133334; same).
+const GB_SECOND: f64 = 13_333.4;
+/// The memory that four of the functions have: 256 MB.
 const MEMORY_GB: f64 = 0.25;
 /// A write request unit of a table on demand ($0.625 a million; same).
 const WRITE: NanoUsd = 625;
@@ -42,7 +40,7 @@ impl Calls {
     fn cost(self) -> NanoUsd {
         #[expect(clippy::cast_precision_loss, reason = "some hours at most")]
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few cents")]
-        let time = (self.ms as f64 / 1_000.0 * MEMORY_GB * GB_MS * 1_000.0) as NanoUsd;
+        let time = (self.ms as f64 / 1_000.0 * MEMORY_GB * GB_SECOND) as NanoUsd;
         self.invocations * INVOCATION + time + self.writes * WRITE + self.reads * READ + self.schedules * SCHEDULE
     }
 }
@@ -76,17 +74,6 @@ pub fn of_hop(hop: &Hop, first: bool) -> NanoUsd {
 
 fn written_in_ms(hop: &Hop) -> u64 {
     Tokens::of(&hop.usage).output.saturating_mul(1_000) / TOKENS_A_SECOND
-}
-
-/// How often a batch that took so long was looked at: after two minutes, then on the ladder of polls.
-fn looks_within(seconds: u32) -> u32 {
-    let (mut looks, mut at, mut wait) = (1, 2.0 * LEAST_AHEAD.as_seconds_f64(), LEAST_AHEAD.as_seconds_f64());
-    while at < f64::from(seconds) {
-        looks += 1;
-        at += wait;
-        wait = (wait * 1.5).min(TimeDelta::minutes(15).as_seconds_f64());
-    }
-    looks
 }
 
 #[cfg(test)]

@@ -142,12 +142,36 @@ impl BatchState {
 /// The `n`-th wait of the poll ladder (from 1): a minute, then half as long again up to a quarter of an hour, spread by
 /// ±10 % that is stable per batch, never past `deadline` unless the deadline is nearer than the timers can tell.
 pub fn poll_at(id: &AttemptId, n: u32, now: DateTime<Utc>, deadline: DateTime<Utc>) -> DateTime<Utc> {
-    let exponent = i32::try_from(n.saturating_sub(1).min(16)).unwrap_or(16);
-    let base = (LADDER_START_MS * LADDER_FACTOR.powi(exponent)).min(LADDER_TOP_MS);
     #[expect(clippy::cast_possible_truncation, reason = "at most 990,000")]
-    let wait = TimeDelta::milliseconds((base * (0.9 + 0.2 * spread(id, n))) as i64).max(LEAST_AHEAD);
+    let wait = TimeDelta::milliseconds((rung_ms(n) * (0.9 + 0.2 * spread(id, n))) as i64).max(LEAST_AHEAD);
     let planned = now + wait;
     if deadline > now { planned.min(deadline.max(now + LEAST_AHEAD)) } else { planned }
+}
+
+/// The `n`-th wait of the ladder as it is without the spread, ms.
+fn rung_ms(n: u32) -> f64 {
+    let exponent = i32::try_from(n.saturating_sub(1).min(16)).unwrap_or(16);
+    (LADDER_START_MS * LADDER_FACTOR.powi(exponent)).min(LADDER_TOP_MS)
+}
+
+/// How often a batch that took so many seconds was looked at, about.
+pub fn looks_within(seconds: u32) -> u32 {
+    let (mut looks, mut at) = (1, FIRST_POLL.as_seconds_f64());
+    while at < f64::from(seconds) {
+        at += rung_ms(looks) / 1_000.0;
+        looks += 1;
+    }
+    looks
+}
+
+impl Batch {
+    /// The batch with its next poll one step up the ladder, which begins anew where it was told to stop.
+    #[must_use]
+    pub fn next_poll(&self, now: DateTime<Utc>) -> Self {
+        let step = self.polls + 1 - self.stopped_at_poll.unwrap_or(1).clamp(1, self.polls.max(1));
+        let next_poll_at = poll_at(&self.id, step, now, self.deadline);
+        Self { next_poll_at, polls: self.polls + 1, rev: self.rev + 1, ..self.clone() }
+    }
 }
 
 /// A number in [0, 1) that is the same for the same batch and poll.

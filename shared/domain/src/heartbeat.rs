@@ -12,13 +12,13 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use crate::RunKey;
-use crate::config::leaf::minutes;
 use crate::config::{ActiveHours, Agent, Config, HeartbeatRules};
 use crate::job::{
     AgentTurn, BatchPolicy, Delivery, DeliveryMode, Job, JobState, Missed, Overlap, Payload, SessionTarget, Thinking,
     WakeMode, zone_of,
 };
 use crate::run::{Event, Run, State};
+use crate::schedule::minutes_of_day;
 use crate::schedule::{Schedule, parse_duration};
 
 /// The session of an agent that its heartbeats go on with.
@@ -305,7 +305,7 @@ pub fn is_awake(rules: &HeartbeatRules, agent: &str, config: &Config, at: DateTi
 }
 
 fn within(hours: &ActiveHours, time: NaiveTime) -> bool {
-    let (Some(start), Some(end)) = (minutes(&hours.start), minutes(&hours.end)) else { return true };
+    let (Some(start), Some(end)) = (minutes_of_day(&hours.start), minutes_of_day(&hours.end)) else { return true };
     let now = time.hour() * 60 + time.minute();
     if start <= end { (start..end).contains(&now) } else { now >= start || now < end }
 }

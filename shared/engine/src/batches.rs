@@ -31,7 +31,7 @@ use crate::error::EngineError;
 use crate::ports::{BatchView, Batches, Outcome, StoreErrorKind, Write};
 use crate::runs::Scene;
 use crate::runs::commit::{Along, MAX_RACES, Moved, apply, run_retention};
-use crate::runs::submit::{arm_poll, next_poll};
+use crate::runs::submit::arm_poll;
 
 pub(crate) use create::post;
 pub(crate) use left_out::{fixed, is_left_out};
@@ -396,7 +396,7 @@ async fn rearm_at(
     at: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
 ) -> Result<Polled, EngineError> {
-    let mut next = next_poll(batch, now);
+    let mut next = batch.next_poll(now);
     next.next_poll_at = next.next_poll_at.max(at.unwrap_or(next.next_poll_at));
     next.checked_at = Some(now);
     arm_poll(scene, &next).await?;

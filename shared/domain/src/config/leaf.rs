@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use url::Url;
 
 use super::shape::Names;
-use crate::schedule::{Schedule, Timetable, parse_duration};
+use crate::schedule::{Schedule, Timetable, minutes_of_day, parse_duration};
 use crate::tools::is_taken;
 
 /// How references to secrets begin; all but the first are for the local stack.
@@ -86,20 +86,8 @@ pub(super) fn day(text: &str) -> Option<Problem> {
     (!exact).then(|| Problem::new("this is not a date").hint("write 2026-11-20"))
 }
 
-/// Minutes since midnight of `HH:MM`.
-pub(crate) fn minutes(text: &str) -> Option<u32> {
-    let (hours, minutes) = text.split_once(':')?;
-    let digits = |part: &str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
-    if !digits(hours) || !digits(minutes) {
-        return None;
-    }
-    let (hours, minutes): (u32, u32) = (hours.parse().ok()?, minutes.parse().ok()?);
-    let total = hours * 60 + minutes;
-    (minutes < 60 && total <= 24 * 60).then_some(total)
-}
-
 pub(super) fn clock(text: &str) -> Option<Problem> {
-    minutes(text)
+    minutes_of_day(text)
         .is_none()
         .then(|| Problem::new("this is not a time of day").hint("write 08:00, or 24:00 for the end of the day"))
 }

@@ -57,7 +57,7 @@ fn default_agent(config: &Config, faults: &mut Vec<FieldError>, notes: &mut Vec<
 fn hours(agent: &Agent, at: &[&str], faults: &mut Vec<FieldError>) {
     let Some(hours) = agent.heartbeat.as_ref().and_then(|beat| beat.active_hours.as_ref()) else { return };
     let at = [at, &["heartbeat", "activeHours"]].concat();
-    let (start, end) = (leaf::minutes(&hours.start), leaf::minutes(&hours.end));
+    let (start, end) = (crate::schedule::minutes_of_day(&hours.start), crate::schedule::minutes_of_day(&hours.end));
     if start.is_some() && start == end {
         let hint = "leave activeHours out for the whole day, or set heartbeat.every to 0m for never";
         faults.push(bad(&[&at[..], &["end"]].concat(), "the hours end when they begin", hint));

@@ -39,8 +39,8 @@ pub use lease::{Held, LEASE, Lease, RENEW_EVERY, attention_at, release, take};
 pub use lineup::{Candidate, Lineup, lineup, own_model};
 pub use next::{next, retry_delay};
 pub use plan::{
-    BATCH_MAX_TOKENS, Credential, DELIVER_BY, Fallback, PathChoice, REALTIME_MAX_TOKENS, choose_path, credential_kind,
-    fell_back,
+    BATCH_MAX_TOKENS, BATCH_TIMEOUT, Credential, DELIVER_BY, Fallback, PathChoice, REALTIME_MAX_TOKENS, choose_path,
+    credential_kind, fell_back,
 };
 pub use state::{CancelReason, State, WaitReason};
 

@@ -27,6 +27,8 @@ pub fn credential_kind(provider: &Provider, secret: &str) -> Credential {
     if secret.starts_with("sk-ant-oat") && !declared_wif { Credential::Subscription } else { Credential::ApiKey }
 }
 
+/// Why a turn failed, or went on in realtime, whose batch took longer than the job allows.
+pub const BATCH_TIMEOUT: &str = "batch_timeout";
 /// Why a turn went on in realtime that was in a batch at the latest safe moment before its answer was wanted.
 pub const DELIVER_BY: &str = "deliver_by";
 

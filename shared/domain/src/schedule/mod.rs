@@ -55,6 +55,7 @@ pub use preview::{Preview, SkippedWall, Start, preview, why_one_shots};
 pub use stagger::{DEFAULT_STAGGER_MS, stagger_ms, stagger_offset};
 pub use starts::{LEAD_MOST, Starts, WANTED_WITHIN, Wanted};
 pub use timetable::Timetable;
+pub(crate) use wall_time::minutes_of_day;
 pub use wall_time::{WallTime, wall_clock};
 
 use crate::FieldError;

@@ -19,6 +19,18 @@ pub fn wall_clock(at: DateTime<Utc>, then: DateTime<Utc>, zone: &str) -> String 
     at.format(format).to_string()
 }
 
+/// Minutes since midnight of `HH:MM`, up to 24:00.
+pub(crate) fn minutes_of_day(text: &str) -> Option<u32> {
+    let (hours, minutes) = text.split_once(':')?;
+    let digits = |part: &str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(hours) || !digits(minutes) {
+        return None;
+    }
+    let (hours, minutes): (u32, u32) = (hours.parse().ok()?, minutes.parse().ok()?);
+    let total = hours * 60 + minutes;
+    (minutes < 60 && total <= 24 * 60).then_some(total)
+}
+
 /// No clock change takes longer than this (the longest since 2000 was a whole day, where a zone changed its date).
 const LONGEST_GAP_MINUTES: i64 = 25 * 60;
 
@@ -30,14 +42,11 @@ pub struct WallTime(u16);
 impl WallTime {
     /// Reads `07:00` or `7:00`, from 00:00 to 23:59.
     pub fn parse(text: &str) -> Option<Self> {
-        let (hour, minute) = text.split_once(':')?;
-        let number = |part: &str, longest: usize| {
-            let digits = !part.is_empty() && part.len() <= longest && part.bytes().all(|byte| byte.is_ascii_digit());
-            digits.then(|| part.parse::<u16>().ok()).flatten()
+        let minutes = match text.find(':') {
+            Some(1) => minutes_of_day(&format!("0{text}")),
+            _ => minutes_of_day(text),
         };
-        let minute = number(minute, 2).filter(|value| minute.len() == 2 && *value < 60)?;
-        let hour = number(hour, 2).filter(|hour| *hour < 24)?;
-        Some(Self(hour * 60 + minute))
+        minutes.filter(|minutes| *minutes < 24 * 60).and_then(|minutes| u16::try_from(minutes).ok()).map(Self)
     }
 
     /// When the clocks of `zone` show it on that day, for the first time; the end of the gap on a day on which they never do.

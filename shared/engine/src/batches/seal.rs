@@ -13,7 +13,7 @@ use tracing::{debug, info, warn};
 
 use crate::error::EngineError;
 use crate::ports::{Outcome, PageRequest, Write};
-use crate::runs::submit::{arm_poll, next_poll};
+use crate::runs::submit::arm_poll;
 use crate::runs::{Scene, hop_request, windows};
 
 use super::crowd::each;
@@ -229,7 +229,7 @@ pub(super) async fn go_on(scene: Scene<'_>, batch: Batch, now: DateTime<Utc>) ->
     if now < batch.next_poll_at {
         return Ok(Polled::Open { next: batch.next_poll_at });
     }
-    let batch = next_poll(&batch, now);
+    let batch = batch.next_poll(now);
     arm_poll(scene, &batch).await?;
     let open = Polled::Open { next: batch.next_poll_at };
     if scene.deps.store.commit(&[Write::BatchPolled(&batch)]).await? != Outcome::Applied {

@@ -14,7 +14,7 @@ use crate::runs::{Scene, load_config};
 
 use super::params::Params;
 use super::text::{load_job, store_form};
-use super::timing::{begun, check_timer, in_flight, next_start, set_timer, settle_timer, timer_for};
+use super::timing::{check_timer, next_start, retime, set_timer, settle_timer, timer_for};
 use super::{MAX_RACES, Refusal, Request};
 
 /// Adds a job; under a declaration key that is known, changes the job that has it.
@@ -135,9 +135,7 @@ async fn change(
             new.begin_anew();
         }
         if timing_changed {
-            new.retime(request.now);
-            new.ahead = begun(&old, &new, config, request.now);
-            new.settled = in_flight(&old, &new, config, request.now);
+            retime(&old, &mut new, config, request.now);
             // What failed under the old timing does not hold up the new one.
             new.hold_until = None;
             new.check = None;

@@ -25,7 +25,7 @@ use crate::runs::{load_config, remarks, run_text};
 
 use super::params::Params;
 use super::text::{load_job, store_form};
-use super::timing::{begun, in_flight, next_start, set_timer};
+use super::timing::{next_start, retime, set_timer};
 use super::{MAX_RACES, Refusal, Request};
 
 /// Most jobs of one request: each is a few calls, and a request has half a minute.
@@ -254,14 +254,10 @@ async fn replace(
         new.begin_anew();
     }
     new.rev += 1;
-    let had_begun = new.settled.is_some_and(|settled| settled > request.now);
-    let ahead = std::mem::take(&mut new.ahead);
-    new.retime(request.now);
-    if had_begun {
-        new.ahead = begun(there, &new, config, request.now);
-        new.settled = in_flight(there, &new, config, request.now);
-    } else {
-        new.ahead = ahead;
+    retime(there, &mut new, config, request.now);
+    // What was missed before stays missed.
+    if there.settled.is_some_and(|settled| settled <= request.now) {
+        (new.settled, new.ahead) = (there.settled, there.ahead.clone());
     }
     new.job.state.next_run_at_ms = next_start(&new, config, request.now).map(|at| at.timestamp_millis());
     let stored = store_form(deps, &new).await?;

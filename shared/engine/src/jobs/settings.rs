@@ -9,7 +9,7 @@ use tracing::info;
 use crate::ports::{Outcome, PageRequest, Write};
 
 use super::params::Params;
-use super::timing::{begun, default_zone, in_flight, next_start, set_timer, settle_timer};
+use super::timing::{default_zone, next_start, retime, set_timer, settle_timer};
 use super::{MAX_RACES, Refusal, Request, heartbeats};
 
 /// What came of a new configuration.
@@ -260,9 +260,7 @@ async fn move_one(request: &Request<'_>, follow: &Follow<'_>, id: &JobId) -> Res
         }
         let mut new = old.clone();
         new.rev += 1;
-        new.retime(request.now);
-        new.ahead = begun(&old, &new, follow.new, request.now);
-        new.settled = in_flight(&old, &new, follow.new, request.now);
+        retime(&old, &mut new, follow.new, request.now);
         new.job.state.next_run_at_ms = next_start(&new, follow.new, request.now).map(|at| at.timestamp_millis());
         // Every field of the row is as it was read, its text's form too.
         if store.commit(&[Write::Job(&new)]).await? == Outcome::Applied {

@@ -60,7 +60,7 @@ fn next_occurrence(record: &JobRecord, starts: &Starts, now: DateTime<Utc>) -> O
 }
 
 /// Occurrences to come of `new`'s timing that have their record already, because they began before their time under `old`'s.
-pub(super) fn begun(old: &JobRecord, new: &JobRecord, config: &Config, now: DateTime<Utc>) -> Vec<DateTime<Utc>> {
+fn begun(old: &JobRecord, new: &JobRecord, config: &Config, now: DateTime<Utc>) -> Vec<DateTime<Utc>> {
     let Some(after) = starts(new, config) else { return Vec::new() };
     let shared = |slot: &DateTime<Utc>| *slot > now && after.table.latest_at_or_before(*slot) == Some(*slot);
     let mut slots: Vec<_> = old.settled.iter().chain(&old.ahead).copied().filter(shared).collect();
@@ -120,14 +120,16 @@ pub(super) fn check_timer(record: &JobRecord, config: &Config) -> Option<(String
     Some((name, at, Envelope::new(Wake::Job { j, g, s: at.to_rfc3339(), slot: Some(slot), nb: Some(at) })))
 }
 
+/// Gives `new`, which is `old` with other times, what follows from that but its next run.
+pub(super) fn retime(old: &JobRecord, new: &mut JobRecord, config: &Config, now: DateTime<Utc>) {
+    new.retime(now);
+    new.ahead = begun(old, new, config, now);
+    new.settled = in_flight(old, new, config, now);
+}
+
 /// Up to where `new` counts its occurrences as settled, where `old`'s last one may be on its way just now: its timer has
 /// fired or is about to, nobody claimed it, and it is an occurrence of the new timing too. `None` where there is no such one.
-pub(super) fn in_flight(
-    old: &JobRecord,
-    new: &JobRecord,
-    config: &Config,
-    now: DateTime<Utc>,
-) -> Option<DateTime<Utc>> {
+fn in_flight(old: &JobRecord, new: &JobRecord, config: &Config, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let (before, after) = (starts(old, config)?, starts(new, config)?);
     if !old.job.enabled || !new.job.enabled {
         return None;

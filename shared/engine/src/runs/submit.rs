@@ -1,8 +1,7 @@
 //! Puts a ready hop in a batch: intent, timer, create, record (DESIGN §5).
 
-use chrono::{DateTime, Utc};
 use nightshift_domain::AttemptId;
-use nightshift_domain::batch::{Batch, BatchState, FIRST_POLL, Marks, Member, poll_at};
+use nightshift_domain::batch::{Batch, BatchState, FIRST_POLL, Marks, Member};
 use nightshift_domain::event::{Envelope, Wake};
 use nightshift_domain::model::HopRequest;
 use nightshift_domain::run::{Event, Run, State};
@@ -145,16 +144,6 @@ pub(crate) async fn arm_poll(scene: Scene<'_>, batch: &Batch) -> Result<(), Engi
     let wake = Wake::Poll { b: batch.id.clone(), n: batch.polls };
     scene.deps.timers.arm(&batch.id.poll_timer(batch.polls), batch.next_poll_at, &Envelope::new(wake)).await?;
     Ok(())
-}
-
-/// The batch with its next poll one step up the ladder, which begins anew where it was told to stop.
-pub(crate) fn next_poll(batch: &Batch, now: DateTime<Utc>) -> Batch {
-    let mut next = batch.clone();
-    let step = batch.polls + 1 - batch.stopped_at_poll.unwrap_or(1).clamp(1, batch.polls.max(1));
-    next.next_poll_at = poll_at(&batch.id, step, now, batch.deadline);
-    next.polls += 1;
-    next.rev += 1;
-    next
 }
 
 /// Identifies what a batch was created with, for whoever has to compare.

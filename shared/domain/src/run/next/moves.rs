@@ -7,7 +7,7 @@ use crate::AttemptId;
 use crate::job::OnTimeout;
 use crate::model::{ModelErrorKind, Reply, StopReason};
 use crate::run::event::{Effect, Event};
-use crate::run::plan::{DELIVER_BY, REALTIME_MAX_TOKENS};
+use crate::run::plan::{BATCH_TIMEOUT, DELIVER_BY, REALTIME_MAX_TOKENS};
 use crate::run::{Call, CancelReason, MOST_CALLS, Path, Plan, State};
 
 impl Stepper {
@@ -113,7 +113,7 @@ impl Stepper {
     fn lateness(&self) -> &'static str {
         let deadline = self.run.plan.as_ref().map(|plan| plan.deadline);
         let wanted = self.run.due_by.as_ref().is_some_and(|due| deadline >= Some(due.safe_until));
-        if wanted { DELIVER_BY } else { "batch_timeout" }
+        if wanted { DELIVER_BY } else { BATCH_TIMEOUT }
     }
 
     fn replan_in_realtime(&mut self, reason: Option<&str>) {
@@ -137,7 +137,7 @@ impl Stepper {
             (Path::Batch, OnTimeout::Realtime) => self.switch_to_realtime(hop, Some(self.lateness())),
             (Path::Batch, OnTimeout::Fail) => {
                 let message = self.with_cause("the batch did not end in the time the job allows");
-                self.fail("batch_timeout", message)
+                self.fail(BATCH_TIMEOUT, message)
             }
             (Path::Realtime, _) => self.took_too_long(),
         }

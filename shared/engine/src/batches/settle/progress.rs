@@ -13,7 +13,7 @@ use crate::error::EngineError;
 use crate::ports::{Outcome, Write};
 use crate::runs::Scene;
 use crate::runs::commit::{MAX_RACES, run_retention};
-use crate::runs::submit::{arm_poll, next_poll};
+use crate::runs::submit::arm_poll;
 
 /// So many rows are handed out between two writes of the marks: what a repeat after a crash does again at most, with what
 /// was in flight.
@@ -82,7 +82,7 @@ impl<'a> Progress<'a> {
 
     /// Leaves the rest to the next poll, as soon as may be or a step up the ladder. `None` when somebody else looks after it.
     pub(super) async fn rest(&mut self, soon: bool, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, EngineError> {
-        let at = if soon { now + LEAST_AHEAD } else { next_poll(&self.batch, now).next_poll_at };
+        let at = if soon { now + LEAST_AHEAD } else { self.batch.next_poll(now).next_poll_at };
         let kept = self.name_poll(at, now).await?;
         if kept == Kept::Written {
             self.measure(&metrics::polled(&self.batch));
