@@ -11,6 +11,8 @@
 //! 5. Whether a create that a kill cut off was made is known after ten minutes, and where several batches could be it, only by
 //!    their rows: when they have ended. The time of its run may be up by then. Was it made, its answer, which is paid, is
 //!    used; was it not, the run had no batch, and says so where it tells why it failed.
+//! 6. When a batch is looked at depends on its id, which is made anew, and on when a kill let it: what AWS is reckoned to have
+//!    charged for a run with a batch may differ by a whole number of looks.
 //!
 //! Each has to be found in the row of the run it happened to, and the process to have been killed while that run was live,
 //! twice where an answer was lost twice; a job's last words may differ where its last run's do, its alerts and its count of
@@ -19,6 +21,7 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use nightshift_domain::aws;
 use nightshift_domain::run::LEASE;
 use serde_json::{Value, json};
 
@@ -137,6 +140,7 @@ pub(crate) fn compare(calm: &Ledger, rough: &Ledger, kills: &[DateTime<Utc>]) ->
     jobs(calm, rough, &told, &mut found);
     arrivals(calm, rough, &told, &mut found);
     money(calm, rough, &told, &mut found);
+    looks(calm, rough, &mut found);
     found
 }
 
@@ -336,7 +340,12 @@ fn money(calm: &Ledger, rough: &Ledger, told: &Excuses, found: &mut Differences)
         same("answers billed in batches", &one, &other, found);
     } else {
         same("the bill for batches", &calm.batch_bill, &rough.batch_bill, found);
-        same("what cron.cost says", &calm.cost, &rough.cost, found);
+        let but_for_aws = |cost: &Value| {
+            let mut cost = cost.clone();
+            cost["awsUsd"] = Value::Null;
+            cost
+        };
+        same("what cron.cost says", &but_for_aws(&calm.cost), &but_for_aws(&rough.cost), found);
     }
     let sum: f64 = rough.runs.values().map(|run| run.entry["costUsd"].as_f64().unwrap()).sum();
     if (sum - rough.cost["paidUsd"].as_f64().unwrap()).abs() > 1e-6 {
@@ -348,6 +357,42 @@ fn money(calm: &Ledger, rough: &Ledger, told: &Excuses, found: &mut Differences)
         found.bad.push(format!("{twice} realtime answers were billed and not used; the rows explain {may}"));
     } else if twice > 0 {
         found.explained.push(("a realtime answer was lost", format!("{twice} answers were billed and not used")));
+    }
+}
+
+/// What AWS is reckoned to have charged, in nano-dollars.
+fn of_aws(value: &Value) -> i64 {
+    #[expect(clippy::cast_possible_truncation, reason = "far below a dollar")]
+    let nano = (value["awsUsd"].as_f64().unwrap_or(0.0) * 1e9).round() as i64;
+    nano
+}
+
+/// What AWS charged is the runs' sum, and a run's own differs by looks at its batches alone.
+fn looks(calm: &Ledger, rough: &Ledger, found: &mut Differences) {
+    let a_look = i64::try_from(aws::look()).unwrap();
+    let (mut differ, mut more) = (0, 0);
+    for (key, other) in &rough.runs {
+        let Some(one) = calm.runs.get(key).filter(|one| one.entry == other.entry) else { continue };
+        let by = of_aws(&other.row) - of_aws(&one.row);
+        let batched = items(&other.entry, "hops").any(|hop| hop["path"] == "batch");
+        if by % a_look != 0 || (by != 0 && !batched) {
+            found.bad.push(format!("run {key}: AWS charged {by} nano-dollars more than undisturbed"));
+        }
+        differ += u32::from(by != 0);
+        more += by / a_look;
+    }
+    if differ > 0 {
+        let what = format!("{differ} runs, {more} looks more in all");
+        found.explained.push(("a batch was looked at more or fewer times", what));
+    }
+    for (name, ledger) in [("undisturbed", calm), ("with kills", rough)] {
+        let sum: i64 = ledger.runs.values().map(|run| of_aws(&run.row)).sum();
+        if sum != of_aws(&ledger.cost) {
+            found.bad.push(format!(
+                "{name} AWS charged {sum} nano-dollars for the runs, and cron.cost says {}",
+                ledger.cost
+            ));
+        }
     }
 }
 
