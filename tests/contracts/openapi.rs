@@ -74,12 +74,10 @@ fn tried(report: &str) -> usize {
     report.lines().find_map(count).unwrap_or(0)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn schemathesis_finds_no_answer_that_the_description_does_not_allow() {
+/// Has schemathesis judge the paths that `which` selects; answers how many requests it made.
+fn judged(local: &Local, which: [&str; 2]) -> usize {
     let program = tools().join("venv/bin/schemathesis");
     assert!(program.exists(), "no schemathesis in {}: `make tools` installs it", tools().display());
-    let local = Local::start().await;
-    furnish(&local).await;
     let settings = local.dir.path().join("schemathesis.toml");
     std::fs::write(&settings, SETTINGS).unwrap();
     let ready = &local.stack.ready;
@@ -90,6 +88,7 @@ async fn schemathesis_finds_no_answer_that_the_description_does_not_allow() {
         .args(["--no-color", "run"])
         .arg(format!("{}/openapi.json", ready.url))
         .args(["--header", &format!("Authorization: Bearer {}", ready.token)])
+        .args(which)
         .args(["--checks", &CHECKS.join(",")])
         .args(["--phases", "examples,coverage,fuzzing,stateful"])
         .args(["--max-examples", EXAMPLES, "--seed", SEED, "--generation-database", "none", "--continue-on-failure"])
@@ -99,6 +98,29 @@ async fn schemathesis_finds_no_answer_that_the_description_does_not_allow() {
     let output = tokio::task::block_in_place(|| command.output()).unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-    // A run that selects nothing would end well too.
-    assert!(tried(&said) > 2_000, "{said}");
+    tried(&said)
+}
+
+// A run that selects nothing would end well too: requests are counted.
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn schemathesis_finds_no_answer_that_the_description_does_not_allow() {
+    let local = Local::start().await;
+    furnish(&local).await;
+    let tried = judged(&local, ["--exclude-path-regex", "^/hooks/"]);
+    assert!(tried > 2_000, "{tried} requests");
+}
+
+/// By themselves, because what is tried of the configuration switches hooks off.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nor_any_of_a_hooks() {
+    let local = Local::start().await;
+    let token = local.dir.path().join("hook-token");
+    std::fs::write(&token, &local.stack.ready.token).unwrap();
+    let hooks = json!({ "enabled": true, "token": format!("file:{}", token.display()), "named": { "gmail": {} } });
+    local.ok("config.set", &json!({ "path": "hooks", "value": hooks })).await;
+    let tried = judged(&local, ["--include-path-regex", "^/hooks/"]);
+    assert!(tried > 300, "{tried} requests");
+    let runs = local.ok("cron.runs", &json!({ "jobId": "hk-main" })).await;
+    assert!(!runs["runs"].as_array().unwrap().is_empty(), "turns were begun");
 }

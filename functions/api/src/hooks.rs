@@ -33,10 +33,10 @@ pub(crate) async fn handle(
         return Err(Fault::NoPath);
     }
     check(deps, &config, request.headers()).await?;
-    let called = Called::of(&config, name).ok_or_else(|| Fault::NoHook(name.to_owned()))?;
     if verb != Verb::POST {
         return Err(Fault::Verb("POST"));
     }
+    let called = Called::of(&config, name).ok_or_else(|| Fault::NoHook(name.to_owned()))?;
     let body = body(request.body().as_ref())?;
     let guard = key(request.headers())?.map(|key| Guard::new(&format!("hooks/{name}"), &key, &body));
     guarded(deps, invocation, now, guard, async |request| called.call(request, &config, &body).await).await

@@ -20,7 +20,7 @@ const ABOUT: &str = "Jobs for AI agents: when to run and what to ask; what ran, 
     empty object. In a request `null` is the same as leaving an optional field out, and a field that is not known is refused \
     by name. In an answer fields may be added, so ignore those you do not know. A refused request changes nothing.\n\n\
     The API asks for a bearer token, or stands behind AWS IAM and asks for none itself; then AWS answers 403 in a shape of \
-    its own. AWS also answers 429 and 502 by itself, when the function is throttled or cannot be run.";
+    its own. Hooks have a token of their own. AWS also answers 429 and 502 by itself, when the function is throttled or cannot be run.";
 
 /// The document, as it is sent.
 pub(crate) fn text() -> &'static str {
@@ -39,7 +39,16 @@ fn document() -> Value {
     paths.insert("/openapi.json".to_owned(), open("This description", "openapi", &json!({ "type": "object" })));
     let operations: Vec<_> = METHODS.into_iter().map(|method| operations::describe(method, &mut schemas)).collect();
     for operation in &operations {
-        paths.insert(format!("/v1/{}", operation.method.name()), json!({ "post": operation.to_json(&operations) }));
+        paths.insert(format!("/v1/{}", operation.name), json!({ "post": operation.to_json(&operations) }));
+    }
+    for path in operations::HOOKS {
+        let mut operation = operations::describe_hook(path, &mut schemas).to_json(&operations);
+        operation["security"] = json!([{ parts::HOOKS: [] }]);
+        let mut item = json!({ "post": operation });
+        if path == "{name}" {
+            item["parameters"] = json!([parts::hook_name()]);
+        }
+        paths.insert(format!("/hooks/{path}"), item);
     }
     let (components, renamed) = schemas.finish();
     let mut document = json!({
@@ -52,6 +61,7 @@ fn document() -> Value {
             { "name": "cron", "description": "Jobs and their runs." },
             { "name": "system", "description": "The main sessions of agents." },
             { "name": "config", "description": "The configuration." },
+            { "name": "hooks", "description": "For programs that know one token and nothing else; there once they are configured." },
             { "name": "service", "description": "The API itself; needs no token." },
         ],
         "security": [{ parts::BEARER: [] }],

@@ -1,4 +1,4 @@
-//! What each method takes, answers and refuses: a line per method.
+//! What each method and each hook takes, answers and refuses: a line for each.
 
 use nightshift_domain::job::Job;
 use nightshift_domain::{FieldError, JobId, RunKey};
@@ -8,9 +8,9 @@ use nightshift_engine::ports::TimerError;
 use nightshift_wire::schema::Schemas;
 use nightshift_wire::{
     CancelAnswer, ConfigAnswer, ConfigApplied, ConfigValidated, CostAnswer, DoctorAnswer, DocumentAnswer, DocumentList,
-    DocumentPut, EventAnswer, HeartbeatAnswer, ImportAnswer, JobAnswer, JobPage, MemoryAnswer, MemoryList, MemoryPut,
-    NotesAnswer, PlanAnswer, RemoveAnswer, RunAnswer, RunPage, RunView, SessionAnswer, SessionPage, StatusAnswer,
-    requests,
+    DocumentPut, EventAnswer, HeartbeatAnswer, HookAnswer, ImportAnswer, JobAnswer, JobPage, MemoryAnswer, MemoryList,
+    MemoryPut, NotesAnswer, PlanAnswer, RemoveAnswer, RunAnswer, RunPage, RunView, SessionAnswer, SessionPage,
+    StatusAnswer, requests,
 };
 use schemars::JsonSchema;
 use serde_json::{Map, Value, json};
@@ -44,6 +44,12 @@ enum May {
     Race,
     /// The stored configuration, which it needs, cannot be read.
     LackConfig,
+    /// Hooks are switched off.
+    MissHooks,
+    /// The hook it names is not configured.
+    MissHook,
+    /// The token that callers are to show cannot be looked up.
+    LackToken,
     /// A timer or function, which it needs, cannot be reached.
     LackTimers,
     /// The blob store, where long texts are, cannot be reached.
@@ -57,7 +63,7 @@ pub(super) fn describe(method: Method, schemas: &mut Schemas) -> Operation {
         LackBlobs, LackConfig, LackTimers, MeetHolder, MeetJob, MeetRevision, MeetText, MissDocument, MissJob,
         MissMemory, MissRun, MissSession, Race,
     };
-    let mut of = Describer { method, schemas };
+    let mut of = Describer { name: method.name(), changes: method.changes_something(), schemas };
     match method {
         Method::List => of.line::<requests::ListJobs, JobPage>(&[LackBlobs]),
         Method::Get => of.line::<requests::GetJob, Job>(&[MissJob, LackBlobs]),
@@ -103,8 +109,30 @@ pub(super) fn describe(method: Method, schemas: &mut Schemas) -> Operation {
     }
 }
 
+/// The hooks by the ends of their paths; a `{name}` is one of `hooks.named`.
+pub(super) const HOOKS: [&str; 3] = ["wake", "agent", "{name}"];
+
+/// The description of the hook whose path ends with `path`.
+pub(super) fn describe_hook(path: &'static str, schemas: &mut Schemas) -> Operation {
+    use May::{LackBlobs, LackConfig, LackTimers, LackToken, MissHook, MissHooks, Race};
+    let may = [MissHooks, Race, LackConfig, LackToken, LackTimers];
+    let mut of = Describer { name: "hooks.named", changes: true, schemas };
+    match path {
+        "wake" => {
+            of.name = "hooks.wake";
+            of.line::<requests::WakeHook, EventAnswer>(&may)
+        }
+        "agent" => {
+            of.name = "hooks.agent";
+            of.line::<requests::AgentHook, HookAnswer>(&[&may[..], &[LackBlobs]].concat())
+        }
+        _ => of.line::<requests::NamedHookBody, HookAnswer>(&[&may[..], &[MissHook, LackBlobs]].concat()),
+    }
+}
+
 struct Describer<'a> {
-    method: Method,
+    name: &'static str,
+    changes: bool,
     schemas: &'a mut Schemas,
 }
 
@@ -122,12 +150,13 @@ impl Describer<'_> {
         let text = takes.get("description").and_then(Value::as_str).unwrap_or_default();
         let (summary, description) = text.split_once("\n\n").unwrap_or((text, ""));
         let mut faults = parts::always();
-        if self.method.changes_something() {
+        if self.changes {
             faults.push(Fault::KeyReused);
         }
         faults.extend(may.iter().map(|may| may.fault()));
         Operation {
-            method: self.method,
+            name: self.name,
+            changes: self.changes,
             summary: summary.replace('\n', " ").trim_end_matches('.').to_owned(),
             description: description.replace("\n\n", "\r").replace('\n', " ").replace('\r', "\n\n"),
             needs: names(&takes, "required"),
@@ -147,6 +176,9 @@ impl May {
         let blob = nightshift_engine::ports::BlobError { key: String::new(), source: std::sync::Arc::new(missing) };
         let brief = JobId::parse("brief");
         Fault::Refused(match self {
+            Self::MissHooks => return Fault::NoPath,
+            Self::MissHook => return Fault::NoHook("gmail".to_owned()),
+            Self::LackToken => return Fault::NoSecret(String::new()),
             Self::MissJob => Refusal::NoJob("brief".to_owned()),
             Self::MissRun => Refusal::NoRun("brief_20261120T070000Z".to_owned()),
             Self::MissSession => Refusal::NoSession { agent: "main".to_owned(), name: "standup".to_owned() },
@@ -167,9 +199,10 @@ impl May {
     }
 }
 
-/// A method, described.
+/// A method or a hook, described.
 pub(super) struct Operation {
-    pub(super) method: Method,
+    pub(super) name: &'static str,
+    changes: bool,
     summary: String,
     description: String,
     /// Fields its request must have.
@@ -184,7 +217,7 @@ pub(super) struct Operation {
 impl Operation {
     /// `cron.runGet` is `cronRunGet`, as generated clients like it.
     fn id(&self) -> String {
-        let mut parts = self.method.name().split('.');
+        let mut parts = self.name.split('.');
         let first = parts.next().unwrap_or_default().to_owned();
         parts.fold(first, |id, part| {
             let (head, tail) = part.split_at_checked(1).unwrap_or((part, ""));
@@ -194,8 +227,7 @@ impl Operation {
 
     /// The operation as `OpenAPI` writes it; `all` are those it may lead to.
     pub(super) fn to_json(&self, all: &[Self]) -> Value {
-        let changes = self.method.changes_something();
-        let mut done = parts::answered("Done.", if changes { &[parts::REPLAYED] } else { &[] });
+        let mut done = parts::answered("Done.", if self.changes { &[parts::REPLAYED] } else { &[] });
         done["content"] = parts::json_content(&self.answers);
         let links = self.links(all);
         if !links.is_empty() {
@@ -207,14 +239,14 @@ impl Operation {
         let mut operation = json!({
             "summary": self.summary,
             "operationId": self.id(),
-            "tags": [self.method.name().split('.').next()],
+            "tags": [self.name.split('.').next()],
             "requestBody": { "required": !self.needs.is_empty(), "content": parts::json_content(&self.takes) },
             "responses": responses,
         });
         if !self.description.is_empty() {
             operation["description"] = json!(self.description);
         }
-        if changes {
+        if self.changes {
             operation["parameters"] = json!([parts::idempotency_key()]);
         }
         operation

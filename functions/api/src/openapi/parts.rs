@@ -8,8 +8,9 @@ use serde_json::{Map, Value, json};
 
 use crate::error::Fault;
 
-/// The name of the security scheme.
+/// The names of the security schemes.
 pub(super) const BEARER: &str = "bearer";
+pub(super) const HOOKS: &str = "hooks";
 /// Response headers by their names in the components.
 const NOW: (&str, &str) = ("Now", NOW_HEADER);
 pub(super) const REPLAYED: (&str, &str) = ("Replayed", "Idempotency-Replayed");
@@ -17,8 +18,12 @@ const AUTHENTICATE: (&str, &str) = ("Authenticate", "WWW-Authenticate");
 const RETRY_AFTER: (&str, &str) = ("RetryAfter", "Retry-After");
 
 pub(super) fn security_schemes() -> Value {
-    json!({ BEARER: { "type": "http", "scheme": "bearer",
-        "description": "The token of the stack; not asked for where the API stands behind AWS IAM." } })
+    json!({
+        BEARER: { "type": "http", "scheme": "bearer",
+            "description": "The token of the stack; not asked for where the API stands behind AWS IAM." },
+        HOOKS: { "type": "http", "scheme": "bearer",
+            "description": "The token of the hooks (`hooks.token`). The header `x-openclaw-token` may hold it instead." },
+    })
 }
 
 pub(super) fn headers() -> Value {
@@ -48,6 +53,18 @@ pub(super) fn idempotency_key() -> Value {
             answer. A refusal is not remembered.",
         "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$" },
         "example": "8f14e45f-ceea-467f-9575-5d4b2c1a7e10",
+    })
+}
+
+/// The end of a configured hook's path.
+pub(super) fn hook_name() -> Value {
+    json!({
+        "name": "name",
+        "in": "path",
+        "required": true,
+        "description": "One of `hooks.named`.",
+        "schema": { "type": "string", "minLength": 1 },
+        "example": "gmail",
     })
 }
 

@@ -4,10 +4,10 @@ use nightshift_domain::run::{Run, Text};
 
 use super::*;
 
-const TOKEN: [(&str, &str); 1] = [("authorization", "Bearer knock knock")];
+pub(super) const TOKEN: [(&str, &str); 1] = [("authorization", "Bearer knock knock")];
 
 /// An API whose hooks are configured as `hooks` says, beside an agent with a route.
-async fn with(hooks: &Value) -> Api {
+pub(super) async fn with(hooks: &Value) -> Api {
     let api = api();
     let route = json!({ "channel": "telegram", "to": "42" });
     let entries = json!({ "main": { "defaultRoute": route }, "ops": {} });
@@ -16,12 +16,12 @@ async fn with(hooks: &Value) -> Api {
     api
 }
 
-fn on() -> Value {
+pub(super) fn on() -> Value {
     let gmail = json!({ "agentId": "ops", "name": "Mail", "model": "haiku", "thinking": "low", "deliver": false });
     json!({ "enabled": true, "token": "ssm:hook-token", "named": { "gmail": gmail } })
 }
 
-async fn knock(api: &Api, name: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
+pub(super) async fn knock(api: &Api, name: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
     api.send("POST", &format!("/hooks/{name}"), headers, body.to_string()).await
 }
 

@@ -11,7 +11,7 @@ use nightshift_engine::Clock as _;
 use nightshift_engine::ports::{Outcome, Write};
 use serde_json::{Value, json};
 
-use super::{Answer, Api, api, job, refused};
+use super::{Answer, Api, api, hooks, job, refused};
 
 /// Where the document is while it is tested.
 const HOME: &str = "http://127.0.0.1/openapi.json";
@@ -140,12 +140,18 @@ impl Described {
 
     /// The status is one of the method's, and the body is as it says.
     fn check(&mut self, method: &str, answer: &Answer) {
-        let at = format!("/paths/~1v1~1{method}/post/responses/{}", answer.status);
+        self.check_path(&format!("/v1/{method}"), answer);
+    }
+
+    fn check_path(&mut self, path: &str, answer: &Answer) {
+        let method = path.trim_start_matches("/v1/");
+        let at = format!("/paths/{}/post/responses/{}", path.replace('/', "~1"), answer.status);
         let described = self.document.pointer(&at).unwrap_or_else(|| panic!("{method} does not say {}", answer.status));
         let schema = resolved(&self.document, &described["content"]["application/json"]["schema"]);
         let silent: Vec<_> =
             answer.body.as_object().unwrap().keys().filter(|name| !names(schema).contains(*name)).collect();
         assert!(silent.is_empty(), "{method} {} does not say {silent:?}", answer.status);
+        let at = at.replace('{', "%7B").replace('}', "%7D");
         let place = format!("{HOME}#{at}/content/application~1json/schema");
         let index = self.compiler.compile(&place, &mut self.schemas).unwrap();
         if let Err(error) = self.schemas.validate(&answer.body, index) {
@@ -297,6 +303,40 @@ async fn every_method_answers_and_refuses_as_described() {
         let get = api.send("GET", &path, &authorized, String::new()).await;
         refused(&get, 405, "method_not_allowed", None);
     }
+}
+
+#[tokio::test]
+async fn hooks_take_answer_and_refuse_as_described() {
+    let off = api();
+    let mut described = Described::by(&off).await;
+    let api = hooks::with(&hooks::on()).await;
+    let hooks = [("/hooks/wake", "wake"), ("/hooks/agent", "agent"), ("/hooks/{name}", "gmail")];
+    let blue = json!({ "message": "x", "colour": "blue" });
+    for (path, name) in hooks {
+        let operation = described.document["paths"][path]["post"].clone();
+        let schema = operation["requestBody"]["content"]["application/json"]["schema"].clone();
+        let schema = resolved(&described.document, &schema).clone();
+        let refusal = hooks::knock(&api, name, &hooks::TOKEN, &blue).await;
+        described.check_path(path, &refusal);
+        let agents = described.document["components"]["schemas"]["AgentHook"].clone();
+        let fields = if name == "gmail" { &agents } else { &schema };
+        same_names(path, &taken(&refusal, "colour"), fields, &schema.to_string());
+        let examples = schema["examples"].as_array().unwrap();
+        assert!(!examples.is_empty());
+        for example in examples {
+            let answer = hooks::knock(&api, name, &hooks::TOKEN, example).await;
+            assert_eq!(answer.status, 200, "{path} {example}: {}", answer.body);
+            described.check_path(path, &answer);
+        }
+        described.check_path(path, &hooks::knock(&off, name, &hooks::TOKEN, &blue).await);
+        described.check_path(path, &hooks::knock(&api, name, &[], &blue).await);
+        let keyed = [hooks::TOKEN[0], ("idempotency-key", "k")];
+        for body in [&examples[0], &json!({ "text": "y", "message": "y" })] {
+            described.check_path(path, &hooks::knock(&api, name, &keyed, body).await);
+        }
+        assert_eq!(described.seen[path], BTreeSet::from([200, 400, 401, 404, 409]), "{path}");
+    }
+    described.check_path("/hooks/{name}", &hooks::knock(&api, "nobody", &hooks::TOKEN, &json!({})).await);
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@
 //! server also takes words in any letter case and cuts off blanks around a text.
 
 mod heartbeat;
+mod hooks;
 mod job;
 mod jobs;
 mod other;
@@ -19,6 +20,7 @@ mod sessions;
 mod shelves;
 
 pub use heartbeat::{HeartbeatNotes, LastHeartbeat};
+pub use hooks::{AgentHook, HookBatch, NamedHookBody, WakeHook};
 pub use job::{
     AgentTurnPayload, AtSchedule, BatchInput, CronSchedule, EverySchedule, JobInput, PayloadInput, ScheduleInput,
     StateInput, SystemEventPayload,
