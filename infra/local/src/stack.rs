@@ -133,7 +133,7 @@ impl Stack {
         environment.settings.api_token_sha256 = Some(hex(&Sha256::digest(token.as_bytes())));
         environment.settings.skip_cron = ["NIGHTSHIFT_SKIP_CRON", "OPENCLAW_SKIP_CRON"]
             .iter()
-            .any(|name| std::env::var(name).is_ok_and(|value| !value.is_empty() && value != "0"));
+            .any(|name| std::env::var(name).is_ok_and(|value| nightshift_boot::is_on(&value)));
         let deps = nightshift_boot::build(&environment, clients(&ports, PREFIX), clock.clone())?;
 
         let lambda = Lambda::open(

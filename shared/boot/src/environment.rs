@@ -72,7 +72,7 @@ impl Environment {
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, SettingMissing> {
         let get = |name: &str| variable(name).filter(|value| !value.is_empty());
         let need = |name: &'static str| get(name).ok_or(SettingMissing { name, problem: "is not set" });
-        let on = |name: &str| get(name).is_some_and(|value| value != "0");
+        let on = |name: &str| get(name).is_some_and(|value| is_on(&value));
         Ok(Self {
             table: need("NIGHTSHIFT_TABLE")?,
             blobs: blob_place(&need("NIGHTSHIFT_BLOBS")?).ok_or(SettingMissing {
@@ -143,9 +143,43 @@ impl Environment {
     }
 }
 
+/// Whether the value of a variable that switches something on does so: whatever is not blank and does not say no.
+pub fn is_on(value: &str) -> bool {
+    !["", "0", "false", "no", "off"].contains(&value.trim().to_ascii_lowercase().as_str())
+}
+
 fn blob_place(text: &str) -> Option<BlobPlace> {
     if let Some(bucket) = text.strip_prefix("s3://") {
         return Some(BlobPlace::Bucket(bucket.trim_end_matches('/').to_owned()));
     }
     text.strip_prefix("file://").map(|dir| BlobPlace::Folder(PathBuf::from(dir)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_switch_that_says_no_is_off() {
+        for off in ["", " ", "0", "false", "False", "no", "OFF", " off "] {
+            assert!(!is_on(off), "{off:?}");
+        }
+        for on in ["1", "true", "yes", "on", "please"] {
+            assert!(is_on(on), "{on:?}");
+        }
+        let with = |name: &'static str, value: &'static str| {
+            let needed = |name: &str| match name {
+                "NIGHTSHIFT_BLOBS" => Some("s3://b".to_owned()),
+                "NIGHTSHIFT_TABLE"
+                | "NIGHTSHIFT_GROUP"
+                | "NIGHTSHIFT_SCHEDULER_ROLE_ARN"
+                | "NIGHTSHIFT_FUNCTION_ARN_PREFIX" => Some("x".to_owned()),
+                _ => None,
+            };
+            let read = Environment::read(|asked| if asked == name { Some(value.to_owned()) } else { needed(asked) });
+            read.unwrap().settings.skip_cron
+        };
+        assert!(!with("NIGHTSHIFT_SKIP_CRON", "false"));
+        assert!(with("OPENCLAW_SKIP_CRON", "1"));
+    }
 }

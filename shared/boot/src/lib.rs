@@ -17,7 +17,7 @@ use nightshift_engine::{Clock, Deps, Invocation, SystemClock};
 use nightshift_store::{DynamoStore, ObjectBlobs};
 use nightshift_timers::{Functions, LambdaInvoker, SchedulerTimers};
 
-pub use environment::{BlobPlace, Environment, ModelPlace, SettingMissing};
+pub use environment::{BlobPlace, Environment, ModelPlace, SettingMissing, is_on};
 pub use logs::init_tracing;
 pub use models::OpenModels;
 pub use secrets::{ParameterStore, ProcessSecrets};
