@@ -362,7 +362,10 @@ async fn insist(batches: &dyn Batches, batch: &Batch, view: &BatchView) {
     }
 }
 
-/// A member wishes to leave: the batch is told to stop when every live member does.
+/// A member wishes to leave: the batch is told to stop when every live member does, and looked at soon.
+///
+/// # Crash safety
+/// As [`stop`] and [`rearm`], one after the other: stopped between the two, the poll that was armed before is the next look.
 pub(crate) async fn request_cancel(scene: Scene<'_>, id: &AttemptId) -> Result<(), EngineError> {
     let Some(batch) = scene.deps.store.batch(id).await? else { return Ok(()) };
     let BatchState::Open { remote, .. } = &batch.state else { return Ok(()) };
@@ -379,7 +382,12 @@ pub(crate) async fn request_cancel(scene: Scene<'_>, id: &AttemptId) -> Result<(
         }
     };
     if let Some(batches) = opened.model.batches() {
-        stop(scene, batches, batch, &remote, scene.deps.clock.now()).await?;
+        let now = scene.deps.clock.now();
+        let batch = stop(scene, batches, batch, &remote, now).await?;
+        // It ends within minutes, and its next poll may be a quarter of an hour away.
+        if matches!(batch.state, BatchState::Canceling { .. }) {
+            rearm(scene, &batch, now).await?;
+        }
     }
     Ok(())
 }

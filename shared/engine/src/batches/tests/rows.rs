@@ -190,6 +190,18 @@ async fn a_batch_is_canceling_until_it_has_ended_also_where_the_cancel_is_refuse
 }
 
 #[tokio::test]
+async fn the_end_of_a_batch_that_somebody_stopped_is_seen_within_minutes() {
+    let world = world();
+    let key = world.submit(ready("a")).await;
+    world.live(hours(3)).await;
+    let invocation = world.invocation("inv-cancel");
+    assert!(Box::pin(cancel(world.scene(&invocation), &key)).await.unwrap());
+    world.provider.end(0, |_| RowResult::Canceled);
+    world.live(TimeDelta::minutes(3)).await;
+    assert_eq!((world.state(&key).await, world.provider.with(|inner| inner.canceled)), ("canceled", 1));
+}
+
+#[tokio::test]
 async fn a_batch_past_its_time_is_told_to_stop_once() {
     let world = world();
     let key = world.submit(ready("a")).await;
