@@ -10,7 +10,8 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::answer::ApiError;
-use crate::lifecycle::{Batch, Cancel, Planned, ResultLines, Row, Status};
+use crate::cache::Reader;
+use crate::lifecycle::{Batch, Cancel, Planned, ResultLines, Row, Status, after};
 use crate::messages::page;
 use crate::page::PageQuery;
 use crate::reply::{Outcome, Sampling, Step, Turn};
@@ -43,11 +44,17 @@ pub(crate) fn create(work: &mut Work<'_>) -> Result<Value, ApiError> {
         purpose: Purpose::Batch,
         given: &given,
     };
-    let mut dropped = 0;
+    let duration = work.state.script.duration_ms(work.state.batches().count());
+    let read_at = after(work.now, duration);
+    let (mut dropped, mut kept) = (0, Vec::new());
     for (custom_id, params) in requests {
         let params: Value = serde_json::from_str(params.get()).map_err(|error| not_json(&error))?;
-        let mut sampling = Sampling { script: &work.state.script, uses: &mut uses, ids: &mut *work.ids, now: work.now };
-        let step = begin(params, context, &mut sampling, &mut dropped);
+        let hits = work.state.script.batch_cache_hits;
+        let prompts = Reader::new(&work.state.prompts, &work.caller.workspace, read_at, hits);
+        let mut sampling =
+            Sampling { script: &work.state.script, uses: &mut uses, ids: &mut *work.ids, now: work.now, prompts };
+        let step = begin(params, &work.caller.workspace, context, &mut sampling, &mut dropped);
+        kept.append(&mut sampling.prompts.entries);
         let request_id = work.ids.fresh("req_");
         let planned = match step {
             Ok(Step::Done(outcome)) => Planned::of(outcome, &request_id),
@@ -62,8 +69,10 @@ pub(crate) fn create(work: &mut Work<'_>) -> Result<Value, ApiError> {
     if uses != work.state.uses {
         work.effects.push(Effect::Replied(uses));
     }
+    if !kept.is_empty() {
+        work.effects.push(Effect::Kept(kept));
+    }
     let workspace = work.caller.workspace.clone();
-    let duration = work.state.script.duration_ms(work.state.batches().count());
     let batch = Batch::new(id, workspace, work.now, duration, rows);
     // As the instant of its creation sees it: a duration of 0 shows at the next read.
     let object = batch.object(work.now, work.base_url);
@@ -75,6 +84,7 @@ pub(crate) fn create(work: &mut Work<'_>) -> Result<Value, ApiError> {
 /// otherwise (docs page "preserved-thinking", 2026-10-01).
 fn begin(
     params: Value,
+    workspace: &str,
     context: Context<'_>,
     sampling: &mut Sampling<'_>,
     dropped: &mut u64,
@@ -85,7 +95,7 @@ fn begin(
     };
     let bound = binding::bind(&mut params, model, Purpose::Batch, context.betas)?;
     *dropped += bound.dropped;
-    Ok(Turn::new(params, &model.id, true, bound.transformations).begin(sampling))
+    Ok(Turn::new(params, &model.id, workspace, true, bound.transformations).begin(sampling))
 }
 
 fn not_json(error: &serde_json::Error) -> ApiError {

@@ -16,14 +16,15 @@
 //!   `authorization_token` of an MCP server included.
 //! - Nothing leaves the machine: MCP servers are reached on loopback only.
 //!
-//! What it does not do: cache prompts (scripts may set the `usage` they want), count tokens as the models do (it takes
-//! four characters for a token), limit rates unless a script says so, run code or search the web (scripts bring the
+//! What it does not do: count tokens as the models do (it takes four characters for a token; scripts may set the `usage`
+//! they want), limit rates unless a script says so, run code or search the web (scripts bring the
 //! blocks), or stream while MCP tools are still at work (the stream begins when they are done).
 
 mod answer;
 mod auth;
 mod batches;
 mod bill;
+mod cache;
 mod fake;
 mod ids;
 mod journal;

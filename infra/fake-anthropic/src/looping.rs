@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 use crate::answer::ApiError;
+use crate::cache::Reader;
 use crate::fake::Fake;
 use crate::lifecycle::Planned;
 use crate::reply::{Outcome, Sampling, Step, Turn};
@@ -39,9 +40,17 @@ impl Fake {
         let now = self.clock().now();
         let mut inner = self.lock();
         let (mut uses, mut ids) = (inner.state.uses.clone(), inner.state.ids());
-        let mut sampling = Sampling { script: &inner.state.script, uses: &mut uses, ids: &mut ids, now };
+        let workspace = turn.workspace.clone();
+        // With a mark in the request, what the loop has come to is kept too (docs page "web-search-tool", 2026-10-01; taken to
+        // hold for every server tool).
+        let prompts = Reader::new(&inner.state.prompts, &workspace, now, 1.0);
+        let mut sampling = Sampling { script: &inner.state.script, uses: &mut uses, ids: &mut ids, now, prompts };
         let step = turn.sample(&mut sampling);
-        let effects = if uses == inner.state.uses { Vec::new() } else { vec![Effect::Replied(uses)] };
+        let kept = sampling.prompts.entries;
+        let mut effects = if uses == inner.state.uses { Vec::new() } else { vec![Effect::Replied(uses)] };
+        if !kept.is_empty() {
+            effects.push(Effect::Kept(kept));
+        }
         inner.commit(Record::Went(Box::new(Went { at: now, ids: ids.position(), effects, answered: None })))?;
         Ok(step)
     }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::answer::{Answer, ApiError};
+use crate::cache::Reader;
 use crate::page::PageQuery;
 use crate::reply::{self, Outcome, Sampling, Step, Turn};
 use crate::server::Work;
@@ -28,8 +29,15 @@ pub(crate) fn create(work: &mut Work<'_>) -> Result<Said, ApiError> {
     }
     let stream = params.get("stream") == Some(&Value::Bool(true));
     let mut uses = work.state.uses.clone();
-    let mut sampling = Sampling { script: &work.state.script, uses: &mut uses, ids: &mut *work.ids, now: work.now };
-    let step = Turn::new(params, &model.id, false, bound.transformations).begin(&mut sampling);
+    let workspace = &work.caller.workspace;
+    let prompts = Reader::new(&work.state.prompts, workspace, work.now, 1.0);
+    let mut sampling =
+        Sampling { script: &work.state.script, uses: &mut uses, ids: &mut *work.ids, now: work.now, prompts };
+    let step = Turn::new(params, &model.id, workspace, false, bound.transformations).begin(&mut sampling);
+    let kept = sampling.prompts.entries;
+    if !kept.is_empty() {
+        work.effects.push(Effect::Kept(kept));
+    }
     if uses != work.state.uses {
         work.effects.push(Effect::Replied(uses));
     }

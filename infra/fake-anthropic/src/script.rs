@@ -38,6 +38,8 @@ pub struct Script {
     /// The same for one batch after the other, from the first one again after the last; where it is empty all take
     /// `batchDurationMs`.
     pub batch_durations_ms: Vec<u64>,
+    /// What share of the prompts that are in the cache a batch's rows find there; in realtime all are found. Default 1.
+    pub batch_cache_hits: f64,
     /// From a cancel to the end of the batch, in milliseconds. Default 30,000.
     pub cancel_duration_ms: u64,
     /// Which rows of a cancelled batch were done in time.
@@ -69,6 +71,7 @@ impl Default for Script {
             replies: Vec::new(),
             batch_duration_ms: 60_000,
             batch_durations_ms: Vec::new(),
+            batch_cache_hits: 1.0,
             cancel_duration_ms: 30_000,
             cancel_keeps: CancelKeeps::None,
             latency_ms: 0,
@@ -108,6 +111,9 @@ pub struct Reply {
     /// that calls MCP tools is one message made in several steps, and each step before this one counts too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hop: Option<usize>,
+    /// Answers only requests that offer this tool, or the tools of the MCP server of this name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offers: Option<String>,
     /// How often it answers; without it, always.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub times: Option<u32>,
@@ -289,6 +295,9 @@ pub enum ScriptError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// A `batchCacheHits` that is no share.
+    #[error("batchCacheHits: give a share from 0 to 1, not {0}")]
+    Hits(f64),
     /// An entry of `mcpOrigins` that is not an `https` origin mapped to an `http` one on loopback.
     #[error("mcpOrigins: {origin}: map an https origin to an http origin on loopback")]
     Origin {
@@ -314,6 +323,9 @@ impl Script {
         }
         for (index, fault) in self.faults.iter().enumerate() {
             fault.check().map_err(|reason| ScriptError::Fault { index, reason })?;
+        }
+        if !(0.0..=1.0).contains(&self.batch_cache_hits) {
+            return Err(ScriptError::Hits(self.batch_cache_hits));
         }
         check_origins(&self.mcp_origins)
     }
@@ -345,7 +357,8 @@ impl Reply {
     fn matches(&self, asked: &Asked<'_>) -> bool {
         let text = self.pattern.as_deref().is_none_or(|pattern| pattern == "*" || asked.text.contains(pattern));
         let after = self.after_tool.as_deref().is_none_or(|tool| asked.after.contains(&tool));
-        text && after && self.hop.is_none_or(|hop| hop == asked.hop)
+        let offered = self.offers.as_deref().is_none_or(|tool| asked.offered.contains(&tool));
+        text && after && offered && self.hop.is_none_or(|hop| hop == asked.hop)
     }
 
     fn check(&self) -> Result<(), &'static str> {

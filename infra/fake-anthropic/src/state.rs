@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::bill::{Bill, Tokens};
+use crate::cache::{Entry, PromptCache};
 use crate::ids::Ids;
 use crate::lifecycle::{Batch, Cancel, Planned};
 use crate::models::Catalogue;
@@ -91,6 +92,8 @@ pub(crate) enum Effect {
     Dropped {
         blocks: u64,
     },
+    /// Beginnings of prompts that were read or written, and are in the cache from now on.
+    Kept(Vec<Entry>),
     /// The MCP calls of a batch's row are about to be made.
     LoopBegun {
         id: String,
@@ -111,6 +114,7 @@ pub(crate) struct State {
     pub(crate) script: Script,
     pub(crate) catalogue: Catalogue,
     pub(crate) uses: Vec<u32>,
+    pub(crate) prompts: PromptCache,
     calls: BTreeMap<Target, u64>,
     log: Vec<Logged>,
     /// Oldest first.
@@ -130,6 +134,7 @@ impl State {
             script,
             catalogue,
             uses: Vec::new(),
+            prompts: PromptCache::default(),
             calls: BTreeMap::new(),
             log: Vec::new(),
             batches: Vec::new(),
@@ -179,6 +184,7 @@ impl State {
             Effect::LoopBegun { id, index } => self.change(&id, |batch| batch.begin_loop(index)),
             Effect::LoopEnded { id, index, planned } => self.change(&id, |batch| batch.end_loop(index, planned)),
             Effect::Dropped { blocks } => self.dropped += blocks,
+            Effect::Kept(entries) => self.prompts.keep(entries, at),
             Effect::Deleted { id } => {
                 if let Some(index) = self.batches.iter().position(|batch| batch.id == id) {
                     self.batches.remove(index).bill(at, &mut self.billed);

@@ -9,6 +9,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) text: String,
     /// The tools whose results came last.
     pub(crate) after: Vec<&'a str>,
+    /// The tools it may call, and the MCP servers whose tools.
+    pub(crate) offered: Vec<&'a str>,
     /// How many assistant messages there are so far; each sampling in the message being written counts as one.
     pub(crate) hop: usize,
 }
@@ -19,7 +21,7 @@ impl<'a> Asked<'a> {
     pub(super) fn of(params: &'a Map<String, Value>, written: &'a [Value], told: usize, samplings: usize) -> Self {
         let messages = params.get("messages").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         let hop = messages.iter().filter(|message| message["role"] == "assistant").count() + samplings;
-        let mut asked = Self { hop, ..Self::default() };
+        let mut asked = Self { hop, offered: offered(params).collect(), ..Self::default() };
         let mut parts = Vec::new();
         let calls = || messages.iter().flat_map(|message| blocks(&message["content"])).chain(written);
         let mut results: Vec<&Value> = Vec::new();
@@ -44,6 +46,12 @@ impl<'a> Asked<'a> {
         asked.text = parts.join("\n");
         asked
     }
+}
+
+/// The names of the tools in the request, and of the MCP servers whose tools it offers.
+fn offered(params: &Map<String, Value>) -> impl Iterator<Item = &str> {
+    let tools = params.get("tools").map_or(&[][..], blocks);
+    tools.iter().filter_map(|tool| tool["name"].as_str().or_else(|| tool["mcp_server_name"].as_str()))
 }
 
 fn blocks(content: &Value) -> &[Value] {
@@ -112,7 +120,7 @@ mod tests {
             json!({"type": "mcp_tool_result", "tool_use_id": "m", "content": [{"type": "text", "text": "three jobs"}]}),
         ];
         let asked = Asked::of(&params, &written, 1, 1);
-        assert_eq!(asked, Asked { text: "three jobs".to_owned(), after: vec!["list"], hop: 1 });
+        assert_eq!(asked, Asked { text: "three jobs".to_owned(), after: vec!["list"], hop: 1, ..Asked::default() });
     }
 
     #[test]
@@ -126,6 +134,6 @@ mod tests {
         assert_eq!(Asked::of(&answered, &[], 0, 0).text, "three jobs");
         assert_eq!(Asked::of(&answered, &[], 0, 0).after, ["list"]);
         let open = paused(json!([{"type": "server_tool_use", "id": "w", "name": "web_search", "input": {}}]));
-        assert_eq!(Asked::of(&open, &[], 0, 0), Asked { text: "ask".to_owned(), after: vec![], hop: 1 });
+        assert_eq!(Asked::of(&open, &[], 0, 0), Asked { text: "ask".to_owned(), hop: 1, ..Asked::default() });
     }
 }

@@ -14,12 +14,14 @@ use serde_json::{Map, Value, json};
 
 use crate::answer::ApiError;
 use crate::bill::Tokens;
+use crate::cache::Reader;
 use crate::ids::Ids;
 use crate::mcp::Call;
 use crate::script::{Reply, RowEnd, Script, ScriptedError, StreamError};
 pub(crate) use asked::Asked;
+use written::Written;
 pub(crate) use written::input_tokens;
-use written::{Written, tokens_in};
+pub(crate) use written::tokens_in;
 
 /// Samplings after which a turn with server tools is paused (docs page "server-tools", 2026-10-01).
 const MAX_SAMPLINGS: usize = 10;
@@ -65,6 +67,8 @@ pub(crate) struct Sampling<'a> {
     pub(crate) uses: &'a mut Vec<u32>,
     pub(crate) ids: &'a mut Ids,
     pub(crate) now: DateTime<Utc>,
+    /// How it reads its prompt.
+    pub(crate) prompts: Reader<'a>,
 }
 
 /// Why a message ends.
@@ -78,6 +82,9 @@ struct Stop {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Turn {
     model: String,
+    /// Whose cache it reads by.
+    #[serde(default)]
+    pub(crate) workspace: String,
     in_batch: bool,
     params: Map<String, Value>,
     content: Vec<Value>,
@@ -97,9 +104,16 @@ impl Default for ApiError {
 }
 
 impl Turn {
-    pub(crate) fn new(params: Map<String, Value>, model: &str, in_batch: bool, transformations: Option<Value>) -> Self {
+    pub(crate) fn new(
+        params: Map<String, Value>,
+        model: &str,
+        workspace: &str,
+        in_batch: bool,
+        transformations: Option<Value>,
+    ) -> Self {
         let (content, usages) = (Vec::new(), Vec::new());
-        Self { model: model.to_owned(), in_batch, params, content, usages, told: 0, transformations }
+        let workspace = workspace.to_owned();
+        Self { model: model.to_owned(), workspace, in_batch, params, content, usages, told: 0, transformations }
     }
 
     /// Starts. A turn that comes back paused, or with its client tools answered, may still wait for a server's tools:
@@ -160,7 +174,7 @@ impl Turn {
             Some(Reply { text: Some(text), .. }) => Written::text(text, &self.params),
             Some(_) | None => Written::text(&words::own_words(&self.params, &asked.text), &self.params),
         };
-        let usage = self.usage(&written, reply);
+        let usage = self.usage(&written, reply, &mut sampling.prompts);
         let calls_client = written.content.iter().any(|block| block["type"] == "tool_use");
         self.usages.push(usage);
         self.content.extend(written.content.iter().cloned());
@@ -180,14 +194,10 @@ impl Turn {
     }
 
     /// The usage of the sampling that wrote `written`.
-    fn usage(&self, written: &Written, reply: Option<&Reply>) -> Value {
+    fn usage(&self, written: &Written, reply: Option<&Reply>, prompts: &mut Reader<'_>) -> Value {
         let output = tokens_in(&Value::Array(written.content.clone())).max(1);
-        let so_far = if self.content.is_empty() { 0 } else { tokens_in(&Value::Array(self.content.clone())) };
-        let mut usage = json!({
-            "input_tokens": input_tokens(&self.params) + so_far,
-            "cache_creation_input_tokens": 0,
-            "cache_read_input_tokens": 0,
-            "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
+        let mut usage = prompts.read(&self.params, &self.model, &self.content).usage();
+        let rest = json!({
             "output_tokens": written.cut_at.unwrap_or(output),
             "output_tokens_details": null,
             "server_tool_use": null,
@@ -195,7 +205,8 @@ impl Turn {
             "inference_geo": null,
             "speed": null,
         });
-        for (field, value) in reply.and_then(|reply| reply.usage.as_ref()).into_iter().flatten() {
+        let scripted = reply.and_then(|reply| reply.usage.as_ref());
+        for (field, value) in rest.as_object().into_iter().chain(scripted).flatten() {
             usage[field] = value.clone();
         }
         usage

@@ -82,7 +82,7 @@ pub(crate) fn input_tokens(params: &Map<String, Value>) -> u64 {
     parts.iter().filter_map(|part| params.get(*part)).map(tokens_in).sum::<u64>() + 3 * messages
 }
 
-pub(super) fn tokens_in(value: &Value) -> u64 {
+pub(crate) fn tokens_in(value: &Value) -> u64 {
     let (chars, attachments) = weigh(value);
     chars.div_ceil(CHARS_PER_TOKEN as u64) + attachments * ATTACHMENT_TOKENS
 }

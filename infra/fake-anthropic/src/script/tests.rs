@@ -65,12 +65,31 @@ fn replies_are_tried_in_order_until_used_up() {
 }
 
 #[test]
+fn a_reply_may_be_for_those_who_offer_a_tool() {
+    let script = Script::from_json(r#"{"replies": [{"offers": "memory", "text": "a"}, {"text": "b"}]}"#).unwrap();
+    let pick = |offered: &[&'static str]| {
+        let asked = Asked { offered: offered.to_vec(), ..Asked::default() };
+        script.reply(&asked, false, &[0, 0]).map(|found| found.0)
+    };
+    assert_eq!((pick(&["cron", "memory"]), pick(&["cron"]), pick(&[])), (Some(0), Some(1), Some(1)));
+}
+
+#[test]
+fn a_share_of_hits_is_a_share() {
+    for bad in ["-0.1", "1.5"] {
+        let error = Script::from_json(&format!(r#"{{"batchCacheHits": {bad}}}"#)).unwrap_err();
+        assert!(error.to_string().contains("from 0 to 1"), "{error}");
+    }
+    assert!((Script::from_json(r#"{"batchCacheHits": 0.3}"#).unwrap().batch_cache_hits - 0.3).abs() < f64::EPSILON);
+}
+
+#[test]
 fn a_reply_waits_for_its_hop_and_its_tool() {
     let text =
         r#"{"replies": [{"hop": 1, "text": "a"}, {"afterTool": "memory", "match": "x", "text": "b"}, {"text": "c"}]}"#;
     let script = Script::from_json(text).unwrap();
     let pick = |text: &str, after: &[&'static str], hop| {
-        let asked = Asked { text: text.to_owned(), after: after.to_vec(), hop };
+        let asked = Asked { text: text.to_owned(), after: after.to_vec(), hop, ..Asked::default() };
         script.reply(&asked, false, &[0, 0, 0]).map(|found| found.0)
     };
     assert_eq!(pick("x", &[], 0), Some(2));

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod batches;
+mod cache;
 mod durability;
 mod envelope;
 mod faults;

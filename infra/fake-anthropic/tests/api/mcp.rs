@@ -14,13 +14,13 @@ use tokio::sync::Semaphore;
 
 use crate::{Answer, Stand, params, read, result, row, start};
 
-const ORIGIN: &str = "https://nightshift.example";
+pub(super) const ORIGIN: &str = "https://nightshift.example";
 const BETA: &str = "mcp-client-2025-11-20";
 
 /// A small MCP server: `add` counts its calls, `fail` says it failed, `hidden` is only listed.
 #[derive(Debug, Clone)]
-struct Server {
-    url: String,
+pub(super) struct Server {
+    pub(super) url: String,
     /// Every message it got, by method.
     heard: Arc<Mutex<Vec<String>>>,
     /// Open, unless a test takes all its permits: then calls of tools wait.
@@ -30,13 +30,18 @@ struct Server {
 const PERMITS: u32 = 100;
 
 impl Server {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let server = Self { url, heard: Arc::default(), gate: Arc::new(Semaphore::new(PERMITS as usize)) };
         let router = Router::new().route("/mcp", post(serve)).with_state(server.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         server
+    }
+
+    /// Counts its calls from the first one again.
+    pub(super) fn forget(&self) {
+        self.heard.lock().unwrap().clear();
     }
 
     fn heard(&self, method: &str) -> usize {
@@ -70,7 +75,7 @@ async fn serve(State(server): State<Server>, headers: HeaderMap, Json(message): 
 }
 
 /// A request that may use the server.
-fn request(text: &str, token: &str) -> Value {
+pub(super) fn request(text: &str, token: &str) -> Value {
     let mut body = params(text);
     body["mcp_servers"] = json!([
         {"type": "url", "name": "jobs", "url": format!("{ORIGIN}/mcp"), "authorization_token": token},
@@ -80,12 +85,12 @@ fn request(text: &str, token: &str) -> Value {
     body
 }
 
-fn call(name: &str) -> Value {
+pub(super) fn call(name: &str) -> Value {
     json!({"type": "mcp_tool_use", "server_name": "jobs", "name": name, "input": {"n": 1}})
 }
 
 impl Stand {
-    async fn with_mcp(&self, path: &str, body: &Value) -> Answer {
+    pub(super) async fn with_mcp(&self, path: &str, body: &Value) -> Answer {
         read(self.request(Method::POST, path).header("anthropic-beta", BETA).json(body).send().await.unwrap()).await
     }
 
