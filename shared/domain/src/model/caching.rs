@@ -2,7 +2,8 @@
 //!
 //! A written prefix costs 1.25 times its input price for five minutes and twice for an hour, and a tenth when it is read
 //! ("Pricing" page, 2026-10-01), so that it pays from the second hop on. In a batch it is read only by the *next* batch, an
-//! hour apart at most: requests in one cold batch do not see each other's writes. The thresholds are those at which a cached
+//! hour apart at most: requests in one cold batch do not see each other's writes. Within one request the provider's own loop
+//! reads what it wrote a step before, where it is asked to. The thresholds are those at which a cached
 //! turn is the cheaper one where nearly every read hits; short prefixes are left alone in batches because they lose already
 //! when a third of the reads miss, and misses of up to 70 % are documented ("Batch processing" page, 2026-10-01).
 
@@ -28,6 +29,10 @@ pub struct Prospect {
     pub hop: u32,
     /// How many hops the turn will have, as far as the job's last run tells.
     pub expected_hops: Option<u32>,
+    /// Whether the provider may call our tools within the hop.
+    pub loops: bool,
+    /// How many it will call there, as far as the job's last run tells.
+    pub expected_calls: Option<u32>,
     /// What the turn begins with: system prompt, tools, history and prompt, tokens.
     pub prefix_tokens: u64,
     /// All that this hop sends, tokens.
@@ -40,17 +45,32 @@ pub struct Prospect {
 
 /// For how long the prefix of a hop is kept; `None` where it is not.
 pub fn cache_for(prospect: Prospect) -> Option<CacheFor> {
-    let Prospect { path, hop, expected_hops, prefix_tokens, sent_tokens, client_tools, way } = prospect;
+    let Prospect { path, hop, expected_hops, prefix_tokens, sent_tokens, client_tools, way, .. } = prospect;
     if !client_tools {
         return None;
     }
     let expected = expected_hops.unwrap_or(1);
     match path {
+        // The provider's loop reads what it has just written, but only where the request has a mark ("Web search tool" page,
+        // "Prompt caching", 2026-10-01); without one each of its steps pays for the whole prompt.
+        Path::Batch if prospect.calls_within() > 0 && sent_tokens >= LEAST_CACHED => Some(CacheFor::FiveMinutes),
         Path::Batch if way.is_some() => (way == Some(Way::BatchHour)).then_some(CacheFor::Hour),
         // The prefix is the same in every hop, so that those that would read it do not stop short of asking.
         Path::Batch if expected >= HOPS_FOR_AN_HOUR && prefix_tokens > LEAST_FOR_AN_HOUR => Some(CacheFor::Hour),
         Path::Realtime if (expected >= 2 || hop >= 2) && sent_tokens >= LEAST_CACHED => Some(CacheFor::FiveMinutes),
         Path::Batch | Path::Realtime => None,
+    }
+}
+
+impl Prospect {
+    /// How many of our tools the provider is expected to call within the hop. A turn whose way is one call does there what its
+    /// last one did in hops of its own.
+    fn calls_within(&self) -> u32 {
+        if !self.loops {
+            return 0;
+        }
+        let hops = self.expected_hops.filter(|_| self.way == Some(Way::OneCall));
+        self.expected_calls.or(hops.map(|hops| hops.saturating_sub(1))).unwrap_or(0)
     }
 }
 
@@ -131,8 +151,18 @@ mod tests {
             let expected_hops = Some(turn.hops);
             let client_tools = true;
             let prefix_tokens = turn.prefix;
-            match cache_for(Prospect { path, hop, expected_hops, prefix_tokens, sent_tokens, client_tools, way: None })
-            {
+            let (loops, expected_calls, way) = (false, None, None);
+            match cache_for(Prospect {
+                path,
+                hop,
+                expected_hops,
+                loops,
+                expected_calls,
+                prefix_tokens,
+                sent_tokens,
+                client_tools,
+                way,
+            }) {
                 None => Sent::Plain,
                 Some(CacheFor::FiveMinutes) => Sent::FiveMinutes,
                 Some(CacheFor::Hour) => Sent::Hour,
@@ -198,13 +228,25 @@ mod tests {
             path: Path::Batch,
             hop: 1,
             expected_hops: Some(3),
+            loops: false,
+            expected_calls: None,
             prefix_tokens: 10_001,
             sent_tokens: 10_001,
             client_tools: true,
             way: None,
         };
         let live = Prospect { path: Path::Realtime, expected_hops: Some(2), sent_tokens: 4096, ..base };
+        let one_call =
+            Prospect { loops: true, expected_hops: Some(1), expected_calls: Some(1), sent_tokens: 4096, ..base };
+        let first = Prospect { way: Some(Way::OneCall), expected_hops: Some(2), expected_calls: None, ..one_call };
         let rows = [
+            (one_call, Some(CacheFor::FiveMinutes)),
+            (Prospect { sent_tokens: 4095, ..one_call }, None),
+            (Prospect { expected_calls: None, ..one_call }, None),
+            (Prospect { loops: false, ..one_call }, None),
+            (first, Some(CacheFor::FiveMinutes)),
+            (Prospect { expected_hops: Some(1), ..first }, None),
+            (Prospect { way: Some(Way::Batch), loops: false, ..first }, None),
             (base, Some(CacheFor::Hour)),
             (Prospect { hop: 5, ..base }, Some(CacheFor::Hour)),
             (Prospect { prefix_tokens: 10_000, ..base }, None),

@@ -209,12 +209,20 @@ pub struct Talk {
     /// How many hops the job's last successful run had, which is what is expected of this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected_hops: Option<u32>,
+    /// How many of our tools the provider called within those.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected_calls: Option<u32>,
 }
 
 impl Talk {
     /// The calls that hop number `hop` stopped for.
     pub fn asked_of(&self, hop: u32) -> impl Iterator<Item = &ToolCall> {
         self.calls.iter().filter(move |call| call.hop == hop && call.via == Via::Hop)
+    }
+
+    /// How many of our tools the provider called within its hops.
+    pub fn called_within(&self) -> u32 {
+        u32::try_from(self.calls.iter().filter(|call| call.via == Via::Endpoint).count()).unwrap_or(u32::MAX)
     }
 
     /// Whether a tool has sent a whole message to `target`.

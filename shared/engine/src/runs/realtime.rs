@@ -217,6 +217,8 @@ pub(crate) async fn hop_request(scene: Scene<'_>, run: &Run, plan: &Plan) -> Res
         path: plan.path,
         hop: u32::try_from(run.used().count() + 1).unwrap_or(u32::MAX),
         expected_hops: run.talk.expected_hops,
+        loops: plan.endpoint.is_some(),
+        expected_calls: run.talk.expected_calls,
         prefix_tokens,
         sent_tokens: estimated_tokens(system.as_deref(), tools.as_deref(), &messages),
         client_tools: !plan.client_tools.is_empty(),

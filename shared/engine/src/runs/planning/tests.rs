@@ -10,7 +10,7 @@ use nightshift_domain::config::Config;
 use nightshift_domain::job::{JobRecord, on_run_moved};
 use nightshift_domain::model::{CacheFor, HopRequest, ModelErrorKind, ModelInfo, Reply, ThinkingMode, built_in};
 use nightshift_domain::planner::{Way, Went};
-use nightshift_domain::run::{Credential, Event, Hop, Origin, Path, Plan, Run, State};
+use nightshift_domain::run::{CallState, Credential, Event, Hop, Origin, Path, Plan, Run, State, Text, ToolCall, Via};
 use serde_json::{Value, json};
 
 use super::plan;
@@ -326,6 +326,40 @@ async fn a_turn_that_may_choose_goes_the_cheapest_way_and_says_why() {
     let (way, path, endpoint, _, reason) = planned(&private, json!(["memory"]), &[5, 6], Some(3_600_000)).await;
     assert_eq!((way, path, endpoint), (Some(Way::Realtime), Path::Realtime, false));
     assert!(reason.contains("6 batches one after the other may take 6h"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_call_in_which_the_provider_calls_tools_is_cached_for_its_own_loop_where_the_last_one_had_some() {
+    let long = "word ".repeat(10_000);
+    let agents = json!({ "defaults": { "instructions": long } });
+    let world = world(&[opus()], json!({ "agents": agents, "api": { "publicUrl": "https://night.example" } }));
+    let record = job(&json!({ "model": OPUS, "toolsAllow": ["memory"], "batch": { "enabled": true } }));
+    let now = world.deps.clock.now();
+    let ended = async |record: &JobRecord, calls: usize| {
+        let mut run = world.run_of(record).await;
+        run.hops.push(answered(1));
+        let call = ToolCall {
+            id: "toolu_1".to_owned(),
+            hop: 1,
+            name: "memory_view".to_owned(),
+            input: Text::Inline("{}".to_owned()),
+            via: Via::Endpoint,
+            state: CallState::Asked,
+        };
+        run.talk.calls = vec![call; calls];
+        run.state = State::Succeeded;
+        on_run_moved(record, &State::Delivering, &run, now).unwrap().record
+    };
+    let cache = async |record: &JobRecord| {
+        let run = world.run_of(record).await;
+        let plan = world.plan(&run).await;
+        assert!(plan.endpoint.is_some());
+        hop_request(world.scene(), &run, &plan).await.unwrap().cache
+    };
+    let (with, without) = (ended(&record, 2).await, ended(&record, 0).await);
+    assert_eq!((with.habits.last_calls, without.habits.last_calls), (Some(2), None));
+    let caches = [cache(&record).await, cache(&without).await, cache(&with).await];
+    assert_eq!(caches, [None, None, Some(CacheFor::FiveMinutes)]);
 }
 
 #[tokio::test]
