@@ -7,11 +7,11 @@ use nightshift_domain::planner::{Outlook, Shape, Way, choose, cost};
 use crate::table::{Table, ratio, say};
 
 /// Prompts from a bare question to a workspace with tools, short answers and long ones, and mostly few steps, tokens.
-const PREFIXES: [u64; 5] = [1_500, 3_000, 8_000, 20_000, 60_000];
-const OUTPUTS: [u64; 4] = [300, 500, 800, 2_000];
-const STEPS: [u32; 5] = [1, 1, 2, 3, 6];
+pub(crate) const PREFIXES: [u64; 5] = [1_500, 3_000, 8_000, 20_000, 60_000];
+pub(crate) const OUTPUTS: [u64; 4] = [300, 500, 800, 2_000];
+pub(crate) const STEPS: [u32; 5] = [1, 1, 2, 3, 6];
 /// What a step adds to the prompt.
-const GROWTH: u64 = 2_000;
+pub(crate) const GROWTH: u64 = 2_000;
 const MODELS: [&str; 4] = ["claude-fable-5-2", "claude-opus-5-5", "claude-sonnet-5-5", "claude-haiku-5-5"];
 
 /// Each prompt with each answer and each number of steps once: a hundred.

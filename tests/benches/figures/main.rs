@@ -8,6 +8,7 @@ mod cli;
 mod cold;
 mod costs;
 mod http;
+mod hundred;
 mod memory;
 mod schedules;
 mod stopwatch;
@@ -25,12 +26,13 @@ fn main() -> anyhow::Result<()> {
         say("this takes its time: run it with `make bench`");
         return Ok(());
     }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     if std::env::args().any(|argument| argument == "costs") {
-        // They need no stack and no release build.
+        // They need no release build.
         costs::reckon(SystemClock.now());
-        return Ok(());
+        return runtime.block_on(hundred::measure());
     }
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run())
+    runtime.block_on(run())
 }
 
 async fn run() -> anyhow::Result<()> {
@@ -47,6 +49,7 @@ async fn run() -> anyhow::Result<()> {
     drop(stack);
     schedules::measure()?;
     costs::reckon(SystemClock.now());
+    Box::pin(hundred::measure()).await?;
     memory.print();
     Ok(())
 }
