@@ -32,7 +32,9 @@ fn code(run: &Value) -> (&Value, &Value) {
 async fn of_three_jobs_of_one_minute_the_last_cent_goes_to_one_and_one_alert_tells_of_the_others() {
     let local = Local::start().await;
     local.configure(&budget(0.5)).await;
-    local.script(json!({ "latencyMs": 30_000 }));
+    // The calls alone take their time, so that nothing keeps the three from coming to theirs together.
+    let slow = json!({ "on": "messages", "nth": 1, "times": 9, "do": "delay", "delayMs": 30_000 });
+    local.script(json!({ "faults": [slow] }));
     let mut ids = Vec::new();
     for name in ["one", "two", "three"] {
         ids.push(local.add(&job(name, "30 6 * * *", &json!({}))).await);
