@@ -12,9 +12,9 @@
 //!    their rows: when they have ended. The time of its run may be up by then. Was it made, its answer, which is paid, is
 //!    used; was it not, the run had no batch, and says so where it tells why it failed.
 //! 6. When a batch is looked at depends on its id, which is made anew, and on when a kill let it: what AWS is reckoned to have
-//!    charged for a run with a batch may differ by a whole number of looks.
+//!    charged for a run with a batch may differ by whole looks, a few for each batch and for each kill while it was live.
 //!
-//! Each has to be found in the row of the run it happened to, and the process to have been killed while that run was live,
+//! The others have each to be found in the row of the run it happened to, and the process to have been killed while that run was live,
 //! twice where an answer was lost twice; a job's last words may differ where its last run's do, its alerts and its count of
 //! failures from such a run on, and sums by what their runs differ. Everything else is a fault of the product.
 
@@ -25,7 +25,7 @@ use nightshift_domain::aws;
 use nightshift_domain::run::LEASE;
 use serde_json::{Value, json};
 
-use super::excuses::{Excuse, Excuses, begun_again, ends_otherwise, excuses, interrupted, items};
+use super::excuses::{Excuse, Excuses, begun_again, ends_otherwise, excuses, interrupted, items, kills_within};
 use super::ledger::{Ledger, RunBook};
 
 /// What differs.
@@ -37,6 +37,8 @@ pub(crate) struct Differences {
     pub(crate) bad: Vec<String>,
 }
 
+/// How many looks a kill may put off or bring forward: those of a quarter of an hour, after which a sweep goes on.
+const LOOKS_A_KILL: usize = 6;
 /// What an attempt fails with that finds the lease of an earlier one of its own event.
 const HELD_BY_TWIN: &str = "Twin";
 /// From an event's first failed attempt to its last ("How Lambda handles errors and retries with asynchronous invocation":
@@ -140,7 +142,7 @@ pub(crate) fn compare(calm: &Ledger, rough: &Ledger, kills: &[DateTime<Utc>]) ->
     jobs(calm, rough, &told, &mut found);
     arrivals(calm, rough, &told, &mut found);
     money(calm, rough, &told, &mut found);
-    looks(calm, rough, &mut found);
+    looks(calm, rough, kills, &mut found);
     found
 }
 
@@ -368,14 +370,15 @@ fn of_aws(value: &Value) -> i64 {
 }
 
 /// What AWS charged is the runs' sum, and a run's own differs by looks at its batches alone.
-fn looks(calm: &Ledger, rough: &Ledger, found: &mut Differences) {
+fn looks(calm: &Ledger, rough: &Ledger, kills: &[DateTime<Utc>], found: &mut Differences) {
     let a_look = i64::try_from(aws::look()).unwrap();
     let (mut differ, mut more) = (0, 0);
     for (key, other) in &rough.runs {
         let Some(one) = calm.runs.get(key).filter(|one| one.entry == other.entry) else { continue };
         let by = of_aws(&other.row) - of_aws(&one.row);
-        let batched = items(&other.entry, "hops").any(|hop| hop["path"] == "batch");
-        if by % a_look != 0 || (by != 0 && !batched) {
+        let batched = items(&other.entry, "hops").filter(|hop| hop["path"] == "batch").count();
+        let most = if batched > 0 { 2 * batched + LOOKS_A_KILL * kills_within(other, kills) } else { 0 };
+        if by % a_look != 0 || usize::try_from((by / a_look).abs()).unwrap() > most {
             found.bad.push(format!("run {key}: AWS charged {by} nano-dollars more than undisturbed"));
         }
         differ += u32::from(by != 0);

@@ -87,7 +87,7 @@ fn carried_out(tool: &Value) -> bool {
 }
 
 /// How many of the kills came while the run was live.
-fn kills_within(run: &RunBook, kills: &[DateTime<Utc>]) -> usize {
+pub(super) fn kills_within(run: &RunBook, kills: &[DateTime<Utc>]) -> usize {
     let instant = |field: &str| DateTime::from_timestamp_millis(run.row[field].as_i64()?);
     let (Some(from), Some(to)) = (instant("createdAtMs"), instant("endedAtMs")) else { return 0 };
     kills.iter().filter(|at| (from..=to).contains(at)).count()
