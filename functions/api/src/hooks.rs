@@ -61,8 +61,10 @@ impl<'a> Called<'a> {
             Self::Wake => {
                 // Who calls from elsewhere wants it looked at now, unless they say otherwise; as under OpenClaw.
                 let mut body = body.clone();
-                if let Some(fields) = body.as_object_mut().filter(|fields| !fields.contains_key("modes")) {
-                    fields.entry("mode").or_insert_with(|| "now".into());
+                if let Some(fields) =
+                    body.as_object_mut().filter(|fields| fields.get("mode").is_none_or(Value::is_null))
+                {
+                    fields.insert("mode".to_owned(), "now".into());
                 }
                 let event_id = Box::pin(jobs::system_event(request, &body)).await?;
                 Ok(shown(&EventAnswer { ok: true, event_id }))

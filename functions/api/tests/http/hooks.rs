@@ -71,6 +71,12 @@ async fn a_text_waits_or_wakes_the_session() {
     assert_eq!(queued.status, 200, "{}", queued.body);
     let calls = api.outside.calls.lock().unwrap().clone();
     assert_eq!(calls, ["put j-hb-main", "invoke heartbeat"]);
+    // Left out, and `null`, which is the same, it is looked at now.
+    for body in [json!({ "text": "It is shut." }), json!({ "text": "It is locked.", "mode": null })] {
+        assert_eq!(knock(&api, "wake", &TOKEN, &body).await.status, 200);
+        assert_eq!(api.outside.calls.lock().unwrap().last().unwrap(), "invoke heartbeat", "{body}");
+        api.outside.calls.lock().unwrap().clear();
+    }
     refused(&knock(&api, "wake", &TOKEN, &json!({ "text": " " })).await, 400, "missing_field", Some("text"));
 }
 

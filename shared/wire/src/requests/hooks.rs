@@ -9,8 +9,6 @@ use super::job::thinking;
 use super::parts;
 
 /// Puts a text before the main session of an agent.
-///
-/// `modes` is taken for `mode`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(example = serde_json::json!({ "text": "The door is open." }))]
@@ -71,7 +69,7 @@ pub struct AgentHook {
 pub enum HookBatch {
     /// Whether.
     Switch(bool),
-    /// How.
+    /// How. `deliverBy` and `earliest` are refused: they are for schedules.
     Rules(BatchInput),
 }
 

@@ -79,8 +79,7 @@ pub struct RemoveJob {
 
 /// Runs a job now.
 ///
-/// Answers at once, when the run's row is written; `cron.runGet` shows how the run fares. `id` is taken for `jobId`, and
-/// `modes` for `mode`.
+/// Answers at once, when the run's row is written; `cron.runGet` shows how the run fares. `id` is taken for `jobId`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(example = serde_json::json!({ "jobId": "brief", "mode": "force" }))]

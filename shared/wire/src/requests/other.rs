@@ -20,7 +20,7 @@ pub struct GetConfig {}
 
 /// Queues a text for the main session of an agent.
 ///
-/// The agent's next heartbeat takes it up. `modes` is taken for `mode`.
+/// The agent's next heartbeat takes it up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(example = serde_json::json!({ "text": "The build is green again.", "mode": "now" }))]
