@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::answer::ApiError;
 use crate::cache::Reader;
-use crate::lifecycle::{Batch, Cancel, Planned, ResultLines, Row, Status, after};
+use crate::lifecycle::{Batch, Cancel, EXPIRY, Planned, ResultLines, Row, Status, after};
 use crate::messages::page;
 use crate::page::PageQuery;
 use crate::reply::{Outcome, Sampling, Step, Turn};
@@ -54,7 +54,10 @@ pub(crate) fn create(work: &mut Work<'_>) -> Result<Value, ApiError> {
         let mut sampling =
             Sampling { script: &work.state.script, uses: &mut uses, ids: &mut *work.ids, now: work.now, prompts };
         let step = begin(params, &work.caller.workspace, context, &mut sampling, &mut dropped);
-        kept.append(&mut sampling.prompts.entries);
+        // One that expires reads nothing.
+        if read_at < work.now + EXPIRY {
+            kept.append(&mut sampling.prompts.entries);
+        }
         let request_id = work.ids.fresh("req_");
         let planned = match step {
             Ok(Step::Done(outcome)) => Planned::of(outcome, &request_id),
@@ -95,7 +98,9 @@ fn begin(
     };
     let bound = binding::bind(&mut params, model, Purpose::Batch, context.betas)?;
     *dropped += bound.dropped;
-    Ok(Turn::new(params, &model.id, workspace, true, bound.transformations).begin(sampling))
+    let mut turn = Turn::new(params, &model.id, workspace, true, bound.transformations);
+    turn.read_at = Some(sampling.prompts.at());
+    Ok(turn.begin(sampling))
 }
 
 fn not_json(error: &serde_json::Error) -> ApiError {

@@ -73,6 +73,11 @@ impl PromptCache {
         }
     }
 
+    /// Drops what was to come at `at`, because it does not.
+    pub(crate) fn forget(&mut self, at: DateTime<Utc>) {
+        self.entries.retain(|_, entry| entry.from != at);
+    }
+
     fn find(&self, key: u64, at: DateTime<Utc>) -> Option<Entry> {
         self.entries.get(&key).copied().filter(|entry| entry.from <= at && at < entry.until)
     }
@@ -115,6 +120,11 @@ impl Split {
 impl<'a> Reader<'a> {
     pub(crate) fn new(cache: &'a PromptCache, workspace: &'a str, at: DateTime<Utc>, hits: f64) -> Self {
         Self { cache, workspace, at, hits, entries: Vec::new() }
+    }
+
+    /// When prompts are read.
+    pub(crate) fn at(&self) -> DateTime<Utc> {
+        self.at
     }
 
     /// Reads the prompt of `params`, behind which the answer has come as far as `content`.

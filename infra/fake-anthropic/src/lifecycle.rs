@@ -14,7 +14,7 @@ use crate::reply::{Outcome, Spoken, Turn};
 use crate::script::CancelKeeps;
 
 /// A batch ends at the latest this long after its creation (docs page "batch-processing", 2026-10-01).
-const EXPIRY: TimeDelta = TimeDelta::hours(24);
+pub(crate) const EXPIRY: TimeDelta = TimeDelta::hours(24);
 /// Results can be fetched for this long after creation, not after the end (docs page "batch-processing", 2026-10-01).
 const ARCHIVE: TimeDelta = TimeDelta::days(29);
 
@@ -135,6 +135,11 @@ impl Batch {
     /// Books a cancellation; the first one counts.
     pub(crate) fn cancel(&mut self, cancel: Cancel) {
         self.cancel.get_or_insert(cancel);
+    }
+
+    /// When its rows are read, if nobody cancels it.
+    pub(crate) fn read_at(&self) -> DateTime<Utc> {
+        after(self.created_at, self.duration_ms)
     }
 
     fn expires_at(&self) -> DateTime<Utc> {

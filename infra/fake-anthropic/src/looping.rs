@@ -43,7 +43,7 @@ impl Fake {
         let workspace = turn.workspace.clone();
         // With a mark in the request, what the loop has come to is kept too (docs page "web-search-tool", 2026-10-01; taken to
         // hold for every server tool).
-        let prompts = Reader::new(&inner.state.prompts, &workspace, now, 1.0);
+        let prompts = Reader::new(&inner.state.prompts, &workspace, turn.read_at.unwrap_or(now), 1.0);
         let mut sampling = Sampling { script: &inner.state.script, uses: &mut uses, ids: &mut ids, now, prompts };
         let step = turn.sample(&mut sampling);
         let kept = sampling.prompts.entries;

@@ -12,7 +12,7 @@ use crate::cache::{Entry, PromptCache};
 use crate::ids::Ids;
 use crate::lifecycle::{Batch, Cancel, Planned};
 use crate::models::Catalogue;
-use crate::script::{Script, Target};
+use crate::script::{CancelKeeps, Script, Target};
 
 /// One line of the journal. Old lines must stay readable: fields are added with a default, never renamed.
 #[derive(Debug, Serialize, Deserialize)]
@@ -180,7 +180,13 @@ impl State {
     fn take(&mut self, effect: Effect, at: DateTime<Utc>) {
         match effect {
             Effect::Created(batch) => self.batches.push(*batch),
-            Effect::Cancelled { id, cancel } => self.change(&id, |batch| batch.cancel(cancel)),
+            Effect::Cancelled { id, cancel } => {
+                let read_at = self.batches.iter().find(|batch| batch.id == id).map(Batch::read_at);
+                if let Some(read_at) = read_at.filter(|_| cancel.keeps != CancelKeeps::All) {
+                    self.prompts.forget(read_at);
+                }
+                self.change(&id, |batch| batch.cancel(cancel));
+            }
             Effect::LoopBegun { id, index } => self.change(&id, |batch| batch.begin_loop(index)),
             Effect::LoopEnded { id, index, planned } => self.change(&id, |batch| batch.end_loop(index, planned)),
             Effect::Dropped { blocks } => self.dropped += blocks,

@@ -85,6 +85,9 @@ pub(crate) struct Turn {
     /// Whose cache it reads by.
     #[serde(default)]
     pub(crate) workspace: String,
+    /// When a row of a batch is read, whoever looks whenever: when its batch ends.
+    #[serde(default)]
+    pub(crate) read_at: Option<DateTime<Utc>>,
     in_batch: bool,
     params: Map<String, Value>,
     content: Vec<Value>,
@@ -113,7 +116,18 @@ impl Turn {
     ) -> Self {
         let (content, usages) = (Vec::new(), Vec::new());
         let workspace = workspace.to_owned();
-        Self { model: model.to_owned(), workspace, in_batch, params, content, usages, told: 0, transformations }
+        let read_at = None;
+        Self {
+            model: model.to_owned(),
+            workspace,
+            read_at,
+            in_batch,
+            params,
+            content,
+            usages,
+            told: 0,
+            transformations,
+        }
     }
 
     /// Starts. A turn that comes back paused, or with its client tools answered, may still wait for a server's tools:

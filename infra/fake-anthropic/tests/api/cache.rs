@@ -67,6 +67,13 @@ async fn a_batch_reads_what_an_earlier_one_wrote_and_not_what_stands_beside_it()
     assert_eq!(usages().await, [[0, 0, 10, 0]; 2], "an hour is over");
     stand.script(json!({ "batchDurationMs": 600_000, "batchCacheHits": 0 }));
     assert_eq!(usages().await, [[0, 0, 10, 0]; 2], "none is found");
+    stand.script(json!({ "batchDurationMs": 600_000 }));
+    stand.advance_ms(3_600_000);
+    let rows = json!({ "requests": [row("a", long("hello", Some("1h")))] });
+    let id = stand.post("/v1/messages/batches", &rows).await.body["id"].as_str().unwrap().to_owned();
+    stand.post(&format!("/v1/messages/batches/{id}/cancel"), &json!({})).await;
+    stand.advance_ms(600_000);
+    assert_eq!(usages().await, [[0, 0, 10, 0]; 2], "what was canceled wrote nothing");
 }
 
 #[tokio::test]
@@ -87,6 +94,8 @@ async fn the_providers_loop_reads_what_it_came_to_where_the_request_has_a_mark()
         body.as_object_mut().unwrap().retain(|_, value| !value.is_null());
         let rows = json!({ "requests": [row("loop", body)] });
         let id = stand.with_mcp("/v1/messages/batches", &rows).await.body["id"].as_str().unwrap().to_owned();
+        // Its steps follow one another, however late somebody looks.
+        stand.advance_ms(1_200_000);
         stand.retrieve(&id).await;
         let lines = stand.results(&id).await;
         let usage = &result(&lines, "loop")["message"]["usage"];
