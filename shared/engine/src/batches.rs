@@ -384,9 +384,14 @@ pub(crate) async fn request_cancel(scene: Scene<'_>, id: &AttemptId) -> Result<(
     if let Some(batches) = opened.model.batches() {
         let now = scene.deps.clock.now();
         let batch = stop(scene, batches, batch, &remote, now).await?;
-        // It ends within minutes, and its next poll may be a quarter of an hour away.
-        if matches!(batch.state, BatchState::Canceling { .. }) {
-            rearm(scene, &batch, now).await?;
+        // It ends within minutes, and its next poll may be a quarter of an hour away. That one is armed in any case, and where
+        // rows are handed out already, whoever does so names the next.
+        if matches!(batch.state, BatchState::Canceling { .. })
+            && batch.ended_at.is_none()
+            && batch.settled.count() == 0
+            && let Err(error) = rearm(scene, &batch, now).await
+        {
+            warn!(batch.id = remote, "batch {remote} is looked at no sooner than before: {}", error.chain());
         }
     }
     Ok(())

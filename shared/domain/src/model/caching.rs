@@ -31,7 +31,7 @@ pub struct Prospect {
     pub expected_hops: Option<u32>,
     /// Whether the provider may call our tools within the hop.
     pub loops: bool,
-    /// How many it will call there, as far as the job's last run tells.
+    /// How many it will call there, as far as the job's last run with such hops tells.
     pub expected_calls: Option<u32>,
     /// What the turn begins with: system prompt, tools, history and prompt, tokens.
     pub prefix_tokens: u64,
@@ -51,26 +51,30 @@ pub fn cache_for(prospect: Prospect) -> Option<CacheFor> {
     }
     let expected = expected_hops.unwrap_or(1);
     match path {
+        Path::Batch if way == Some(Way::BatchHour) => Some(CacheFor::Hour),
+        // The prefix is the same in every hop, so that those that would read it do not stop short of asking.
+        Path::Batch if way.is_none() && expected >= HOPS_FOR_AN_HOUR && prefix_tokens > LEAST_FOR_AN_HOUR => {
+            Some(CacheFor::Hour)
+        }
         // The provider's loop reads what it has just written, but only where the request has a mark ("Web search tool" page,
         // "Prompt caching", 2026-10-01); without one each of its steps pays for the whole prompt.
-        Path::Batch if prospect.calls_within() > 0 && sent_tokens >= LEAST_CACHED => Some(CacheFor::FiveMinutes),
-        Path::Batch if way.is_some() => (way == Some(Way::BatchHour)).then_some(CacheFor::Hour),
-        // The prefix is the same in every hop, so that those that would read it do not stop short of asking.
-        Path::Batch if expected >= HOPS_FOR_AN_HOUR && prefix_tokens > LEAST_FOR_AN_HOUR => Some(CacheFor::Hour),
+        Path::Batch | Path::Realtime if prospect.calls_within() > 0 && sent_tokens >= LEAST_CACHED => {
+            Some(CacheFor::FiveMinutes)
+        }
         Path::Realtime if (expected >= 2 || hop >= 2) && sent_tokens >= LEAST_CACHED => Some(CacheFor::FiveMinutes),
         Path::Batch | Path::Realtime => None,
     }
 }
 
 impl Prospect {
-    /// How many of our tools the provider is expected to call within the hop. A turn whose way is one call does there what its
-    /// last one did in hops of its own.
+    /// How many of our tools the provider is expected to call within the hop. Where no turn tells, the first hop of one whose way
+    /// is one call has what the job's last one did in hops of its own, or one, as it was reckoned with several steps.
     fn calls_within(&self) -> u32 {
-        if !self.loops {
-            return 0;
-        }
-        let hops = self.expected_hops.filter(|_| self.way == Some(Way::OneCall));
-        self.expected_calls.or(hops.map(|hops| hops.saturating_sub(1))).unwrap_or(0)
+        let guess = match self.way {
+            Some(Way::OneCall) if self.hop == 1 => self.expected_hops.unwrap_or(2).saturating_sub(1),
+            Some(Way::OneCall | Way::Batch | Way::BatchHour | Way::Realtime) | None => 0,
+        };
+        if self.loops { self.expected_calls.unwrap_or(guess) } else { 0 }
     }
 }
 
@@ -246,7 +250,16 @@ mod tests {
             (Prospect { loops: false, ..one_call }, None),
             (first, Some(CacheFor::FiveMinutes)),
             (Prospect { expected_hops: Some(1), ..first }, None),
+            (Prospect { expected_hops: None, ..first }, Some(CacheFor::FiveMinutes)),
+            (Prospect { hop: 2, ..first }, None),
+            (Prospect { expected_calls: Some(0), ..first }, None),
             (Prospect { way: Some(Way::Batch), loops: false, ..first }, None),
+            // Hops of a turn that has some of both: an hour's mark is read by the loop too.
+            (Prospect { expected_hops: Some(3), prefix_tokens: 10_001, ..one_call }, Some(CacheFor::Hour)),
+            (Prospect { expected_hops: Some(2), hop: 2, expected_calls: Some(0), ..one_call }, None),
+            // One call that goes on in realtime.
+            (Prospect { path: Path::Realtime, ..one_call }, Some(CacheFor::FiveMinutes)),
+            (Prospect { path: Path::Realtime, expected_calls: Some(0), ..one_call }, None),
             (base, Some(CacheFor::Hour)),
             (Prospect { hop: 5, ..base }, Some(CacheFor::Hour)),
             (Prospect { prefix_tokens: 10_000, ..base }, None),

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 use crate::money::Tokens;
-use crate::run::{Run, best_realtime};
+use crate::run::{Run, Via, best_realtime};
 
 /// How many turns of a job are remembered.
 const TURNS: usize = 10;
@@ -62,9 +62,9 @@ pub struct Habits {
     /// How long its last turns that went through batches waited for all of those, seconds, the newest last.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub turnarounds: Vec<u32>,
-    /// How many of our tools the provider called within the hops of the last turn, where it did.
+    /// How many of our tools the provider called within each hop of the last turn in which it could.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_calls: Option<u32>,
+    pub last_calls: Option<Vec<u32>>,
 }
 
 /// How one turn went.
@@ -102,7 +102,10 @@ impl Habits {
 
     /// Remembers `run`, which has succeeded.
     pub fn learn(&mut self, run: &Run) {
-        self.last_calls = Some(run.talk.called_within()).filter(|calls| *calls > 0);
+        if run.plan.as_ref().is_some_and(|plan| plan.endpoint.is_some()) {
+            let hops = run.used().map(|hop| hop.n);
+            self.last_calls = Some(hops.map(|hop| run.talk.called_within(hop)).collect());
+        }
         if let Some(went) = went(run) {
             keep(&mut self.turns, went, TURNS);
         }
@@ -205,13 +208,13 @@ fn keep<T>(all: &mut Vec<T>, one: T, most: usize) {
 /// What is to be remembered of a run; nothing of one that called no model.
 fn went(run: &Run) -> Option<Went> {
     let hops: Vec<Tokens> = run.used().filter(|hop| !hop.compaction).map(|hop| Tokens::of(&hop.usage)).collect();
-    let inner = run.talk.called_within();
+    let inner = run.talk.calls.iter().filter(|call| call.via == Via::Endpoint).count();
     let (first, last) = (hops.first()?, hops.last()?);
     let between = hops.len() as u64 - 1;
     // A prompt of the provider's own loop is the sum of all it sent there.
     let seen = between > 0 && inner == 0;
     Some(Went {
-        steps: u32::try_from(hops.len()).unwrap_or(u32::MAX).saturating_add(inner),
+        steps: u32::try_from(hops.len() + inner).unwrap_or(u32::MAX),
         output: hops.iter().map(|hop| hop.output).sum(),
         growth: seen.then(|| last.prompt().saturating_sub(first.prompt()) / between),
         searches: hops.iter().map(|hop| hop.searches).sum(),

@@ -209,9 +209,9 @@ pub struct Talk {
     /// How many hops the job's last successful run had, which is what is expected of this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected_hops: Option<u32>,
-    /// How many of our tools the provider called within those.
+    /// How many of our tools the provider called within each hop of the job's last turn in which it could.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub expected_calls: Option<u32>,
+    pub expected_calls: Option<Box<[u32]>>,
 }
 
 impl Talk {
@@ -220,9 +220,17 @@ impl Talk {
         self.calls.iter().filter(move |call| call.hop == hop && call.via == Via::Hop)
     }
 
-    /// How many of our tools the provider called within its hops.
-    pub fn called_within(&self) -> u32 {
-        u32::try_from(self.calls.iter().filter(|call| call.via == Via::Endpoint).count()).unwrap_or(u32::MAX)
+    /// How many of our tools the provider called within hop number `hop`.
+    pub fn called_within(&self, hop: u32) -> u32 {
+        let calls = self.calls.iter().filter(|call| call.hop == hop && call.via == Via::Endpoint);
+        u32::try_from(calls.count()).unwrap_or(u32::MAX)
+    }
+
+    /// How many it is expected to call within hop number `hop`; `None` where no turn of the job tells.
+    pub fn expected_within(&self, hop: u32) -> Option<u32> {
+        let calls = self.expected_calls.as_ref()?;
+        let at = usize::try_from(hop).ok()?.checked_sub(1)?;
+        Some(calls.get(at).copied().unwrap_or(0))
     }
 
     /// Whether a tool has sent a whole message to `target`.

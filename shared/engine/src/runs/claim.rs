@@ -106,7 +106,11 @@ pub(super) fn bare_run(record: &JobRecord, key: RunKey, origin: Origin, prompt: 
         session: in_session(job),
         wakes: job.wake_mode == WakeMode::Now,
         beat: job.job_id.heartbeat_agent().is_some().then(Beat::default),
-        talk: Talk { expected_hops: record.last_hops, expected_calls: record.habits.last_calls, ..Talk::default() },
+        talk: Talk {
+            expected_hops: record.last_hops,
+            expected_calls: record.habits.last_calls.clone().map(Vec::into_boxed_slice),
+            ..Talk::default()
+        },
         hops: Vec::new(),
         planning_tries: 0,
         seen_waiting: None,

@@ -213,12 +213,13 @@ pub(crate) async fn hop_request(scene: Scene<'_>, run: &Run, plan: &Plan) -> Res
     messages.push(TurnMessage { role: Role::User, content: serde_json::Value::String(prompt).to_string() });
     let prefix_tokens = estimated_tokens(system.as_deref(), tools.as_deref(), &messages);
     messages.extend(spoken(scene, &run.key, &run.talk.said).await?);
+    let hop = u32::try_from(run.used().count() + 1).unwrap_or(u32::MAX);
     let cache = cache_for(Prospect {
         path: plan.path,
-        hop: u32::try_from(run.used().count() + 1).unwrap_or(u32::MAX),
+        hop,
         expected_hops: run.talk.expected_hops,
         loops: plan.endpoint.is_some(),
-        expected_calls: run.talk.expected_calls,
+        expected_calls: run.talk.expected_within(hop),
         prefix_tokens,
         sent_tokens: estimated_tokens(system.as_deref(), tools.as_deref(), &messages),
         client_tools: !plan.client_tools.is_empty(),

@@ -112,7 +112,8 @@ impl<'a> Progress<'a> {
     }
 
     /// Writes the batch as `change` makes it. Where somebody else wrote it first, what they wrote stays: a wish to stop goes
-    /// together with our marks, while a poll that they named means that they go on in our place.
+    /// together with our marks, while a poll that they named means that they go on in our place. (A wish to stop that came before our
+    /// first mark has named one too: the rows are read once more then.)
     async fn write(&mut self, change: impl Fn(&Batch) -> Batch) -> Result<Kept, EngineError> {
         let (deps, id) = (self.scene.deps, self.batch.id.clone());
         for _ in 0..MAX_RACES {

@@ -312,7 +312,11 @@ async fn a_turn_that_may_choose_goes_the_cheapest_way_and_says_why() {
         "{reason}"
     );
     let (way, path, endpoint, cache, reason) = planned(&public, json!(["memory"]), &[5, 6], None).await;
-    assert_eq!((way, path, endpoint, cache), (Some(Way::OneCall), Path::Batch, true, None), "{reason}");
+    assert_eq!(
+        (way, path, endpoint, cache),
+        (Some(Way::OneCall), Path::Batch, true, Some(CacheFor::FiveMinutes)),
+        "{reason}"
+    );
     assert!(reason.ends_with("as its last 2 turns went"), "{reason}");
     let (way, path, endpoint, cache, reason) = planned(&private, json!(["memory"]), &[5, 6], None).await;
     assert_eq!(
@@ -337,6 +341,7 @@ async fn a_call_in_which_the_provider_calls_tools_is_cached_for_its_own_loop_whe
     let now = world.deps.clock.now();
     let ended = async |record: &JobRecord, calls: usize| {
         let mut run = world.run_of(record).await;
+        run.plan = Some(world.plan(&run).await);
         run.hops.push(answered(1));
         let call = ToolCall {
             id: "toolu_1".to_owned(),
@@ -357,7 +362,7 @@ async fn a_call_in_which_the_provider_calls_tools_is_cached_for_its_own_loop_whe
         hop_request(world.scene(), &run, &plan).await.unwrap().cache
     };
     let (with, without) = (ended(&record, 2).await, ended(&record, 0).await);
-    assert_eq!((with.habits.last_calls, without.habits.last_calls), (Some(2), None));
+    assert_eq!((with.habits.last_calls.clone(), without.habits.last_calls.clone()), (Some(vec![2]), Some(vec![0])));
     let caches = [cache(&record).await, cache(&without).await, cache(&with).await];
     assert_eq!(caches, [None, None, Some(CacheFor::FiveMinutes)]);
 }
