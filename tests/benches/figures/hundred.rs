@@ -20,6 +20,8 @@ const BARE: u64 = 900;
 const DOCUMENT: u64 = 12_000;
 /// What a call of a tool and its frame are, tokens.
 const FRAME: u64 = 60;
+/// How many steps the hundred turns have.
+const TURNS_STEPS: u64 = 260;
 /// How many prompts kept for an hour a batch finds, as the planner takes it.
 const HITS: f64 = 0.98;
 
@@ -204,7 +206,7 @@ pub(crate) async fn measure() -> anyhow::Result<()> {
     local.advance(18 * 60).await;
     let from = local.stack.clock().now();
     local.advance(TimeDelta::days(1).num_minutes()).await;
-    let heads = ["", "paid", "beside realtime", "model calls", "steps", "in batches", "failed"];
+    let heads = ["", "paid", "beside realtime", "model calls", "turns in batches"];
     let mut table =
         Table::new(format!("What the same hundred turns are charged when they are run ({MODEL}, US dollars)"), &heads);
     let mut realtime = 0.0;
@@ -214,13 +216,14 @@ pub(crate) async fn measure() -> anyhow::Result<()> {
             realtime = sum.paid;
             let mut cells =
                 vec!["realtime, nothing cached".to_owned(), dollars(sum.uncached), ratio(sum.uncached, realtime)];
-            cells.extend([sum.calls, sum.steps, 0, 0].map(|number| number.to_string()));
+            cells.extend([sum.calls, 0].map(|number| number.to_string()));
             table.row(cells);
         }
         let mut cells = vec![(*name).to_owned(), dollars(sum.paid), ratio(sum.paid, realtime)];
-        cells.extend([sum.calls, sum.steps, sum.batched, sum.failed].map(|number| number.to_string()));
+        cells.extend([sum.calls, sum.batched].map(|number| number.to_string()));
         table.row(cells);
-        anyhow::ensure!(sum.runs == 100, "{name} has {} runs", sum.runs);
+        let whole = sum.runs == 100 && sum.failed == 0 && sum.steps == TURNS_STEPS;
+        anyhow::ensure!(whole, "{name} is not the same hundred turns: {sum:?}");
     }
     table.print();
     say(&books(&local, &row).await?);
