@@ -1,6 +1,8 @@
 //! How far a turn reaches: every tool of the product with every action, and texts too long for a row, once in each function
 //! that takes turns. What a function may do on AWS is taken from what it was seen to do, so it has to be seen doing all of it.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use nightshift_local::gate::{Action, Fault, When};
@@ -125,6 +127,52 @@ async fn a_one_shot_that_fails_or_is_stopped_takes_its_timer_along_wherever_it_e
         let held = local.stack.scheduler.schedules().iter().filter(|one| one.name.starts_with("j-")).count();
         assert_eq!(held, 0, "{batch} {refused}");
     }
+}
+
+#[tokio::test]
+async fn a_one_shot_that_succeeds_before_its_time_takes_its_timer_along_wherever_it_ends() {
+    // Ended by whoever took the turn, by the poll, and by whoever delivered.
+    for (batch, mode) in [(false, "none"), (true, "none"), (false, "announce"), (true, "announce")] {
+        let local = Local::start().await;
+        local.script(json!({ "batchDurationMs": 600_000, "replies": [{ "match": "*", "text": "Early." }] }));
+        let job = json!({ "name": "Once", "schedule": { "kind": "at", "at": "2026-11-20T09:00:00Z" }, "delivery": { "mode": mode },
+            "deleteAfterRun": true, "payload": { "kind": "agentTurn", "message": "Once.", "batch": { "enabled": batch } } });
+        let id = local.add(&job).await;
+        let own = || local.stack.scheduler.schedules().iter().filter(|one| one.name.contains(&id)).count();
+        assert_eq!(own(), 1);
+        let begun = local.ok("cron.run", &json!({ "jobId": id, "mode": "force" })).await;
+        local.advance(30).await;
+        let run = local.ok("cron.runGet", &json!({ "runId": begun["runId"] })).await;
+        assert_eq!(run["state"], "succeeded", "{batch} {mode}: {run:#}");
+        assert_eq!(local.call("cron.get", &json!({ "jobId": id })).await.status, 404, "{batch} {mode}");
+        assert_eq!(own(), 0, "{batch} {mode}");
+    }
+}
+
+#[tokio::test]
+async fn a_main_session_that_has_become_long_drops_the_texts_that_its_summary_stands_for() {
+    let local = Local::start().await;
+    local.script(json!({ "models": [{ "id": "claude-sonnet-5-5", "maxInputTokens": 10_000 }], "replies": [
+        { "match": "This conversation has become long", "text": "It was long." },
+        { "match": "Look around.", "text": "word ".repeat(3_000) },
+        { "match": "*", "text": "Done." },
+    ] }));
+    let mut kept = Vec::new();
+    for event in ["Look around.", "Again."] {
+        local.ok("system.event", &json!({ "text": event, "mode": "now" })).await;
+        local.advance(5).await;
+        let last = local.ok("heartbeat.last", &json!({})).await["lastTurn"].clone();
+        assert_eq!(last["status"], "ok", "{last:#}");
+        let of_sessions = local.dir.path().join("state/blobs/sessions");
+        kept.push(files(&of_sessions));
+    }
+    assert_eq!((kept[0], kept[1]), (1, 0), "the long answer, and then nothing that is too long for a row");
+}
+
+/// How many files are below `folder`.
+fn files(folder: &Path) -> usize {
+    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
+    entries.flatten().map(|entry| entry.path()).map(|path| if path.is_dir() { files(&path) } else { 1 }).sum()
 }
 
 /// Lets the next call of `function` fail, with the repeats of the SDK.
