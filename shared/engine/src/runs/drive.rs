@@ -63,7 +63,7 @@ pub async fn drive(scene: Scene<'_>, run: Run, effects: Vec<Effect>) -> Result<(
                 continue;
             }
             Effect::CancelBatch(batch) => {
-                // A repeat tells the batch to stop once more, which it has no objection to.
+                // A repeat finds the batch told already; where the call was lost, its next poll tells it once more.
                 batches::request_cancel(scene, &batch).await?;
                 continue;
             }

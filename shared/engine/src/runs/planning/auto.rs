@@ -16,7 +16,7 @@ pub(super) struct Turn<'a> {
     pub(super) prefix: u64,
     /// Whether it may call tools that Nightshift runs.
     pub(super) has_tools: bool,
-    /// Whether the provider can call all of those itself.
+    /// Whether the provider can call some of those itself.
     pub(super) one_call: bool,
     /// How long it may take.
     pub(super) time: TimeDelta,

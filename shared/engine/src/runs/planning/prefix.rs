@@ -28,7 +28,7 @@ pub(crate) struct Prefix {
     pub(crate) counted: bool,
     /// Whether it may call tools that Nightshift runs.
     pub(crate) has_tools: bool,
-    /// Whether the provider can call all of those itself.
+    /// Whether the provider can call some of those itself.
     pub(crate) one_call: bool,
 }
 
