@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use nightshift_domain::event::{Envelope, Wake};
-use nightshift_domain::job::{JobRecord, Overlap, WakeMode};
+use nightshift_domain::job::{JobRecord, WakeMode};
 use nightshift_domain::run::release;
 use nightshift_domain::{FieldError, RunKey};
 use serde_json::Value;
@@ -12,7 +12,7 @@ use tracing::info;
 use crate::deps::Deps;
 use crate::ports::{Entropy, SystemEvent, Write};
 use crate::runs::occurrence::Timing;
-use crate::runs::{Claim, INLINE_MAX, Occurrence, Scene, Wish, claim_manual, claim_occurrence, load_config};
+use crate::runs::{Claim, Claimant, INLINE_MAX, Occurrence, Scene, Wish, claim_manual, claim_occurrence, load_config};
 
 use super::heartbeats::arm;
 use super::params::Params;
@@ -86,14 +86,11 @@ async fn claim_due(request: &Request<'_>, record: JobRecord) -> Result<Result<Ru
     if record.job.state.next_run_at_ms.is_none_or(|at| at > request.now.timestamp_millis()) {
         return Ok(Err("not-due"));
     }
-    if record.job.overlap != Overlap::Allow && !record.active.is_empty() {
-        return Ok(Err("already-running"));
-    }
     let config = load_config(deps).await?;
     let scene = Scene { deps, invocation: request.invocation, config: &config };
     let Some(timing) = Timing::of(&record, scene) else { return Ok(Err("not-due")) };
     let Some(slot) = timing.due(request.now) else { return Ok(Err("not-due")) };
-    let occurrence = Occurrence { slot, skip: None, behind: false, swept: false, counts: false };
+    let occurrence = Occurrence { slot, skip: None, behind: false, by: Claimant::Asker };
     match Box::pin(claim_occurrence(scene, record, &timing, occurrence)).await? {
         Claim::Claimed(run) => {
             let released = release(&run);
@@ -103,7 +100,7 @@ async fn claim_due(request: &Request<'_>, record: JobRecord) -> Result<Result<Ru
         }
         Claim::Exists(key) if request.stamp.repeated => Ok(Ok(key)),
         Claim::Exists(_) | Claim::Retimed => Ok(Err("not-due")),
-        Claim::Recorded(_) => Ok(Err("already-running")),
+        Claim::Busy | Claim::Recorded(_) => Ok(Err("already-running")),
         Claim::NoJob => Ok(Err("disabled")),
     }
 }

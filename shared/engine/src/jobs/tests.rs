@@ -14,21 +14,22 @@ mod shelves;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use nightshift_domain::JobId;
 use nightshift_domain::config::Config;
 use nightshift_domain::event::Wake;
 use nightshift_domain::job::Job;
 use nightshift_domain::run::{Origin, State, Text};
+use nightshift_domain::{JobId, RunKey};
 use serde_json::{Value, json};
 
 use super::{
-    Ran, Refusal, Request, Stamp, add, cancel, config_apply, get, list, load_job, remove, run_now, runs, update,
+    Ran, Refusal, Request, Stamp, add, cancel, config_apply, config_set, get, list, load_job, remove, run_now, runs,
+    update,
 };
 use crate::clock::{Clock, ManualClock};
 use crate::deps::{Deps, Invocation, Settings};
-use crate::ports::{PageRequest, RunFilter, TimerSpec};
+use crate::ports::{Outcome, PageRequest, RunFilter, Store, TimerSpec, Write};
 use crate::runs::INLINE_MAX;
-use crate::testing::{MemoryBlobs, MemoryStore, NoMetrics, NoSecrets, NoWeb};
+use crate::testing::{Faulty, MemoryBlobs, MemoryStore, Mishap, NoMetrics, NoSecrets, NoWeb};
 
 pub(crate) use outside::Outside;
 
@@ -280,6 +281,50 @@ async fn due_runs_only_what_is_due_and_once() {
         assert_eq!(asked, Ran::Not("disabled"));
     }
     assert!(matches!(run_now(&world.request(), &json!({ "jobId": "daily" })).await.unwrap(), Ran::Enqueued(_)));
+}
+
+#[tokio::test]
+async fn whoever_asks_for_what_is_due_uses_up_no_occurrence() {
+    for (overlap, queued, meanwhile) in [
+        ("skip", false, false),
+        ("skip", false, true),
+        ("queue", false, false),
+        ("queue", true, false),
+        ("queue", true, true),
+    ] {
+        let case = format!("{overlap}, queued {queued}, meanwhile {meanwhile}");
+        let mut world = world();
+        let faulty = Arc::new(Faulty::new(world.deps.store.clone()));
+        world.deps.store = faulty.clone();
+        // An occurrence that was skipped would raise an alert, for which nobody is called here either.
+        let alert = json!({ "after": 1, "includeSkipped": true });
+        let set = json!({ "path": "cron.failureAlert", "value": alert });
+        config_set(&world.request(), &set).await.unwrap();
+        let mut job = daily();
+        job["overlap"] = json!(overlap);
+        world.add(job).await;
+        world.clock.advance_to("2026-11-21T07:31:00Z".parse().unwrap());
+        let lives = move |store: Arc<dyn Store>| async move {
+            let mut record = store.job(&JobId::parse("daily").unwrap()).await.unwrap().unwrap();
+            record.rev += 1;
+            let other = RunKey::parse("daily_m01KAHJ5Z3MW4E6R8T0YA").unwrap();
+            if queued { &mut record.waiting } else { &mut record.active }.push(other);
+            assert_eq!(store.commit(&[Write::Job(&record)]).await.unwrap(), Outcome::Applied);
+        };
+        if meanwhile {
+            faulty.next([Mishap::First(Box::new(move |store| Box::pin(lives(store))))]);
+        } else {
+            lives(world.deps.store.clone()).await;
+        }
+        world.outside.calls();
+        let asked = run_now(&world.request(), &json!({ "jobId": "daily", "mode": "due" })).await.unwrap();
+        assert_eq!(asked, Ran::Not("already-running"), "{case}");
+        let job = get(&world.request(), &json!({ "jobId": "daily" })).await.unwrap();
+        let due: DateTime<Utc> = "2026-11-21T07:30:00Z".parse().unwrap();
+        assert_eq!(job.state.next_run_at_ms, Some(due.timestamp_millis()), "{case}: it is left to its timer");
+        assert!(world.runs_of(&job.job_id).await.is_empty(), "{case}");
+        assert!(world.outside.calls().is_empty(), "{case}");
+    }
 }
 
 #[tokio::test]

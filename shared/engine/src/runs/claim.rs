@@ -36,6 +36,8 @@ pub(crate) enum Claim {
     Claimed(Box<Run>),
     /// A row was written and there is nothing to drive now: it waits, or was skipped.
     Recorded(RunKey),
+    /// It was asked for while other runs of the job live, and nothing was written.
+    Busy,
     /// The occurrence has its run already.
     Exists(RunKey),
     /// The job is gone or disabled.
@@ -172,10 +174,22 @@ pub(crate) struct Occurrence<'a> {
     pub skip: Option<&'a str>,
     /// It waits for what is live, whatever the overlap rule: earlier occurrences were made up for just now.
     pub behind: bool,
-    /// The sweep makes up for a fire that was lost: that is noted, and the run is left to whoever it is handed to.
-    pub swept: bool,
-    /// That repair is to be counted here.
-    pub counts: bool,
+    /// Who claims it.
+    pub by: Claimant,
+}
+
+/// Who claims an occurrence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Claimant {
+    /// Its timer.
+    Timer,
+    /// The sweep, which makes up for a fire that was lost: that is noted, and the run is left to whoever it is handed to.
+    Sweep {
+        /// That repair is to be counted here.
+        counts: bool,
+    },
+    /// Somebody who wants it to run now. Where it cannot, it is left to its timer as it was: who asks uses up no occurrence.
+    Asker,
 }
 
 /// Claims the occurrence of `record`'s job, under the job's overlap rule.
@@ -197,9 +211,6 @@ pub(crate) async fn claim_occurrence(
         if record.settled.is_some_and(|settled| settled >= occurrence.slot) || record.ahead.contains(&occurrence.slot) {
             return Ok(Claim::Exists(key));
         }
-        let mut run = new_run(deps, &record, key.clone(), Origin::Schedule, now).await?;
-        run.claimed_by = Some(scene.invocation.id.clone());
-        run.due_by = record.due_by(&timing.starts, occurrence.slot).map(Box::new);
         let others = !record.active.is_empty() || !record.waiting.is_empty();
         let verdict = match (occurrence.skip, record.job.overlap) {
             (Some(reason), _) => Verdict::Skip(reason.to_owned()),
@@ -209,11 +220,17 @@ pub(crate) async fn claim_occurrence(
             (None, Overlap::Queue) if others => Verdict::Wait,
             (None, Overlap::Skip | Overlap::Queue | Overlap::Allow) => Verdict::Run,
         };
+        if occurrence.by == Claimant::Asker && !matches!(verdict, Verdict::Run) {
+            return Ok(Claim::Busy);
+        }
+        let mut run = new_run(deps, &record, key.clone(), Origin::Schedule, now).await?;
+        run.claimed_by = Some(scene.invocation.id.clone());
+        run.due_by = record.due_by(&timing.starts, occurrence.slot).map(Box::new);
         let mut updated = claimed(&record, &mut run, &verdict, scene.invocation, now);
         if matches!(verdict, Verdict::Skip(_)) {
             on_ended(&mut updated, &mut run, false, &scene.config.cron, now);
         }
-        if occurrence.swept {
+        if matches!(occurrence.by, Claimant::Sweep { .. }) {
             run.lease = None;
             note_repair(&mut run, FindingKind::MissedFire, MADE_UP, now);
         }
@@ -221,13 +238,14 @@ pub(crate) async fn claim_occurrence(
         let prune_to = prune_before(&mut updated, run.slot, scene.config.cron.retention.runs_per_job);
         let expires_at = run.ended_at.map(|ended| ended + run_retention(scene));
         let mut writes = vec![Write::Run { run: &run, expires_at }, Write::Job(&updated)];
-        if occurrence.counts {
+        let counts = occurrence.by == Claimant::Sweep { counts: true };
+        if counts {
             writes.push(Write::Count { name: FindingKind::MissedFire.counter(), by: 1 });
         }
         match deps.store.commit(&writes).await? {
             Outcome::Applied => {
                 deps.measure(&metrics::begun(&run));
-                if occurrence.counts {
+                if counts {
                     deps.measure(&metrics::repaired(FindingKind::MissedFire.word()));
                 }
                 info!(run.id = %run.key, job.id = %run.job_id, "run {} is {}", run.key, run.state.name());
@@ -379,7 +397,7 @@ mod tests {
             let scene = Scene { deps: &world.deps, invocation, config: &config };
             let timing = Timing::of(&record, scene).unwrap();
             let slot = "2026-11-21T07:30:00Z".parse().unwrap();
-            let occurrence = Occurrence { slot, skip: Some("overlap"), behind: false, swept: false, counts: false };
+            let occurrence = Occurrence { slot, skip: Some("overlap"), behind: false, by: Claimant::Timer };
             // Each of them has read the job before any wrote.
             let claim = claim_occurrence(scene, record.clone(), &timing, occurrence).await.unwrap();
             claims.push(matches!(claim, Claim::Recorded(_)));

@@ -14,7 +14,7 @@ use crate::ports::{Outcome, TimerSpec, Write};
 
 use super::Scene;
 use super::catch_up::{CaughtUp, Why, catch_up, hand_over};
-use super::claim::{Claim, Occurrence, claim_occurrence};
+use super::claim::{Claim, Claimant, Occurrence, claim_occurrence};
 use super::drive::{Resumed, drive, resume};
 use super::occurrence::Timing;
 
@@ -150,7 +150,8 @@ async fn fired(scene: Scene<'_>, fire: &Fire, swept: bool) -> Result<Fired, Engi
     };
     let behind = recorded > 0 && record.job.missed == Missed::All;
     // What was missed before it was counted with its rows.
-    let occurrence = Occurrence { slot, skip, behind, swept, counts: swept && recorded == 0 };
+    let by = if swept { Claimant::Sweep { counts: recorded == 0 } } else { Claimant::Timer };
+    let occurrence = Occurrence { slot, skip, behind, by };
     match claim_occurrence(scene, record, &timing, occurrence).await? {
         Claim::Claimed(run) if swept => {
             hand_over(scene, std::slice::from_ref(&run.key)).await?;
@@ -165,7 +166,7 @@ async fn fired(scene: Scene<'_>, fire: &Fire, swept: bool) -> Result<Fired, Engi
         }
         Claim::Recorded(key) => Ok(Fired::Recorded(key)),
         Claim::Exists(key) => taken_up(scene, key).await,
-        Claim::NoJob => Ok(Fired::Ignored),
+        Claim::NoJob | Claim::Busy => Ok(Fired::Ignored),
         Claim::Retimed => Err(retimed(fire)),
     }
 }

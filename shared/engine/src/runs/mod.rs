@@ -30,7 +30,7 @@ mod tools;
 pub(crate) mod windows;
 
 pub use claim::new_run;
-pub(crate) use claim::{Claim, Occurrence, Wish, claim_manual, claim_occurrence};
+pub(crate) use claim::{Claim, Claimant, Occurrence, Wish, claim_manual, claim_occurrence};
 pub(crate) use drive::is_its_turn;
 pub use drive::{Resumed, drive, resume};
 pub(crate) use fire::make_up_for_fire;
