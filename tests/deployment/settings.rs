@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use nightshift_boot::{BlobPlace, Environment};
+use nightshift_domain::config::SecretsPath;
 use nightshift_domain::event::{Envelope, Function, Wake};
 use nightshift_local::functions;
 use nightshift_local::scheduler::Expression;
@@ -35,7 +36,7 @@ fn every_function_is_given_what_it_reads_and_nothing_else() {
         assert_eq!(read.group, template.properties("Group")["Name"]);
         assert_eq!(read.scheduler_role_arn, template.arn("SchedulerRole"));
         assert_eq!(read.dead_letter_arn, Some(template.arn("UndeliveredTimers")));
-        assert_eq!(read.parameters, Some(format!("/{STACK}")));
+        assert_eq!(read.settings.secrets, Some(SecretsPath::new(STACK)));
         assert_eq!((read.settings.local, read.settings.skip_cron, read.console_url), (false, false, None));
         for (other, function) in functions_of(&template) {
             let name = function["FunctionName"].as_str().unwrap();

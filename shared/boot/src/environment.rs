@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use nightshift_domain::config::SecretsPath;
 use nightshift_engine::Settings;
 use nightshift_engine::ports::Secret;
 
@@ -39,8 +40,6 @@ pub struct Environment {
     pub function_arn_prefix: String,
     /// `NIGHTSHIFT_DEAD_LETTER_ARN`: the queue for schedules' events that Lambda did not take within their retries.
     pub dead_letter_arn: Option<String>,
-    /// `NIGHTSHIFT_PARAMETERS`: the path in the parameter store under which this deployment's secrets lie (`/nightshift`).
-    pub parameters: Option<String>,
     /// `NIGHTSHIFT_CONSOLE_URL`: the local stack's console.
     pub console_url: Option<String>,
     /// `NIGHTSHIFT_MODEL_URL` and `ANTHROPIC_API_KEY`.
@@ -49,7 +48,8 @@ pub struct Environment {
     pub metrics: Option<String>,
     /// `AWS_LAMBDA_FUNCTION_NAME`.
     pub function: Option<String>,
-    /// `NIGHTSHIFT_LOCAL`, `NIGHTSHIFT_SKIP_CRON` (or `OPENCLAW_SKIP_CRON`), `NIGHTSHIFT_API_TOKEN_SHA256`.
+    /// `NIGHTSHIFT_LOCAL`, `NIGHTSHIFT_SKIP_CRON` (or `OPENCLAW_SKIP_CRON`), `NIGHTSHIFT_PARAMETERS` (the path in the parameter
+    /// store under which this deployment's secrets lie, `/nightshift`), `NIGHTSHIFT_API_TOKEN_SHA256`.
     pub settings: Settings,
 }
 
@@ -83,7 +83,6 @@ impl Environment {
             scheduler_role_arn: need("NIGHTSHIFT_SCHEDULER_ROLE_ARN")?,
             function_arn_prefix: need("NIGHTSHIFT_FUNCTION_ARN_PREFIX")?,
             dead_letter_arn: get("NIGHTSHIFT_DEAD_LETTER_ARN"),
-            parameters: get("NIGHTSHIFT_PARAMETERS"),
             console_url: get("NIGHTSHIFT_CONSOLE_URL"),
             model: ModelPlace {
                 base_url: get("NIGHTSHIFT_MODEL_URL"),
@@ -94,6 +93,7 @@ impl Environment {
             settings: Settings {
                 skip_cron: on("NIGHTSHIFT_SKIP_CRON") || on("OPENCLAW_SKIP_CRON"),
                 local: on("NIGHTSHIFT_LOCAL"),
+                secrets: get("NIGHTSHIFT_PARAMETERS").map(|path| SecretsPath::new(&path)),
                 api_token_sha256: get("NIGHTSHIFT_API_TOKEN_SHA256"),
             },
         })
@@ -108,7 +108,6 @@ impl Environment {
             scheduler_role_arn: "arn:aws:iam::000000000000:role/nightshift-scheduler".to_owned(),
             function_arn_prefix: "arn:aws:lambda:us-east-1:000000000000:function:nightshift-".to_owned(),
             dead_letter_arn: None,
-            parameters: None,
             console_url: Some(console_url.to_owned()),
             model: ModelPlace::default(),
             metrics: None,
@@ -132,7 +131,7 @@ impl Environment {
         ];
         let mut optional = |name, value: Option<String>| variables.extend(value.map(|value| (name, value)));
         optional("NIGHTSHIFT_DEAD_LETTER_ARN", self.dead_letter_arn.clone());
-        optional("NIGHTSHIFT_PARAMETERS", self.parameters.clone());
+        optional("NIGHTSHIFT_PARAMETERS", self.settings.secrets.as_ref().map(|path| path.as_str().to_owned()));
         optional("NIGHTSHIFT_CONSOLE_URL", self.console_url.clone());
         optional("NIGHTSHIFT_MODEL_URL", self.model.base_url.clone());
         optional("ANTHROPIC_API_KEY", self.model.key.as_ref().map(|key| key.expose().to_owned()));

@@ -76,7 +76,10 @@ pub async fn deps() -> anyhow::Result<Deps> {
 
 /// Builds the adapters.
 pub fn build(environment: &Environment, clients: Clients, clock: Arc<dyn Clock>) -> anyhow::Result<Deps> {
-    let parameters = clients.ssm.clone().map(|ssm| ParameterStore::new(ssm, environment.parameters.as_deref()));
+    let parameters = clients
+        .ssm
+        .clone()
+        .map(|ssm| ParameterStore::new(ssm, environment.settings.secrets.clone().unwrap_or_default()));
     let secrets = Arc::new(ProcessSecrets::new(parameters, environment.settings.local, clock.clone()));
     let http = nightshift_anthropic::http_client();
     let models = OpenModels::new(http.clone(), clock.clone(), secrets.clone(), environment.model.clone());

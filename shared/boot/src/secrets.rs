@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
+use nightshift_domain::config::SecretsPath;
 use nightshift_engine::Clock;
 use nightshift_engine::ports::{Secret, Secrets};
 
@@ -27,19 +28,13 @@ pub struct ProcessSecrets {
 #[derive(Debug, Clone)]
 pub struct ParameterStore {
     client: aws_sdk_ssm::Client,
-    path: String,
+    path: SecretsPath,
 }
 
 impl ParameterStore {
-    /// The store, with the `path` that names without one are under (`/nightshift`; none for the root).
-    pub fn new(client: aws_sdk_ssm::Client, path: Option<&str>) -> Self {
-        let path = path.unwrap_or_default().trim_matches('/');
-        let path = if path.is_empty() { String::new() } else { format!("/{path}") };
+    /// The store, with the `path` that names without one are under.
+    pub fn new(client: aws_sdk_ssm::Client, path: SecretsPath) -> Self {
         Self { client, path }
-    }
-
-    fn full(&self, name: &str) -> String {
-        if name.starts_with('/') { name.to_owned() } else { format!("{}/{name}", self.path) }
     }
 }
 
@@ -77,7 +72,7 @@ impl ProcessSecrets {
         let Some(store) = &self.store else {
             return Err("the local stack has no parameter store; use env:NAME or file:/path".to_owned());
         };
-        let name = store.full(name);
+        let name = store.path.parameter(name);
         let answer = store.client.get_parameter().name(&name).with_decryption(true).send().await;
         let output = answer.map_err(|error| {
             let error = error.into_service_error();
@@ -98,21 +93,5 @@ impl Secrets for ProcessSecrets {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.insert(reference.to_owned(), (self.clock.now(), secret.clone()));
         Ok(secret)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_lies_under_the_deployments_path_and_a_path_is_itself() {
-        let config = aws_sdk_ssm::Config::builder().behavior_version(aws_sdk_ssm::config::BehaviorVersion::latest());
-        let client = aws_sdk_ssm::Client::from_conf(config.build());
-        let full = |path, name| ParameterStore::new(client.clone(), path).full(name);
-        assert_eq!(full(Some("/nightshift"), "anthropic-key"), "/nightshift/anthropic-key");
-        assert_eq!(full(Some("nightshift/"), "channels/slack"), "/nightshift/channels/slack");
-        assert_eq!(full(Some("/nightshift"), "/other/key"), "/other/key");
-        assert_eq!(full(None, "key"), "/key");
     }
 }

@@ -22,6 +22,7 @@ mod limits;
 mod parts;
 mod path;
 mod rules;
+mod secrets;
 mod shape;
 mod walk;
 
@@ -32,6 +33,7 @@ pub use parts::{
     Hooks, McpServer, NamedHook, ToolRules, Tools, WebhookTool,
 };
 pub use path::{ConfigPath, Step};
+pub use secrets::{Reference, SecretsPath, references};
 pub(crate) use shape::MOST_USD;
 
 use walk::{Found, Kind, Walk};

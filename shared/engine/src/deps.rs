@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use nightshift_domain::config::SecretsPath;
 use nightshift_domain::metrics::Reading;
 
 use crate::attempts::Attempts;
@@ -55,6 +56,8 @@ pub struct Settings {
     pub skip_cron: bool,
     /// On the local stack: answers go to the console where a job and its agent name no place.
     pub local: bool,
+    /// Where the deployment's secrets are; `None` on the local stack, which has no parameter store.
+    pub secrets: Option<SecretsPath>,
     /// SHA-256 (hex) of the API's bearer token; `None` where the front authenticates.
     pub api_token_sha256: Option<String>,
 }

@@ -8,6 +8,7 @@ use std::fmt;
 
 use anyhow::Context as _;
 use aws_sdk_ssm::types::{ParameterStringFilter, ParameterTier, ParameterType};
+use nightshift_domain::config::SecretsPath;
 
 use super::{Aws, AwsFailure};
 use crate::error::ExpectedError;
@@ -69,19 +70,14 @@ pub(crate) fn parse_name(text: &str) -> Result<String, String> {
     }
 }
 
-/// Where all secrets of `stack` are.
-pub(crate) fn prefix(stack: &str) -> String {
-    format!("/{stack}/")
-}
-
-/// The parameter that a name behind `ssm:` means to the functions whose prefix is `prefix`.
-pub(crate) fn parameter(prefix: &str, name: &str) -> String {
-    if name.starts_with('/') { name.to_owned() } else { format!("{}/{name}", prefix.trim_end_matches('/')) }
+/// The parameter of the secret `name` of `stack`.
+pub(crate) fn parameter(stack: &str, name: &str) -> String {
+    SecretsPath::new(stack).parameter(name)
 }
 
 /// Writes a secret, in place of the one of that name if there is one, and gives its version.
 pub(crate) async fn put(aws: &Aws, stack: &str, name: &str, value: SecretValue) -> Result<i64, ExpectedError> {
-    let parameter = parameter(&prefix(stack), name);
+    let parameter = parameter(stack, name);
     let request = aws.ssm().put_parameter().name(&parameter).value(value.0);
     let request = request.r#type(ParameterType::SecureString).tier(ParameterTier::Standard).overwrite(true);
     let written = request.send().await.map_err(|error| AwsFailure::of(format!("write {parameter}"), &error))?;
@@ -90,12 +86,13 @@ pub(crate) async fn put(aws: &Aws, stack: &str, name: &str, value: SecretValue) 
 
 /// The secrets of `stack` by name.
 pub(crate) async fn list(aws: &Aws, stack: &str) -> anyhow::Result<Vec<Kept>> {
-    let prefix = prefix(stack);
+    let path = SecretsPath::new(stack);
+    let prefix = path.parameter("");
     // Descriptions, because what else lists parameters gives their values along.
     let below = ParameterStringFilter::builder()
         .key("Path")
         .option("Recursive")
-        .values(prefix.trim_end_matches('/'))
+        .values(path.as_str())
         .build()
         .context("failed to name a folder of parameters")?;
     let mut pages = aws.ssm().describe_parameters().parameter_filters(below).into_paginator().send();
@@ -116,7 +113,7 @@ pub(crate) async fn list(aws: &Aws, stack: &str) -> anyhow::Result<Vec<Kept>> {
 
 /// Removes a secret; `false` where there was none.
 pub(crate) async fn remove(aws: &Aws, stack: &str, name: &str) -> Result<bool, ExpectedError> {
-    let parameter = parameter(&prefix(stack), name);
+    let parameter = parameter(stack, name);
     match aws.ssm().delete_parameter().name(&parameter).send().await {
         Ok(_) => Ok(true),
         Err(error) => {

@@ -38,9 +38,7 @@ async fn set(session: &mut Session<'_>, args: &SetSecretArgs) -> anyhow::Result<
         session.output.json(&json!({"reference": reference, "version": version}));
     } else {
         session.output.data(&reference);
-        session
-            .output
-            .aside(&format!("version {version} of {}", parameters::parameter(&parameters::prefix(&stack), &args.name)));
+        session.output.aside(&format!("version {version} of {}", parameters::parameter(&stack, &args.name)));
     }
     Ok(())
 }

@@ -210,6 +210,12 @@ fn function(name: &str) -> Answer {
     )
 }
 
+/// The configuration, with a key by its name and this secret.
+fn with_hook(token: &str) -> Answer {
+    let config = json!({"providers": {"anthropic": {"apiKey": "ssm:anthropic"}}, "hooks": {"token": token}});
+    Answer::Json(200, json!({"revision": 3, "config": config}))
+}
+
 /// A stack as it should be, in the order it is looked at; without the function `tools`, which may be missing.
 fn healthy(url: &str) -> Vec<Answer> {
     let caller = "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult>\
@@ -228,9 +234,7 @@ fn healthy(url: &str) -> Vec<Answer> {
     let timers = [json!({"Name": "night", "State": "ACTIVE"}), json!({"Name": "sweep", "State": "ENABLED"})];
     answers.extend([table, expiry, backups].into_iter().chain(timers).map(|answer| Answer::Json(200, answer)));
     answers.extend([address(url, "AWS_IAM"), Answer::Json(200, status())]);
-    let config =
-        json!({"providers": {"anthropic": {"apiKey": "ssm:anthropic"}}, "hooks": {"token": "ssm:/shared/hook"}});
-    answers.push(Answer::Json(200, json!({"revision": 3, "config": config})));
+    answers.push(with_hook("ssm:/night/hook"));
     answers.push(Answer::Json(200, json!({"Parameters": [], "InvalidParameters": []})));
     answers
 }
@@ -245,7 +249,7 @@ async fn a_stack_as_it_should_be_is_told_line_by_line() {
     insta::assert_snapshot!("the_doctor_of_a_healthy_stack", told);
     let asked = ran.requests.last().unwrap();
     assert_eq!(asked.header("x-amz-target"), Some("AmazonSSM.GetParameters"));
-    let names = json!(["/night/anthropic", "/shared/hook"]);
+    let names = json!(["/night/anthropic", "/night/hook"]);
     assert_eq!((&asked.body["Names"], &asked.body["WithDecryption"]), (&names, &json!(false)));
 }
 
@@ -264,6 +268,7 @@ async fn every_check_goes_on_after_a_failure_and_says_what_to_do() {
         let last = answers.len() - 1;
         answers[12] = Answer::Json(200, json!({"Name": "sweep", "State": "DISABLED"}));
         answers[13] = address(url, "NONE");
+        answers[last - 1] = with_hook("ssm:/shared/hook");
         answers[last] = Answer::Json(200, json!({"InvalidParameters": ["/night/anthropic"]}));
         answers
     };
@@ -279,6 +284,8 @@ async fn every_check_goes_on_after_a_failure_and_says_what_to_do() {
     let found = told["checks"].as_array().unwrap().iter().filter(|check| check["verdict"] == "found").count();
     assert_eq!(ran.err, format!("error: {found} findings are left to be repaired\n"));
     assert!(!ran.out.contains("sk-1"), "{}", ran.out);
+    let looked_up = &ran.requests.last().unwrap().body["Names"];
+    assert_eq!(looked_up, &json!(["/night/anthropic"]), "another path may be closed to whoever asks");
 }
 
 #[tokio::test]

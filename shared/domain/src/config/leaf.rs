@@ -3,12 +3,13 @@
 use chrono::NaiveDate;
 use url::Url;
 
+use super::secrets::PARAMETER;
 use super::shape::Names;
 use crate::schedule::{Schedule, Timetable, minutes_of_day, parse_duration};
 use crate::tools::is_taken;
 
 /// How references to secrets begin; all but the first are for the local stack.
-const REFERENCES: [&str; 3] = ["ssm:", "env:", "file:"];
+const REFERENCES: [&str; 3] = [PARAMETER, "env:", "file:"];
 /// Longest value that is shown.
 const SHOWN: usize = 40;
 
@@ -116,14 +117,14 @@ pub(super) fn secret(text: &str, local: bool) -> Option<Problem> {
             Problem::new("this is not a reference to a secret").hint(format!("{hint}; never the secret itself")),
         );
     };
-    if kind != REFERENCES[0] && !local {
+    if kind != PARAMETER && !local {
         let problem = Problem::new(format!("{kind} references work on the local stack only"));
         return Some(problem.hint("put the secret into the parameter store and write ssm:/path"));
     }
     let name = &text[kind.len()..];
     let fits = match kind {
         "env:" => is_variable(name),
-        "ssm:" => is_parameter(name),
+        PARAMETER => is_parameter(name),
         _ => !name.trim().is_empty() && !name.chars().any(char::is_control),
     };
     (!fits).then(|| Problem::new(format!("after {kind} stands no name of a secret")).hint(hint))

@@ -1,5 +1,7 @@
 //! The document: what is accepted, what is refused and how that is told.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::shape::{DOCUMENT, Field, MOVED, Names, Shape};
@@ -419,4 +421,32 @@ fn null_is_taken_only_where_the_types_take_it() {
         let read = serde_json::from_value::<Config>(with_null).is_ok();
         assert!(!accepted || read, "the table takes null at {path}, the types do not");
     }
+}
+
+#[test]
+fn references_to_the_parameter_store_are_found_wherever_they_stand() {
+    let document = json!({"providers": {"anthropic": {"apiKey": "ssm:anthropic"}}, "n": 1, "on": true,
+        "channels": {"slack": {"accounts": {"a.b": {"botToken": "ssm:/other/slack"}, "b": {"botToken": "env:X"}}}},
+        "mcpServers": [{"headers": {"authorization": "ssm:anthropic"}}]});
+    let found = references(&document).into_iter().map(|found| (found.at.to_string(), found.name));
+    let found: BTreeSet<(String, &str)> = found.collect();
+    let told = [
+        ("channels.slack.accounts.\"a.b\".botToken", "/other/slack"),
+        ("mcpServers[0].headers.authorization", "anthropic"),
+        ("providers.anthropic.apiKey", "anthropic"),
+    ];
+    assert_eq!(found, BTreeSet::from(told.map(|(at, name)| (at.to_owned(), name))));
+    let note = "channels.slack.accounts.\"a.b\".botToken refers to /other/slack, and the functions may read what lies below /night/ only";
+    assert_eq!(SecretsPath::new("/night").notes(&document), [note]);
+    assert_eq!(SecretsPath::default().notes(&document), [""; 0], "below the root lies everything");
+}
+
+#[test]
+fn a_name_lies_below_the_deployments_path_and_a_path_is_itself() {
+    let means = |path, name| (SecretsPath::new(path).parameter(name), SecretsPath::new(path).holds(name));
+    assert_eq!(means("/night", "anthropic-key"), ("/night/anthropic-key".to_owned(), true));
+    assert_eq!(means("night/", "channels/slack:3"), ("/night/channels/slack:3".to_owned(), true));
+    assert_eq!(means("/night", "/night/key"), ("/night/key".to_owned(), true));
+    assert_eq!(means("/night", "/nightly/key"), ("/nightly/key".to_owned(), false));
+    assert_eq!(means("", "key"), ("/key".to_owned(), true));
 }

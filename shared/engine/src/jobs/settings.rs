@@ -6,6 +6,7 @@ use nightshift_domain::{FieldError, JobId};
 use serde_json::{Map, Value};
 use tracing::info;
 
+use crate::deps::Settings;
 use crate::ports::{Outcome, PageRequest, Write};
 
 use super::params::Params;
@@ -47,7 +48,7 @@ pub async fn config_get(request: &Request<'_>, input: &Value) -> Result<(u64, Va
 pub fn config_validate(request: &Request<'_>, input: &Value) -> Result<Validated, Refusal> {
     let mut params = Params::new(input, &["config"]);
     let document = document(input, &mut params);
-    let Checked { faults, notes, .. } = config::check(params.needed(document)?, request.deps.settings.local);
+    let Checked { faults, notes, .. } = checked(params.needed(document)?, &request.deps.settings);
     Ok(Validated { faults, notes })
 }
 
@@ -62,7 +63,7 @@ pub async fn config_apply(request: &Request<'_>, input: &Value) -> Result<Applie
     let mut params = Params::new(input, &["config", "expectedRevision"]);
     let expected = params.whole("expectedRevision");
     let document = document(input, &mut params);
-    let checked = document.map(|document| config::check(document, request.deps.settings.local));
+    let checked = document.map(|document| checked(document, &request.deps.settings));
     for fault in checked.iter().flat_map(|checked| &checked.faults) {
         params.fault(fault.clone());
     }
@@ -86,11 +87,11 @@ pub async fn config_set(request: &Request<'_>, input: &Value) -> Result<Applied,
         params.fault(fault.hint("send any JSON; config.unset takes a field away"));
     }
     let (path, value) = params.needed(path.zip(value))?;
-    let local = request.deps.settings.local;
+    let settings = &request.deps.settings;
     let change = |stored: &Value| {
         let mut document = stored.clone();
         path.set(&mut document, value.clone())?;
-        accepted(&document, local)
+        accepted(&document, settings)
     };
     Box::pin(write(request, expected, false, change)).await
 }
@@ -105,11 +106,11 @@ pub async fn config_unset(request: &Request<'_>, input: &Value) -> Result<Applie
     let expected = params.whole("expectedRevision");
     let path = path(&mut params);
     let path = params.needed(path)?;
-    let local = request.deps.settings.local;
+    let settings = &request.deps.settings;
     let change = |stored: &Value| {
         let mut document = stored.clone();
         match path.unset(&mut document) {
-            Some(_) => accepted(&document, local),
+            Some(_) => accepted(&document, settings),
             None => Ok((document, Vec::new())),
         }
     };
@@ -142,9 +143,18 @@ fn path(params: &mut Params<'_>) -> Option<ConfigPath> {
     path.map_err(|fault| params.fault(fault)).ok()
 }
 
+/// The document as this deployment sees it.
+fn checked(document: &Value, settings: &Settings) -> Checked {
+    let mut checked = config::check(document, settings.local);
+    if let Some(secrets) = &settings.secrets {
+        checked.notes.extend(secrets.notes(&checked.document));
+    }
+    checked
+}
+
 /// The document as it is stored, if it may be.
-fn accepted(document: &Value, local: bool) -> Result<(Value, Vec<String>), Refusal> {
-    let Checked { document, faults, notes, .. } = config::check(document, local);
+fn accepted(document: &Value, settings: &Settings) -> Result<(Value, Vec<String>), Refusal> {
+    let Checked { document, faults, notes, .. } = checked(document, settings);
     if faults.is_empty() { Ok((document, notes)) } else { Err(Refusal::Invalid(faults)) }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use nightshift_domain::config::{self, SecretsPath};
 use serde_json::{Value, json};
 
 use super::functions::{Function, PARAMETERS, setting};
@@ -11,9 +12,6 @@ use crate::aws::stack::FunctionUrl;
 use crate::aws::{Aws, parameters, stack};
 use crate::client::Client;
 use crate::error::ExpectedError;
-
-/// What references to parameters begin with.
-const REFERENCE: &str = "ssm:";
 
 /// Asks for the address, then there for what only the API knows, then for the secrets.
 pub(super) async fn look(aws: &Aws, name: &str, functions: &[Function], timeout: Duration) -> Vec<Check> {
@@ -26,9 +24,9 @@ pub(super) async fn look(aws: &Aws, name: &str, functions: &[Function], timeout:
     match ask(aws, &url.url, timeout).await {
         Ok((revision, config)) => {
             checks.push(Check::ok("api", format!("it answers; the configuration is at revision {revision}")));
-            let prefix = setting(functions, PARAMETERS).map_or_else(|| parameters::prefix(name), str::to_owned);
+            let path = SecretsPath::new(setting(functions, PARAMETERS).unwrap_or(name));
             checks.push(judge_key(&config, functions.iter().any(|function| function.has_key)));
-            checks.push(secrets(aws, name, &references(&config), &prefix).await);
+            checks.push(secrets(aws, name, &config, &path).await);
         }
         Err(error) => {
             checks.push(match error.downcast_ref::<ExpectedError>() {
@@ -85,33 +83,34 @@ pub(super) fn judge_key(config: &Value, in_environment: bool) -> Check {
     }
 }
 
-/// All that the document refers to in the parameter store.
-pub(super) fn references(config: &Value) -> BTreeSet<String> {
-    fn walk(value: &Value, found: &mut BTreeSet<String>) {
-        match value {
-            Value::String(text) => found.extend(text.strip_prefix(REFERENCE).map(str::to_owned)),
-            Value::Array(values) => values.iter().for_each(|value| walk(value, found)),
-            Value::Object(fields) => fields.values().for_each(|value| walk(value, found)),
-            Value::Null | Value::Bool(_) | Value::Number(_) => {}
-        }
-    }
-    let mut found = BTreeSet::new();
-    walk(config, &mut found);
-    found
-}
-
-async fn secrets(aws: &Aws, stack: &str, references: &BTreeSet<String>, prefix: &str) -> Check {
-    if references.is_empty() {
-        return Check::ok("secrets", "the configuration refers to none");
-    }
-    let names = references.iter().map(|name| parameters::parameter(prefix, name)).collect();
-    match parameters::missing(aws, &names).await {
-        Ok(missing) if missing.is_empty() => Check::ok("secrets", format!("all {} are there", references.len())),
-        Ok(missing) => {
-            let name = missing.first().and_then(|name| name.strip_prefix(&parameters::prefix(stack))).unwrap_or("NAME");
-            let hint = format!("`nightshift config secret set {name} --stack {stack}` stores one");
-            Check::found("secrets", format!("not there: {}", missing.join(", ")), hint)
-        }
+async fn secrets(aws: &Aws, stack: &str, config: &Value, path: &SecretsPath) -> Check {
+    let named: BTreeSet<&str> = config::references(config).into_iter().map(|reference| reference.name).collect();
+    // Only what the functions read is looked up: the rest may be closed to whoever asks, too.
+    let within = named.iter().filter(|name| path.holds(name)).map(|name| path.parameter(name)).collect();
+    match parameters::missing(aws, &within).await {
+        Ok(missing) => judge_secrets(stack, path, &named, &missing),
         Err(error) => Check::failed("secrets", &error),
     }
+}
+
+/// Whether the functions find what the configuration names; `missing` is not in the store.
+pub(super) fn judge_secrets(stack: &str, path: &SecretsPath, named: &BTreeSet<&str>, missing: &[String]) -> Check {
+    let below = path.parameter("");
+    let outside: Vec<&str> = named.iter().filter(|name| !path.holds(name)).copied().collect();
+    let mut found = Vec::new();
+    if !missing.is_empty() {
+        found.push(format!("not there: {}", missing.join(", ")));
+    }
+    if !outside.is_empty() {
+        found.push(format!("not for the functions, which may read below {below} only: {}", outside.join(", ")));
+    }
+    if found.is_empty() {
+        return match named.len() {
+            0 => Check::ok("secrets", "the configuration refers to none"),
+            many => Check::ok("secrets", format!("all {many} are there")),
+        };
+    }
+    let name = missing.first().and_then(|name| name.strip_prefix(&below)).unwrap_or("NAME");
+    let hint = format!("`nightshift config secret set {name} --stack {stack}` stores one, which is ssm:{name}");
+    Check::found("secrets", found.join("; "), hint)
 }

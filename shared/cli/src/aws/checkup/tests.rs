@@ -4,6 +4,7 @@ use aws_sdk_dynamodb::types::{
     GlobalSecondaryIndexDescription, IndexStatus, TableDescription, TableStatus, TimeToLiveDescription,
     TimeToLiveStatus,
 };
+use nightshift_domain::config::SecretsPath;
 use serde_json::json;
 
 use super::functions::{Function, agreement, judge, judge_dead_letters};
@@ -142,13 +143,27 @@ fn an_open_address_is_found() {
 }
 
 #[test]
-fn every_reference_of_the_configuration_is_found_wherever_it_stands() {
-    let config = json!({"providers": {"anthropic": {"apiKey": "ssm:anthropic"}}, "n": 1, "on": true,
-        "channels": {"slack": {"accounts": {"a": {"botToken": "ssm:/other/slack"}, "b": {"botToken": "env:X"}}}},
-        "mcpServers": [{"headers": {"authorization": "ssm:anthropic"}}]});
-    let found: Vec<String> = front::references(&config).into_iter().collect();
-    assert_eq!(found, ["/other/slack", "anthropic"]);
+fn a_key_is_in_the_configuration_or_with_the_functions() {
+    let config = json!({"providers": {"anthropic": {"apiKey": "ssm:anthropic"}}});
     assert_eq!(front::judge_key(&config, false).verdict, Verdict::Ok);
     assert_eq!(front::judge_key(&json!({}), true).verdict, Verdict::Ok);
     assert_eq!(front::judge_key(&json!({}), false).verdict, Verdict::Found);
+}
+
+#[test]
+fn secrets_are_there_and_where_the_functions_may_read_them() {
+    let path = SecretsPath::new("/night");
+    let judged = |named: &[&str], missing: &[&str]| {
+        let missing: Vec<String> = missing.iter().map(|name| (*name).to_owned()).collect();
+        let check = front::judge_secrets("night", &path, &named.iter().copied().collect(), &missing);
+        (check.verdict, check.message, check.hint)
+    };
+    assert_eq!(judged(&[], &[]), (Verdict::Ok, "the configuration refers to none".to_owned(), None));
+    assert_eq!(judged(&["a", "/night/b"], &[]), (Verdict::Ok, "all 2 are there".to_owned(), None));
+    let hint =
+        |name| Some(format!("`nightshift config secret set {name} --stack night` stores one, which is ssm:{name}"));
+    let told = "not there: /night/a; not for the functions, which may read below /night/ only: /nightly/b".to_owned();
+    assert_eq!(judged(&["a", "/nightly/b"], &["/night/a"]), (Verdict::Found, told, hint("a")));
+    let told = "not for the functions, which may read below /night/ only: /b".to_owned();
+    assert_eq!(judged(&["/b"], &[]), (Verdict::Found, told, hint("NAME")));
 }

@@ -1,7 +1,7 @@
 //! The configuration through its use cases: what is written, what is told, and what a stop in between leaves.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use nightshift_domain::config::Change;
+use nightshift_domain::config::{Change, SecretsPath};
 use serde_json::{Value, json};
 
 use super::{World, daily, world};
@@ -189,4 +189,22 @@ async fn a_document_of_a_later_version_runs_jobs_and_is_repaired_before_it_is_ch
     let repaired =
         config_apply(&world.request(), &json!({ "config": { "cron": { "timezone": "UTC" } } })).await.unwrap();
     assert_eq!(repaired.changes, [change("cron.moon", Some(json!(true)), None)]);
+}
+
+#[tokio::test]
+async fn a_secret_that_the_functions_may_not_read_is_noted() {
+    let world = world();
+    let settings = Settings { secrets: Some(SecretsPath::new("/night")), ..Settings::default() };
+    let world = World { deps: Deps { settings, ..world.deps.clone() }, ..world };
+    let key = json!({ "apiKey": "ssm:/other/key" });
+    let note =
+        ["providers.anthropic.apiKey refers to /other/key, and the functions may read what lies below /night/ only"];
+    let document = json!({ "config": { "providers": { "anthropic": key } } });
+    assert_eq!(config_validate(&world.request(), &document).unwrap().notes, note);
+    assert_eq!(config_apply(&world.request(), &document).await.unwrap().notes, note);
+    assert_eq!(world.set("cron.timezone", json!("UTC")).await.unwrap().notes, note, "for as long as it stands there");
+    for reference in ["ssm:key", "ssm:/night/key"] {
+        let set = world.set("providers.anthropic.apiKey", json!(reference)).await.unwrap();
+        assert_eq!(set.notes, [""; 0], "{reference}");
+    }
 }
