@@ -39,12 +39,12 @@ pub fn overdue(table: &Timetable, settled: DateTime<Utc>, until: DateTime<Utc>, 
     Overdue { slots, unlisted }
 }
 
-/// What becomes of a missed occurrence.
+/// What becomes of an occurrence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is made up for now.
+    /// It runs now.
     Run,
-    /// It is made up for when what is live has ended.
+    /// It runs when what is live has ended.
     Wait,
     /// It is recorded as skipped, for this reason.
     Skip(&'static str),
@@ -88,6 +88,26 @@ pub fn verdicts(
         }
     };
     slots.iter().enumerate().map(verdict).collect()
+}
+
+impl JobRecord {
+    /// Whether a run of it may begin now: none is live or waits, or they may overlap.
+    pub fn has_room(&self) -> bool {
+        self.job.overlap == Overlap::Allow || (self.active.is_empty() && self.waiting.is_empty())
+    }
+
+    /// The verdict for an occurrence whose time has come. `skip` says why it is not to run at all; `behind` that earlier ones
+    /// were made up for just now, after which it waits in line.
+    pub fn verdict(&self, skip: Option<&'static str>, behind: bool) -> Verdict {
+        match (skip, self.job.overlap) {
+            (Some(reason), _) => Verdict::Skip(reason),
+            (None, _) if self.has_room() => Verdict::Run,
+            (None, _) if behind => Verdict::Wait,
+            (None, Overlap::Queue) if self.waiting.is_empty() => Verdict::Wait,
+            (None, Overlap::Queue) => Verdict::Skip("overlap_queue_full"),
+            (None, Overlap::Skip | Overlap::Allow) => Verdict::Skip("overlap"),
+        }
+    }
 }
 
 impl Job {

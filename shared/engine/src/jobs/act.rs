@@ -43,7 +43,8 @@ pub(super) fn drawn(request: &Request<'_>) -> Deps {
 }
 
 /// Runs a job now: `{jobId, mode?}`. `force` (the default) always runs it; `if-enabled` unless it is switched off; `due`
-/// only if its next run has come and nobody started it.
+/// only if its next run has come, nobody started it, and the job's overlap rule has room for it. What `due` does not run is left
+/// to its timer.
 ///
 /// # Crash safety
 /// The run's row is one transaction with its job, before the answer. Stopped before the hand-over, the row stands in the

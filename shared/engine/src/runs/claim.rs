@@ -5,7 +5,7 @@ use nightshift_domain::alert::on_ended;
 use nightshift_domain::config::Config;
 use nightshift_domain::heartbeat::{Beat, MAIN, SystemEvent};
 use nightshift_domain::job::{
-    AgentTurn, Job, JobRecord, Overlap, Payload, RunStatus, SessionTarget, WakeMode, prune_before,
+    AgentTurn, Job, JobRecord, Payload, RunStatus, SessionTarget, Verdict, WakeMode, prune_before,
 };
 use nightshift_domain::metrics;
 use nightshift_domain::money::Cost;
@@ -167,11 +167,11 @@ pub(super) async fn prune(store: &dyn Store, id: &JobId, before: Option<DateTime
 
 /// How an occurrence is to be claimed.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Occurrence<'a> {
+pub(crate) struct Occurrence {
     /// The occurrence.
     pub slot: DateTime<Utc>,
     /// Why it is not to run.
-    pub skip: Option<&'a str>,
+    pub skip: Option<&'static str>,
     /// It waits for what is live, whatever the overlap rule: earlier occurrences were made up for just now.
     pub behind: bool,
     /// Who claims it.
@@ -201,7 +201,7 @@ pub(crate) async fn claim_occurrence(
     scene: Scene<'_>,
     mut record: JobRecord,
     timing: &Timing,
-    occurrence: Occurrence<'_>,
+    occurrence: Occurrence,
 ) -> Result<Claim, EngineError> {
     let deps = scene.deps;
     let now = deps.clock.now();
@@ -211,22 +211,14 @@ pub(crate) async fn claim_occurrence(
         if record.settled.is_some_and(|settled| settled >= occurrence.slot) || record.ahead.contains(&occurrence.slot) {
             return Ok(Claim::Exists(key));
         }
-        let others = !record.active.is_empty() || !record.waiting.is_empty();
-        let verdict = match (occurrence.skip, record.job.overlap) {
-            (Some(reason), _) => Verdict::Skip(reason.to_owned()),
-            (None, Overlap::Skip | Overlap::Queue) if others && occurrence.behind => Verdict::Wait,
-            (None, Overlap::Skip) if others => Verdict::Skip("overlap".to_owned()),
-            (None, Overlap::Queue) if !record.waiting.is_empty() => Verdict::Skip("overlap_queue_full".to_owned()),
-            (None, Overlap::Queue) if others => Verdict::Wait,
-            (None, Overlap::Skip | Overlap::Queue | Overlap::Allow) => Verdict::Run,
-        };
-        if occurrence.by == Claimant::Asker && !matches!(verdict, Verdict::Run) {
+        if occurrence.by == Claimant::Asker && !record.has_room() {
             return Ok(Claim::Busy);
         }
+        let verdict = record.verdict(occurrence.skip, occurrence.behind);
         let mut run = new_run(deps, &record, key.clone(), Origin::Schedule, now).await?;
         run.claimed_by = Some(scene.invocation.id.clone());
         run.due_by = record.due_by(&timing.starts, occurrence.slot).map(Box::new);
-        let mut updated = claimed(&record, &mut run, &verdict, scene.invocation, now);
+        let mut updated = claimed(&record, &mut run, verdict, scene.invocation, now);
         if matches!(verdict, Verdict::Skip(_)) {
             on_ended(&mut updated, &mut run, false, &scene.config.cron, now);
         }
@@ -267,16 +259,10 @@ pub(crate) async fn claim_occurrence(
     Err(EngineError::Contended { subject: format!("job {}", record.job.job_id), times: MAX_RACES })
 }
 
-enum Verdict {
-    Run,
-    Wait,
-    Skip(String),
-}
-
 fn claimed(
     record: &JobRecord,
     run: &mut Run,
-    verdict: &Verdict,
+    verdict: Verdict,
     invocation: &Invocation,
     now: DateTime<Utc>,
 ) -> JobRecord {

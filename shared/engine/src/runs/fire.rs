@@ -166,8 +166,9 @@ async fn fired(scene: Scene<'_>, fire: &Fire, swept: bool) -> Result<Fired, Engi
         }
         Claim::Recorded(key) => Ok(Fired::Recorded(key)),
         Claim::Exists(key) => taken_up(scene, key).await,
-        Claim::NoJob | Claim::Busy => Ok(Fired::Ignored),
-        Claim::Retimed => Err(retimed(fire)),
+        Claim::NoJob => Ok(Fired::Ignored),
+        // A timer is never told that it is busy; should it be, its retry loses nothing.
+        Claim::Retimed | Claim::Busy => Err(retimed(fire)),
     }
 }
 

@@ -1,9 +1,9 @@
 use serde_json::json;
 
 use super::*;
-use crate::JobId;
 use crate::config::Config;
 use crate::job::{Defaults, parse_new};
+use crate::{JobId, RunKey};
 
 fn at(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
@@ -67,6 +67,34 @@ fn each_rule_for_missed_occurrences_makes_up_for_what_it_says() {
     ];
     for (rule, overlap, beside, busy, wanted) in table {
         assert_eq!(told(&job(rule, overlap), 3, beside, busy), wanted, "{rule} {overlap} {beside} {busy}");
+    }
+}
+
+#[test]
+fn an_occurrence_on_time_goes_by_what_is_live_and_what_waits() {
+    use Verdict::{Run, Skip, Wait};
+    let (overlap, full) = (Skip("overlap"), Skip("overlap_queue_full"));
+    // The overlap rule, whether a run is live and one waits, the verdict, and that behind what was made up for.
+    let table = [
+        ("skip", false, false, Run, Run),
+        ("skip", true, false, overlap, Wait),
+        ("skip", false, true, overlap, Wait),
+        ("skip", true, true, overlap, Wait),
+        ("queue", false, false, Run, Run),
+        ("queue", true, false, Wait, Wait),
+        ("queue", false, true, full, Wait),
+        ("queue", true, true, full, Wait),
+        ("allow", true, true, Run, Run),
+    ];
+    for (rule, live, waits, alone, behind) in table {
+        let mut record = JobRecord::new(job("once", rule));
+        let other = || RunKey::of_slot(&record.job.job_id, at("2026-10-25T06:00:00Z"));
+        let others = [live.then(other), waits.then(other)];
+        record.active.extend(others[0].clone());
+        record.waiting.extend(others[1].clone());
+        assert_eq!((record.verdict(None, false), record.verdict(None, true)), (alone, behind), "{rule} {live} {waits}");
+        assert_eq!(record.has_room(), alone == Run, "{rule} {live} {waits}");
+        assert_eq!(record.verdict(Some("backoff"), true), Skip("backoff"));
     }
 }
 
