@@ -72,12 +72,13 @@ impl SecretsPath {
         self.parameter(name).strip_prefix(&self.0).is_some_and(|rest| rest.starts_with('/'))
     }
 
-    /// What is to be said of the references of `document` that lie elsewhere.
+    /// What is to be said of the references of `document` that lie elsewhere. What they name is not repeated: nobody has checked
+    /// yet that it is no secret in the wrong place.
     pub fn notes(&self, document: &Value) -> Vec<String> {
         let outside = references(document).into_iter().filter(|reference| !self.holds(reference.name));
         outside
-            .map(|Reference { at, name }| {
-                format!("{at} refers to {name}, and the functions may read what lies below {}/ only", self.0)
+            .map(|Reference { at, .. }| {
+                format!("{at} refers to a parameter outside {}/, which is all that the functions may read", self.0)
             })
             .collect()
     }

@@ -436,7 +436,7 @@ fn references_to_the_parameter_store_are_found_wherever_they_stand() {
         ("providers.anthropic.apiKey", "anthropic"),
     ];
     assert_eq!(found, BTreeSet::from(told.map(|(at, name)| (at.to_owned(), name))));
-    let note = "channels.slack.accounts.\"a.b\".botToken refers to /other/slack, and the functions may read what lies below /night/ only";
+    let note = "channels.slack.accounts.\"a.b\".botToken refers to a parameter outside /night/, which is all that the functions may read";
     assert_eq!(SecretsPath::new("/night").notes(&document), [note]);
     assert_eq!(SecretsPath::default().notes(&document), [""; 0], "below the root lies everything");
 }

@@ -110,7 +110,8 @@ pub(super) fn judge_secrets(stack: &str, path: &SecretsPath, named: &BTreeSet<&s
             many => Check::ok("secrets", format!("all {many} are there")),
         };
     }
-    let name = missing.first().and_then(|name| name.strip_prefix(&below)).unwrap_or("NAME");
+    // A version or label behind the name is given by AWS, not by who stores it.
+    let name = missing.first().and_then(|name| name.strip_prefix(&below)?.split(':').next()).unwrap_or("NAME");
     let hint = format!("`nightshift config secret set {name} --stack {stack}` stores one, which is ssm:{name}");
     Check::found("secrets", found.join("; "), hint)
 }

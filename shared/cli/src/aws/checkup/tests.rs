@@ -164,6 +164,8 @@ fn secrets_are_there_and_where_the_functions_may_read_them() {
         |name| Some(format!("`nightshift config secret set {name} --stack night` stores one, which is ssm:{name}"));
     let told = "not there: /night/a; not for the functions, which may read below /night/ only: /nightly/b".to_owned();
     assert_eq!(judged(&["a", "/nightly/b"], &["/night/a"]), (Verdict::Found, told, hint("a")));
+    let told = "not there: /night/a:3".to_owned();
+    assert_eq!(judged(&["a:3"], &["/night/a:3"]), (Verdict::Found, told, hint("a")));
     let told = "not for the functions, which may read below /night/ only: /b".to_owned();
     assert_eq!(judged(&["/b"], &[]), (Verdict::Found, told, hint("NAME")));
 }

@@ -198,7 +198,7 @@ async fn a_secret_that_the_functions_may_not_read_is_noted() {
     let world = World { deps: Deps { settings, ..world.deps.clone() }, ..world };
     let key = json!({ "apiKey": "ssm:/other/key" });
     let note =
-        ["providers.anthropic.apiKey refers to /other/key, and the functions may read what lies below /night/ only"];
+        ["providers.anthropic.apiKey refers to a parameter outside /night/, which is all that the functions may read"];
     let document = json!({ "config": { "providers": { "anthropic": key } } });
     assert_eq!(config_validate(&world.request(), &document).unwrap().notes, note);
     assert_eq!(config_apply(&world.request(), &document).await.unwrap().notes, note);
